@@ -1,0 +1,13 @@
+//! The one way in. Controllers, scheduler, node agent and network reach the API through [`Client`]
+//! only, in process (`orch_request::LocalClient`) or over HTTPS: the same verbs, the same
+//! authorization and admission.
+
+mod api;
+pub mod informer;
+pub mod node;
+
+pub use api::{
+    Client, DeleteOptions, Identity, List, ListOptions, Patch, PatchType, Precondition, Propagation,
+    Resource, Target, Watch, WatchEvent, WriteOptions,
+};
+pub use orch_object::Status;

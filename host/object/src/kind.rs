@@ -1,0 +1,177 @@
+//! One table of kinds. A kind is a row; routes, discovery, OpenAPI, authorization, patches,
+//! printing, defaulting and validation read the row. Custom resources add rows at run time.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::status::{FieldError, Status};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Cluster,
+    Namespaced,
+}
+
+/// A part of the object with routes of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subresource {
+    /// `status`, `scale`, `binding`, `finalize`, `token`, `log`, `exec`, …
+    pub name: String,
+    /// The kind discovery shows for it: `Scale` in `autoscaling/v1`, `Pod` in ``, ….
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    /// `get`, `update`, `patch`, `create`.
+    pub verbs: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnType {
+    String,
+    Integer,
+    Boolean,
+    Date,
+}
+
+/// How a cell's value is found: printing is data and pure functions, never handlers.
+#[derive(Debug, Clone)]
+pub enum Cell {
+    /// A dotted path into the object.
+    Path(String),
+    /// Computed, for what upstream computes (`READY`, `STATUS`, …).
+    Compute(fn(&Value) -> Value),
+}
+
+/// A column of `kubectl get`.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// `Name`, `Ready`, …, as upstream's Table says.
+    pub name: String,
+    pub column_type: ColumnType,
+    /// `name` for the name column, else empty.
+    pub format: String,
+    pub description: String,
+    /// 0: always shown; 1: with `-o wide`.
+    pub priority: i32,
+    pub cell: Cell,
+}
+
+/// What a kind does beyond the generic pipeline. Every hook is a pure function on JSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Strategy {
+    /// Fills in defaults, in the object as the client sent it; idempotent.
+    pub default: fn(&mut Value),
+    /// Before validation of a create: clears what clients may not set (status), allocates what is derived.
+    pub prepare_create: fn(&mut Value),
+    /// Before validation of an update of the main resource: `(new, old)`; restores what it may not change.
+    pub prepare_update: fn(&mut Value, &Value),
+    /// Seconds between a delete without `gracePeriodSeconds` and the removal, while an agent ends the
+    /// object gracefully (`Some(30)` for a running Pod); `None`: removed at once (unless finalizers hold it).
+    pub grace_period: fn(&Value) -> Option<i64>,
+    /// What is wrong, as upstream would name it. `old` is set for updates (immutability).
+    pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
+}
+
+/// One row: one version of one kind.
+#[derive(Debug, Clone)]
+pub struct Kind {
+    /// Empty for core.
+    pub group: String,
+    pub version: String,
+    pub kind: String,
+    pub list_kind: String,
+    pub plural: String,
+    pub singular: String,
+    pub scope: Scope,
+    pub short_names: Vec<String>,
+    pub categories: Vec<String>,
+    /// `create delete deletecollection get list patch update watch`, or fewer.
+    pub verbs: Vec<String>,
+    pub subresources: Vec<Subresource>,
+    pub columns: Vec<Column>,
+    /// Field paths selectors may name beside `metadata.name` and `metadata.namespace`.
+    pub selectable_fields: Vec<String>,
+    /// The name of its definition in the schema set: `io.k8s.api.core.v1.Pod`.
+    pub schema: String,
+    /// True when changes of `spec` count in `metadata.generation`.
+    pub has_generation: bool,
+    pub strategy: Strategy,
+}
+
+impl Kind {
+    /// `v1`, `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+    }
+    /// `deployments.apps`, `pods`: as messages and RBAC name it.
+    pub fn qualified_resource(&self) -> String {
+        if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
+    }
+    pub fn namespaced(&self) -> bool {
+        self.scope == Scope::Namespaced
+    }
+    pub fn has_subresource(&self, name: &str) -> bool {
+        self.subresources.iter().any(|s| s.name == name)
+    }
+}
+
+/// The table. Cheap to clone; rows are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Kinds {
+    rows: Vec<Arc<Kind>>,
+}
+
+impl Kinds {
+    pub fn new(rows: Vec<Kind>) -> Self {
+        Kinds { rows: rows.into_iter().map(Arc::new).collect() }
+    }
+    pub fn rows(&self) -> &[Arc<Kind>] {
+        &self.rows
+    }
+    pub fn by_plural(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
+        self.rows.iter().find(|k| k.group == group && k.version == version && k.plural == plural)
+    }
+    pub fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        self.rows.iter().find(|k| k.group == group && k.version == version && k.kind == kind)
+    }
+}
+
+/// Constructors of `Status` that name a resource; see `status.rs` for the others.
+impl Status {
+    /// `pods "web-0" not found`
+    pub fn not_found(kind: &Kind, name: &str) -> Self {
+        Status::about(
+            kind,
+            name,
+            404,
+            "NotFound",
+            format!("{} \"{name}\" not found", kind.qualified_resource()),
+        )
+    }
+    /// `pods "web-0" already exists`
+    pub fn already_exists(kind: &Kind, name: &str) -> Self {
+        let message = format!("{} \"{name}\" already exists", kind.qualified_resource());
+        Status::about(kind, name, 409, "AlreadyExists", message)
+    }
+    /// `Operation cannot be fulfilled on pods "web-0": …`
+    pub fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
+        let message =
+            format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified_resource());
+        Status::about(kind, name, 409, "Conflict", message)
+    }
+    /// `pods "web-0" is forbidden: …`
+    pub fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {
+        let message = format!("{} \"{name}\" is forbidden: {why}", kind.qualified_resource());
+        Status::about(kind, name, 403, "Forbidden", message)
+    }
+
+    fn about(kind: &Kind, name: &str, code: u16, reason: &str, message: String) -> Self {
+        let mut details = serde_json::json!({ "name": name, "kind": kind.plural });
+        if !kind.group.is_empty() {
+            details["group"] = kind.group.clone().into();
+        }
+        Status { details: Some(details), ..Status::new(code, reason, message) }
+    }
+}
