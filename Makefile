@@ -1,0 +1,48 @@
+# The two commands of the README are `make up` and `make test`. Everything else serves them.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: up test build components prerequisites image bench fmt clippy deny doc clean e2e
+
+CARGO ?= cargo
+ORCH := target/release/orch
+ARGS ?=
+# rustup installs here; a fresh shell may not have it in PATH yet.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+## Installs what is missing, builds host and plugins, starts the host in the background.
+up: build target/hello.tar
+	$(ORCH) up --detach $(ARGS)
+	$(ORCH) image import target/hello.tar $(filter --data-dir% /%,$(subst --data-dir ,--data-dir=,$(ARGS)))
+	@echo "example:    kubectl --kubeconfig <the path above> apply -f examples/hello.yaml"
+	@echo "            (without kubectl: $(ORCH) apply -f examples/hello.yaml)"
+
+## Installs what is missing, builds, then runs every test.
+test: build target/hello.tar
+	$(CARGO) test --release --workspace --exclude orch-tests
+	$(CARGO) test --release -p orch-tests -- --test-threads=1
+
+build: prerequisites components
+	$(CARGO) build --release
+
+## The built-in policies, from their crates to precompiled components.
+components: prerequisites
+	plugins/build.sh
+
+## Debian packages and toolchains, only those that are missing.
+prerequisites:
+	@.ci/prerequisites
+
+target/hello.tar: examples/hello-image.sh
+	@mkdir -p target
+	examples/hello-image.sh $@
+
+bench: build
+	$(CARGO) run --release -p orch-tests --bin bench
+
+fmt:
+	$(CARGO) fmt --all --check
+clippy:
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+deny:
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny
+	$(CARGO) deny --offline check licenses bans sources
