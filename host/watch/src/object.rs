@@ -1,0 +1,68 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use orch_store::Revision;
+use parking_lot::Mutex;
+use serde_json::Value;
+
+/// One version of one object.
+#[derive(Debug)]
+pub struct Object {
+    pub key: Arc<str>,
+    /// The revision it was written at; for the object of a deletion, the deletion's.
+    pub revision: Revision,
+    /// The JSON that clients are sent; shared by the store, the cache and every watcher.
+    pub bytes: Bytes,
+    owners: Box<[Box<str>]>,
+    value: Mutex<Option<Arc<Value>>>,
+}
+
+impl Object {
+    pub(crate) fn new(key: Arc<str>, revision: Revision, bytes: Bytes) -> Arc<Self> {
+        let owners = crate::owners::uids(&bytes);
+        Arc::new(Object { key, revision, bytes, owners, value: Mutex::new(None) })
+    }
+
+    /// The parsed object: parsed by the first who asks, then shared.
+    pub fn value(&self) -> Arc<Value> {
+        let mut slot = self.value.lock();
+        slot.get_or_insert_with(|| Arc::new(self.parse())).clone()
+    }
+
+    /// The uids under `metadata.ownerReferences`.
+    pub fn owners(&self) -> &[Box<str>] {
+        &self.owners
+    }
+
+    /// Drops the parsed form, several times the size of the bytes, of a version few will ask for.
+    pub(crate) fn forget_value(&self) {
+        *self.value.lock() = None;
+    }
+
+    fn parse(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| {
+            tracing::error!(key = %self.key, revision = self.revision, %error, "a stored object is not JSON");
+            Value::Null
+        })
+    }
+}
+
+/// A committed change.
+#[derive(Debug)]
+pub struct Event {
+    /// The object now; after a deletion its last state, stamped with the deletion's revision.
+    pub object: Arc<Object>,
+    /// The object before the change; `None` for a creation. Tells a watcher with a selector
+    /// whether the object entered or left its selection.
+    pub before: Option<Arc<Object>>,
+    pub deleted: bool,
+}
+
+impl Event {
+    pub fn revision(&self) -> Revision {
+        self.object.revision
+    }
+    pub fn key(&self) -> &str {
+        &self.object.key
+    }
+}
