@@ -1,1 +1,48 @@
+//! What a plugin author installs: a trait per kind of plugin, an `export_…!` macro that turns an
+//! implementation into a component, small typed views of what policies read, and a fake host for
+//! unit tests that run natively.
+//!
+//! A scheduling policy, whole:
+//!
+//! ```
+//! use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy};
+//!
+//! #[derive(Default)]
+//! struct Even;
+//!
+//! impl Policy for Even {
+//!     fn describe() -> Description {
+//!         Description::new().reads("v1", "Node", &["metadata.name"]).scores()
+//!     }
+//!     fn sync(&mut self, _: Delta) -> Result<(), String> {
+//!         Ok(())
+//!     }
+//!     fn score(&mut self, _pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, String> {
+//!         Ok((0..feasible.len()).map(|node| if node % 2 == 0 { 100 } else { 0 }).collect())
+//!     }
+//! }
+//! orch_sdk::export_scheduler!(Even);
+//! ```
 
+pub mod admission;
+#[doc(hidden)]
+pub mod bindings;
+pub mod cni;
+pub mod controller;
+#[cfg(not(target_family = "wasm"))]
+pub mod fake;
+pub mod interest;
+pub mod log;
+pub mod names;
+pub mod object;
+pub mod scheduler;
+pub mod selector;
+pub mod time;
+
+pub use interest::Interest;
+pub use serde;
+pub use serde_json::{self, Value, json};
+
+/// The state of a component: one per instance, and an instance is never entered twice.
+#[doc(hidden)]
+pub type Resident<T> = std::cell::RefCell<T>;

@@ -1,0 +1,91 @@
+/// A set of node indexes, one bit each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NodeSet {
+    words: Vec<u64>,
+}
+
+impl NodeSet {
+    pub fn new() -> Self {
+        NodeSet::default()
+    }
+
+    /// Empty, with room for indexes below `nodes`.
+    pub fn with_capacity(nodes: usize) -> Self {
+        NodeSet { words: vec![0; nodes.div_ceil(64)] }
+    }
+
+    pub fn from_words(words: Vec<u64>) -> Self {
+        NodeSet { words }
+    }
+
+    /// Bit i of word i / 64 is index i.
+    pub fn into_words(self) -> Vec<u64> {
+        self.words
+    }
+
+    pub fn insert(&mut self, index: usize) {
+        let word = index / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+        }
+        self.words[word] |= 1 << (index % 64);
+    }
+
+    pub fn remove(&mut self, index: usize) {
+        if let Some(word) = self.words.get_mut(index / 64) {
+            *word &= !(1 << (index % 64));
+        }
+    }
+
+    pub fn contains(&self, index: usize) -> bool {
+        self.words.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    /// How many nodes are in the set.
+    pub fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// One more than the highest index in the set.
+    pub fn len(&self) -> usize {
+        let last = self.words.iter().rposition(|word| *word != 0);
+        last.map_or(0, |word| word * 64 + 64 - self.words[word].leading_zeros() as usize)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.words.iter().enumerate().flat_map(|(position, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+                rest &= rest - 1;
+                Some(position * 64 + bit)
+            })
+        })
+    }
+}
+
+impl FromIterator<usize> for NodeSet {
+    fn from_iter<I: IntoIterator<Item = usize>>(indexes: I) -> Self {
+        let mut set = NodeSet::new();
+        indexes.into_iter().for_each(|index| set.insert(index));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_go_in_and_come_out_in_order() {
+        let set: NodeSet = [200, 3, 64].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [3, 64, 200]);
+        assert_eq!((set.len(), set.count()), (201, 3));
+        assert!(set.contains(64) && !set.contains(65) && !set.contains(100_000));
+        assert_eq!(NodeSet::new().len(), 0);
+    }
+}
