@@ -1,0 +1,212 @@
+//! Turns k8s-openapi's schemas, our own kinds and the table of markers into two embedded files:
+//! `schemas.full` with descriptions (OpenAPI) and `schemas.compact` without (everything else).
+//! Both hold one `NAME<TAB>JSON` line per definition, compressed.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::{env, fs};
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use k8s_openapi::api;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
+use k8s_openapi::apimachinery::pkg::apis::meta;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
+use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+const MARKERS: &str = "data/markers.txt";
+const OWN: &str = "data/plugin.json";
+
+type Definitions = BTreeMap<String, Value>;
+
+fn main() {
+    for input in ["build.rs", MARKERS, OWN] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let mut definitions = upstream();
+    definitions.extend(own());
+    for schema in definitions.values_mut() {
+        open_free_form(schema);
+    }
+    apply_markers(&mut definitions, &read(MARKERS));
+    write("schemas.full", &definitions);
+    definitions.values_mut().for_each(drop_descriptions);
+    write("schemas.compact", &definitions);
+}
+
+/// Names types as `(module) { Kind, … }`; the group keeps the module's path one token for the repetition.
+macro_rules! register {
+    ($generator:expr, $($module:tt { $($kind:ident),+ $(,)? }),+ $(,)?) => {
+        $($(register!(@kind $generator, $module, $kind);)+)+
+    };
+    (@kind $generator:expr, ($($module:tt)+), $kind:ident) => {
+        $generator.subschema_for::<$($module)+::$kind>()
+    };
+}
+
+/// Every type reachable from the kinds of upstream's stable API, by upstream's definition name.
+fn upstream() -> Definitions {
+    let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
+    let mut generator = SchemaGenerator::new(settings);
+    register!(
+        generator,
+        (api::admissionregistration::v1) {
+            MutatingAdmissionPolicy,
+            MutatingAdmissionPolicyBinding,
+            MutatingWebhookConfiguration,
+            ValidatingAdmissionPolicy,
+            ValidatingAdmissionPolicyBinding,
+            ValidatingWebhookConfiguration,
+        },
+        (api::apps::v1) { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet },
+        (api::authentication::v1) { SelfSubjectReview, TokenRequest, TokenReview },
+        (api::authorization::v1) {
+            LocalSubjectAccessReview,
+            SelfSubjectAccessReview,
+            SelfSubjectRulesReview,
+            SubjectAccessReview,
+        },
+        (api::autoscaling::v1) { HorizontalPodAutoscaler, Scale },
+        (api::autoscaling::v2) { HorizontalPodAutoscaler },
+        (api::batch::v1) { CronJob, Job },
+        (api::certificates::v1) { CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest },
+        (api::coordination::v1) { Lease },
+        (api::core::v1) {
+            Binding,
+            ComponentStatus,
+            ConfigMap,
+            Endpoints,
+            Event,
+            LimitRange,
+            Namespace,
+            Node,
+            PersistentVolume,
+            PersistentVolumeClaim,
+            Pod,
+            PodTemplate,
+            ReplicationController,
+            ResourceQuota,
+            Secret,
+            Service,
+            ServiceAccount,
+        },
+        (api::discovery::v1) { EndpointSlice },
+        (api::events::v1) { Event },
+        (api::flowcontrol::v1) { FlowSchema, PriorityLevelConfiguration },
+        (api::networking::v1) { IPAddress, Ingress, IngressClass, NetworkPolicy, ServiceCIDR },
+        (api::node::v1) { RuntimeClass },
+        (api::policy::v1) { Eviction, PodDisruptionBudget },
+        (api::rbac::v1) { ClusterRole, ClusterRoleBinding, Role, RoleBinding },
+        (api::resource::v1) {
+            DeviceClass,
+            DeviceTaintRule,
+            ResourceClaim,
+            ResourceClaimTemplate,
+            ResourceSlice,
+        },
+        (api::scheduling::v1) { PriorityClass },
+        (api::storage::v1) {
+            CSIDriver,
+            CSINode,
+            CSIStorageCapacity,
+            StorageClass,
+            VolumeAttachment,
+            VolumeAttributesClass,
+        },
+        (api::storagemigration::v1) { StorageVersionMigration },
+        (apiextensions::v1) { CustomResourceDefinition },
+        (apiregistration::v1) { APIService },
+        (meta::v1) { DeleteOptions, ListMeta, Status },
+    );
+    generator.take_definitions(true).into_iter().collect()
+}
+
+/// The definitions of orch's own kinds, with markers in place.
+fn own() -> Definitions {
+    serde_json::from_str(&read(OWN)).unwrap_or_else(|error| panic!("{OWN}: {error}"))
+}
+
+/// `type: object` alone means "any object" in upstream's documents (`RawExtension`, `FieldsV1`).
+fn open_free_form(schema: &mut Value) {
+    if let Value::Object(map) = schema {
+        let bare = map.get("type").is_some_and(|t| t == "object")
+            && !map.contains_key("properties")
+            && !map.contains_key("additionalProperties");
+        if bare {
+            map.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
+        }
+        map.remove("$schema");
+    }
+    each_subschema(schema, &mut open_free_form);
+}
+
+fn drop_descriptions(schema: &mut Value) {
+    if let Value::Object(map) = schema {
+        map.remove("description");
+    }
+    each_subschema(schema, &mut drop_descriptions);
+}
+
+fn each_subschema(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
+    let Value::Object(map) = schema else { return };
+    if let Some(Value::Object(properties)) = map.get_mut("properties") {
+        properties.values_mut().for_each(&mut *visit);
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(child) = map.get_mut(key) {
+            visit(child);
+        }
+    }
+}
+
+/// Each line names a definition or one of its fields, and its markers:
+/// `io.k8s.api.core.v1.PodSpec.containers list=map keys=name merge=name strategy=merge`.
+fn apply_markers(definitions: &mut Definitions, table: &str) {
+    for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (path, markers) =
+            line.split_once(' ').unwrap_or_else(|| panic!("{MARKERS}: no markers in {line}"));
+        let schema = locate(definitions, path).unwrap_or_else(|| panic!("{MARKERS}: unknown field {path}"));
+        for marker in markers.split_whitespace() {
+            mark(schema, marker);
+        }
+    }
+}
+
+fn locate<'d>(definitions: &'d mut Definitions, path: &str) -> Option<&'d mut Map<String, Value>> {
+    if definitions.contains_key(path) {
+        return definitions.get_mut(path)?.as_object_mut();
+    }
+    let (definition, field) = path.rsplit_once('.')?;
+    definitions.get_mut(definition)?.get_mut("properties")?.get_mut(field)?.as_object_mut()
+}
+
+fn mark(schema: &mut Map<String, Value>, marker: &str) {
+    let (key, value) = marker.split_once('=').unwrap_or_else(|| panic!("{MARKERS}: {marker} has no value"));
+    let (key, value): (&str, Value) = match key {
+        "list" => ("x-kubernetes-list-type", value.into()),
+        "keys" => ("x-kubernetes-list-map-keys", value.split(',').collect::<Vec<_>>().into()),
+        "merge" => ("x-kubernetes-patch-merge-key", value.into()),
+        "strategy" => ("x-kubernetes-patch-strategy", value.into()),
+        "map" => ("x-kubernetes-map-type", value.into()),
+        "default" => ("default", serde_json::from_str(value).unwrap_or_else(|_| value.into())),
+        other => panic!("{MARKERS}: unknown marker {other}"),
+    };
+    schema.insert(key.into(), value);
+}
+
+fn write(name: &str, definitions: &Definitions) {
+    let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let file = fs::File::create(Path::new(&directory).join(name)).expect("OUT_DIR is writable");
+    let mut encoder = DeflateEncoder::new(file, Compression::best());
+    for (name, schema) in definitions {
+        writeln!(encoder, "{name}\t{schema}").expect("OUT_DIR is writable");
+    }
+    encoder.finish().expect("OUT_DIR is writable");
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
