@@ -3,6 +3,20 @@
 //! A revision is assigned inside the transaction that makes it visible: commit order is revision
 //! order, so a reader of the log never sees a gap that is filled later.
 
+mod commit;
+mod error;
+mod open;
+
+mod queue;
+mod recent;
+mod retention;
+mod sqlite;
+
+pub use error::OpenError;
+pub use open::{Options, open};
+
+pub use sqlite::Sqlite;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -90,4 +104,7 @@ pub trait Store: Send + Sync + 'static {
     async fn compact(&self, up_to: Revision) -> Result<(), StoreError>;
     /// Signals a revision that has been committed, here or by another host (`LISTEN/NOTIFY`).
     fn committed(&self) -> tokio::sync::watch::Receiver<Revision>;
+    /// Finishes what was asked before, then lets go of the file or the server: later calls are
+    /// `Unavailable`.
+    async fn close(&self) {}
 }

@@ -15,14 +15,16 @@ const BATCH: usize = 256;
 pub async fn follow(shared: Arc<Shared>, mut committed: watch::Receiver<Revision>) {
     let mut backoff = Backoff::default();
     loop {
+        let head = *committed.borrow_and_update();
+        if shared.state.read().revision >= head {
+            if committed.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
         match advance(&shared).await {
             Ok(true) => backoff = Backoff::default(),
-            Ok(false) => {
-                backoff = Backoff::default();
-                if committed.changed().await.is_err() {
-                    return;
-                }
-            }
+            Ok(false) => backoff.wait().await,
             Err(error) => {
                 tracing::warn!(%error, "the watch cache cannot follow the store; trying again");
                 backoff.wait().await;
@@ -35,10 +37,10 @@ pub async fn follow(shared: Arc<Shared>, mut committed: watch::Receiver<Revision
 async fn advance(shared: &Shared) -> Result<bool, StoreError> {
     let at = shared.state.read().revision;
     match shared.store.history(at, BATCH).await {
-        Ok(events) if events.is_empty() => Ok(false),
         Ok(events) => {
+            let found = !events.is_empty();
             apply(shared, events);
-            Ok(true)
+            Ok(found)
         }
         Err(StoreError::Compacted { .. }) => reload(shared).await.map(|()| true),
         Err(error) => Err(error),

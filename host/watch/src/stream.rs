@@ -78,7 +78,7 @@ impl Watch {
         let events = state.window.after(self.position);
         let selected = events.filter(|event| prefix::selects(&self.prefix, event.key()));
         self.behind.extend(selected.take(CHUNK).cloned());
-        if self.behind.len() < CHUNK && self.behind.is_empty() {
+        if self.behind.is_empty() {
             // Passed over events of others need no second look.
             self.position = self.position.max(state.revision);
         }
