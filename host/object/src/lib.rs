@@ -1,8 +1,10 @@
 //! The objects of the API as data: the table of kinds, names, selectors, quantities, field paths,
 //! schemas, patches, apply, tables and `Status`. No I/O.
 
+pub mod apply;
 pub mod field_path;
 pub mod kind;
+pub mod managed_fields;
 pub mod schema;
 pub mod selector;
 pub mod status;
