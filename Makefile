@@ -12,7 +12,8 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 ## Installs what is missing, builds host and plugins, starts the host in the background.
 up: build target/hello.tar
 	$(ORCH) up --detach $(ARGS)
-	$(ORCH) image import target/hello.tar $(filter --data-dir% /%,$(subst --data-dir ,--data-dir=,$(ARGS)))
+	@dir=$$(echo ' $(ARGS)' | sed -n 's/.* --data-dir[ =]\([^ ]*\).*/\1/p'); \
+	$(ORCH) image import target/hello.tar $${dir:+--data-dir $$dir}
 	@echo "example:    kubectl --kubeconfig <the path above> apply -f examples/hello.yaml"
 	@echo "            (without kubectl: $(ORCH) apply -f examples/hello.yaml)"
 

@@ -43,6 +43,10 @@ pub fn key(object: &Value) -> String {
 pub struct Objects(Arc<RwLock<HashMap<String, Arc<Value>>>>);
 
 impl Objects {
+    /// Objects that nobody keeps current, for tests of what reads them.
+    pub fn of(objects: impl IntoIterator<Item = Value>) -> Self {
+        Objects(Arc::new(RwLock::new(objects.into_iter().map(|o| (key(&o), Arc::new(o))).collect())))
+    }
     pub fn get(&self, key: &str) -> Option<Arc<Value>> {
         self.0.read().get(key).cloned()
     }

@@ -3,6 +3,7 @@
 //! authorization and admission.
 
 mod api;
+pub mod events;
 pub mod informer;
 pub mod node;
 

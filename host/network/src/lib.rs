@@ -1,11 +1,22 @@
 //! Pod networks, Services and DNS: netlink, nftables named maps, hickory. The CNI component decides
 //! addresses and routes; what is here carries them out.
 
+mod attach;
+mod dns;
+mod netlink;
+mod nft;
+mod node;
+mod sandbox;
+mod services;
+
 use std::net::IpAddr;
 use std::path::Path;
 
 use async_trait::async_trait;
 use orch_plugin::calls::cni::{Attachment, Pod};
+
+pub use attach::Pods;
+pub use node::{Config, Network, purge};
 
 #[derive(Debug, thiserror::Error)]
 #[error("{what}: {message}")]

@@ -1,0 +1,189 @@
+//! The command line. Every flag of `up` is also an environment variable `ORCH_…` and a key of the
+//! configuration file; the command line wins over the environment, that over the file.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A container orchestrator in one binary that speaks the Kubernetes API.
+#[derive(Parser)]
+#[command(name = "orch", version, about, propagate_version = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the host: API, store, plugins and node agent
+    Up(Box<Up>),
+    /// Stop the host; pods keep running for the next `orch up`
+    Down(Down),
+    #[command(flatten)]
+    Client(ClientCommand),
+}
+
+#[derive(Args, Clone, Default)]
+pub struct Up {
+    /// Where everything is kept [default: /var/lib/orch]
+    #[arg(long, env = "ORCH_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Address and port of the API [default: 0.0.0.0:6443]
+    #[arg(long, env = "ORCH_LISTEN")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// `sqlite`, or a `postgres://…` URL [default: sqlite]
+    #[arg(long, env = "ORCH_STORE")]
+    pub store: Option<String>,
+    /// Name of this machine's Node object [default: the host name]
+    #[arg(long, env = "ORCH_NODE_NAME")]
+    pub node_name: Option<String>,
+    /// YAML configuration file; see docs/configuration.md
+    #[arg(long, env = "ORCH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// `REGISTRY=URL`: pull images of REGISTRY from URL (repeatable)
+    #[arg(long, env = "ORCH_REGISTRY_MIRROR", value_delimiter = ',')]
+    pub registry_mirror: Vec<String>,
+    /// `text` or `json`
+    #[arg(long, env = "ORCH_LOG_FORMAT")]
+    pub log_format: Option<String>,
+    /// What to log, in the syntax of `RUST_LOG` [default: info]
+    #[arg(long, env = "ORCH_LOG")]
+    pub log: Option<String>,
+    /// Return once the node is ready, and go on in the background
+    #[arg(long, env = "ORCH_DETACH")]
+    pub detach: bool,
+}
+
+#[derive(Args, Clone)]
+pub struct Down {
+    #[arg(long, env = "ORCH_DATA_DIR", default_value = "/var/lib/orch")]
+    pub data_dir: PathBuf,
+    /// Also remove every container, mount, namespace, cgroup, nftables table and the data directory
+    #[arg(long)]
+    pub purge: bool,
+}
+
+/// How the client commands find the API.
+#[derive(Args, Clone)]
+pub struct Connection {
+    /// [default: $KUBECONFIG, else <data-dir>/kubeconfig]
+    #[arg(long, env = "KUBECONFIG", global = true)]
+    pub kubeconfig: Option<PathBuf>,
+    #[arg(long, env = "ORCH_DATA_DIR", default_value = "/var/lib/orch", global = true)]
+    pub data_dir: PathBuf,
+    #[arg(short, long, global = true)]
+    pub namespace: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum ClientCommand {
+    /// Create or change objects from YAML or JSON (server-side apply)
+    Apply {
+        /// A file, or `-` for standard input (repeatable)
+        #[arg(short, long, required = true)]
+        filename: Vec<PathBuf>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show objects as a table, YAML or JSON
+    Get {
+        /// `pods`, `deploy/web`, `pods web-0`, …
+        #[arg(required = true)]
+        what: Vec<String>,
+        #[arg(short, long)]
+        output: Option<String>,
+        #[arg(short = 'A', long)]
+        all_namespaces: bool,
+        #[arg(short = 'l', long, default_value = "")]
+        selector: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show one object in full, with its events
+    Describe {
+        #[arg(required = true)]
+        what: Vec<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Print a container's log
+    Logs {
+        pod: String,
+        #[arg(short, long, default_value = "")]
+        container: String,
+        #[arg(short, long)]
+        follow: bool,
+        #[arg(short, long)]
+        previous: bool,
+        #[arg(long)]
+        tail: Option<i64>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Run a command in a container
+    Exec {
+        pod: String,
+        #[arg(short, long, default_value = "")]
+        container: String,
+        #[arg(short = 'i', long)]
+        stdin: bool,
+        #[arg(short, long)]
+        tty: bool,
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Delete objects
+    Delete {
+        what: Vec<String>,
+        #[arg(short, long)]
+        filename: Vec<PathBuf>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Policies: see, swap and roll back Wasm components in the running cluster
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCommand,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Images on this machine
+    Image {
+        #[command(subcommand)]
+        command: ImageCommand,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum PluginCommand {
+    /// List plugins and what they run
+    Ls,
+    /// Replace what a plugin runs: a component file, a built-in, a new configuration
+    Swap {
+        name: String,
+        /// A component on the host's disk
+        #[arg(long, group = "source")]
+        file: Option<PathBuf>,
+        /// A component built into the host
+        #[arg(long, group = "source")]
+        builtin: Option<String>,
+        /// Its configuration, as JSON
+        #[arg(long)]
+        config: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum ImageCommand {
+    /// Load docker or OCI archives
+    Import {
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// List images
+    Ls,
+}
