@@ -5,6 +5,7 @@ pub mod apply;
 pub mod field_path;
 pub mod kind;
 pub mod managed_fields;
+pub mod patch;
 pub mod schema;
 pub mod selector;
 pub mod status;
