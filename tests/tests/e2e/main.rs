@@ -1,0 +1,9 @@
+//! End to end: real hosts, real clients, a real registry and a real Postgres. Needs root.
+
+mod access;
+mod bad_input;
+mod hello;
+mod images;
+mod own_client;
+mod policy;
+mod survival;
