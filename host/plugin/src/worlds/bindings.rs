@@ -1,0 +1,40 @@
+//! What Wasmtime makes of `wit/`.
+#![allow(clippy::all)]
+
+pub mod scheduler {
+    wasmtime::component::bindgen!({
+        path: "../../wit/scheduler",
+        world: "scheduler",
+    });
+}
+
+pub mod admission {
+    wasmtime::component::bindgen!({
+        path: "../../wit/admission",
+        world: "admission",
+        with: { "orch:host": super::scheduler::orch::host },
+    });
+}
+
+pub mod controller {
+    wasmtime::component::bindgen!({
+        path: "../../wit/controller",
+        world: "controller",
+        imports: { default: async },
+        exports: { default: async },
+        with: { "orch:host": super::scheduler::orch::host },
+    });
+}
+
+pub mod cni {
+    wasmtime::component::bindgen!({
+        path: "../../wit/cni",
+        world: "cni",
+        imports: { default: async },
+        exports: { default: async },
+        with: {
+            "orch:host": super::scheduler::orch::host,
+            "orch:cni/network.sandbox": crate::worlds::cni::Sandbox,
+        },
+    });
+}
