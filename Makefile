@@ -37,7 +37,8 @@ target/hello.tar: examples/hello-image.sh
 	@mkdir -p target
 	examples/hello-image.sh $@
 
-bench: build
+bench: build target/hello.tar
+	$(CARGO) build --release -p orch-store --example store_bench
 	$(CARGO) run --release -p orch-tests --bin bench
 
 fmt:

@@ -141,6 +141,11 @@ impl Host {
         self.orch(&["image", "import", &archive.to_string_lossy()]).unwrap_or_else(|why| panic!("{why}"));
     }
 
+    /// The daemon's process.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("the host runs").id()
+    }
+
     pub fn kubeconfig(&self) -> PathBuf {
         self.data_dir.path().join("kubeconfig")
     }

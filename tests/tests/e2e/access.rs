@@ -32,7 +32,9 @@ fn a_pod_reaches_the_api_with_its_own_token() {
                 .arg(format!("https://kubernetes.default.svc{path}")),
         )
     };
-    let whoami = eventually("the API from inside a pod", Duration::from_secs(10), || inside("/api/v1/namespaces/default/pods"));
+    let whoami = eventually("the API from inside a pod", Duration::from_secs(10), || {
+        inside("/api/v1/namespaces/default/pods")
+    });
     assert!(whoami.contains("system:serviceaccount:default:default") && whoami.contains("403"), "{whoami}");
     kubectl.run("create rolebinding see --clusterrole=view --serviceaccount=default:default");
     eventually("the role to count", Duration::from_secs(5), || {

@@ -35,7 +35,8 @@ fn orch_up_refuses_what_it_cannot_do() {
     let copy = dir.path().join("orch");
     std::fs::copy(orch(), &copy).unwrap();
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let why = refused(nobody.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(copy).arg("up"));
+    let why =
+        refused(nobody.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups"]).arg(copy).arg("up"));
     assert!(why.contains("needs root"), "{why}");
 }
 
@@ -63,7 +64,9 @@ fn manifests_and_images_that_cannot_be() {
     let kubectl = host.kubectl(&client);
     let feed = |manifest: &str| kubectl.feed("apply -f -", manifest).expect_err(manifest);
     let pod = |name: &str, container: &str| {
-        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{container}]}}\n")
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{container}]}}\n"
+        )
     };
     let why = feed(&pod("unknown-field", "{name: c, image: x, imagine: y}"));
     assert!(why.contains("unknown field \"spec.containers[0].imagine\""), "{why}");
@@ -85,7 +88,9 @@ fn manifests_and_images_that_cannot_be() {
     reaches("no-registry", &["ErrImagePull", "ImagePullBackOff"]);
     kubectl.feed("apply -f -", &pod("bad-reference", "{name: c, image: 'UPPER//case::'}")).unwrap();
     reaches("bad-reference", &["InvalidImageName"]);
-    kubectl.feed("apply -f -", &pod("no-command", &format!("{{name: c, image: '{good}', command: [/nope]}}"))).unwrap();
+    kubectl
+        .feed("apply -f -", &pod("no-command", &format!("{{name: c, image: '{good}', command: [/nope]}}")))
+        .unwrap();
     reaches("no-command", &["RunContainerError", "CrashLoopBackOff", "StartError"]);
     let described = kubectl.run("describe pod no-command");
     assert!(described.contains("/nope") && described.contains("no such file or directory"), "{described}");
@@ -103,7 +108,11 @@ fn manifests_and_images_that_cannot_be() {
     kubectl.feed("apply -f -", &pod("too-big", &huge)).unwrap();
     eventually("FailedScheduling", SOON, || {
         let described = kubectl.ask("describe pod too-big")?;
-        if described.contains("0/1 nodes are available: 1 Insufficient cpu") { Ok(()) } else { Err(described) }
+        if described.contains("0/1 nodes are available: 1 Insufficient cpu") {
+            Ok(())
+        } else {
+            Err(described)
+        }
     });
     assert!(kubectl.run("get --raw /readyz").contains("ok"));
 }

@@ -56,11 +56,16 @@ fn tables(kubectl: &KubectlIn) {
     let head: Vec<&str> = pods.lines().next().unwrap_or_default().split_whitespace().collect();
     let wanted = "NAME READY STATUS RESTARTS AGE IP NODE NOMINATED NODE READINESS GATES";
     assert_eq!(head.join(" "), wanted, "{pods}");
-    assert_eq!(pods.lines().filter(|l| l.contains("1/1") && l.contains("Running") && l.contains("node-a")).count(), 3);
+    assert_eq!(
+        pods.lines().filter(|l| l.contains("1/1") && l.contains("Running") && l.contains("node-a")).count(),
+        3
+    );
     let deployment = kubectl.run("get deployment hello");
     assert!(deployment.contains("3/3"), "{deployment}");
     let described = kubectl.run("describe deployment hello");
-    for words in ["RollingUpdateStrategy:  25% max unavailable, 25% max surge", "ScalingReplicaSet", "NewReplicaSet"] {
+    for words in
+        ["RollingUpdateStrategy:  25% max unavailable, 25% max surge", "ScalingReplicaSet", "NewReplicaSet"]
+    {
         assert!(described.contains(words), "{words} in\n{described}");
     }
     let described = kubectl.run("describe pods -l app=hello");
@@ -95,7 +100,10 @@ fn names(kubectl: &KubectlIn) {
         assert!(answer.starts_with("hello-"), "{answer}");
     }
     let resolved = kubectl.run(&format!("exec {pod} -- cat /etc/resolv.conf"));
-    assert!(resolved.contains("nameserver 10.96.0.10") && resolved.contains("default.svc.cluster.local"), "{resolved}");
+    assert!(
+        resolved.contains("nameserver 10.96.0.10") && resolved.contains("default.svc.cluster.local"),
+        "{resolved}"
+    );
     assert!(resolved.contains("ndots:5"), "{resolved}");
 }
 
@@ -108,8 +116,11 @@ fn streams(kubectl: &KubectlIn) {
     let log = kubectl.run(&format!("logs {pod} --tail=1000"));
     assert!(log.contains(&format!("{pod} serves on 8080")), "{log}");
     // -f sees what is written later.
-    let mut follower =
-        kubectl.command(&format!("logs -f {pod} --tail=1")).stdout(Stdio::piped()).spawn().expect("kubectl logs -f");
+    let mut follower = kubectl
+        .command(&format!("logs -f {pod} --tail=1"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("kubectl logs -f");
     let mut lines = BufReader::new(follower.stdout.take().expect("piped")).lines();
     lines.next().expect("the last line").expect("text");
     kubectl.run(&format!("exec {pod} -- wget -q -O /dev/null http://127.0.0.1:8080/following"));
@@ -118,7 +129,11 @@ fn streams(kubectl: &KubectlIn) {
     let _ = follower.kill();
     let _ = follower.wait();
     // Exit codes, standard input and a terminal.
-    let status = kubectl.command(&format!("exec {pod} --")).args(["sh", "-c", "exit 7"]).output().expect("kubectl exec");
+    let status = kubectl
+        .command(&format!("exec {pod} --"))
+        .args(["sh", "-c", "exit 7"])
+        .output()
+        .expect("kubectl exec");
     assert_eq!(status.status.code(), Some(7), "{}", String::from_utf8_lossy(&status.stderr));
     let echoed = kubectl.feed(&format!("exec -i {pod} -- cat"), "through the pipe\n").expect("exec -i");
     assert_eq!(echoed, "through the pipe\n");
@@ -189,7 +204,10 @@ fn rollout_and_undo(kubectl: &KubectlIn) {
     kubectl.run("set env deployment/hello COLOUR=blue");
     kubectl.run("rollout status deployment/hello --timeout=60s");
     let history = kubectl.run("rollout history deployment/hello");
-    assert!(history.lines().filter(|l| l.starts_with(|c: char| c.is_ascii_digit())).count() == 2, "{history}");
+    assert!(
+        history.lines().filter(|l| l.starts_with(|c: char| c.is_ascii_digit())).count() == 2,
+        "{history}"
+    );
     let pod = first_pod(kubectl);
     assert!(kubectl.run(&format!("exec {pod} -- env")).contains("COLOUR=blue"));
     kubectl.run("rollout undo deployment/hello");
@@ -203,7 +221,8 @@ fn rollout_and_undo(kubectl: &KubectlIn) {
 fn delete(kubectl: &KubectlIn) {
     kubectl.run("delete -f examples/hello.yaml");
     eventually("everything to be gone", Duration::from_secs(45), || {
-        let left = kubectl.ask("get pods,replicasets,endpointslices -l app=hello --no-headers --ignore-not-found")?;
+        let left = kubectl
+            .ask("get pods,replicasets,endpointslices -l app=hello --no-headers --ignore-not-found")?;
         if left.trim().is_empty() { Ok(()) } else { Err(left) }
     });
     kubectl.run("create namespace shop");

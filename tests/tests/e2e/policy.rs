@@ -31,7 +31,8 @@ fn hollow_nodes(kubectl: &KubectlIn) {
     kubectl.feed("create -f -", &list((0..HOLLOW).map(node).collect())).unwrap();
     let room = r#"{"status":{"capacity":{"cpu":"1000","memory":"1Ti","pods":"5000"},"allocatable":{"cpu":"1000","memory":"1Ti","pods":"5000"},"conditions":[{"type":"Ready","status":"True"}]}}"#;
     for i in 0..HOLLOW {
-        let mut command = kubectl.command(&format!("patch node hollow-{i} --subresource=status --type=merge -p"));
+        let mut command =
+            kubectl.command(&format!("patch node hollow-{i} --subresource=status --type=merge -p"));
         orch_tests::run(command.arg(room));
     }
     kubectl.run("taint node node-a real=yes:NoSchedule");
@@ -41,8 +42,8 @@ fn hollow_nodes(kubectl: &KubectlIn) {
 }
 
 fn bindings(kubectl: &KubectlIn, selector: &str) -> Result<BTreeMap<String, String>, String> {
-    let pods: Value =
-        serde_json::from_str(&kubectl.ask(&format!("get pods -o json {selector}"))?).map_err(|e| e.to_string())?;
+    let pods: Value = serde_json::from_str(&kubectl.ask(&format!("get pods -o json {selector}"))?)
+        .map_err(|e| e.to_string())?;
     let items = pods["items"].as_array().ok_or("no items")?;
     Ok(items
         .iter()
@@ -86,7 +87,11 @@ fn ten_swaps_under_five_hundred_pods() {
     let bound = eventually("every pod to be bound", SOON, || {
         let bound = bindings(&kubectl, "-l policy=load")?;
         let waiting = bound.values().filter(|n| n.is_empty()).count();
-        if bound.len() == 500 && waiting == 0 { Ok(bound) } else { Err(format!("{} pods, {waiting} wait", bound.len())) }
+        if bound.len() == 500 && waiting == 0 {
+            Ok(bound)
+        } else {
+            Err(format!("{} pods, {waiting} wait", bound.len()))
+        }
     });
     assert!(bound.values().all(|node| node.starts_with("hollow-")), "the tainted node took a pod");
     once_each(&kubectl);
@@ -99,19 +104,27 @@ fn follows(kubectl: &KubectlIn, round: usize, policy: &str) {
     kubectl.feed("create -f -", &list(pods)).unwrap_or_else(|why| panic!("{why}"));
     let bound = eventually("the witnesses to be bound", SOON, || {
         let bound = bindings(kubectl, &format!("-l policy={label}"))?;
-        if bound.len() == 10 && bound.values().all(|n| !n.is_empty()) { Ok(bound) } else { Err(format!("{bound:?}")) }
+        if bound.len() == 10 && bound.values().all(|n| !n.is_empty()) {
+            Ok(bound)
+        } else {
+            Err(format!("{bound:?}"))
+        }
     });
     let nodes: BTreeSet<&str> = bound.values().map(String::as_str).collect();
     if policy == "MostAllocated" {
         assert_eq!(nodes, BTreeSet::from(["hollow-0"]), "packing fills the fullest node");
     } else {
-        assert!(!nodes.contains("hollow-0") && nodes.len() >= 4, "spreading avoids the fullest node: {nodes:?}");
+        assert!(
+            !nodes.contains("hollow-0") && nodes.len() >= 4,
+            "spreading avoids the fullest node: {nodes:?}"
+        );
     }
 }
 
 /// One `Scheduled` event a pod: none was bound twice.
 fn once_each(kubectl: &KubectlIn) {
-    let events: Value = serde_json::from_str(&kubectl.run("get events --field-selector reason=Scheduled -o json")).unwrap();
+    let events: Value =
+        serde_json::from_str(&kubectl.run("get events --field-selector reason=Scheduled -o json")).unwrap();
     let mut times: BTreeMap<String, i64> = BTreeMap::new();
     for event in events["items"].as_array().unwrap() {
         let name = event["involvedObject"]["name"].as_str().unwrap().to_string();
@@ -128,12 +141,18 @@ fn a_component_that_does_not_load_leaves_the_old_one_serving() {
     let kubectl = host.kubectl(&client);
     let junk = host.data_dir.path().join("junk.wasm");
     std::fs::write(&junk, "this is not Wasm").unwrap();
-    let why = host.orch(&["plugin", "swap", "taint-toleration", "--file", &junk.to_string_lossy()]).unwrap_err();
+    let why =
+        host.orch(&["plugin", "swap", "taint-toleration", "--file", &junk.to_string_lossy()]).unwrap_err();
     assert!(why.contains("the old one serves on") && why.contains("junk.wasm"), "{why}");
-    let why = host.orch(&["plugin", "swap", "taint-toleration", "--builtin", "namespace-lifecycle"]).unwrap_err();
+    let why =
+        host.orch(&["plugin", "swap", "taint-toleration", "--builtin", "namespace-lifecycle"]).unwrap_err();
     assert!(why.contains("orch:admission") || why.contains("world"), "{why}");
     let why = host.orch(&[
-        "plugin", "swap", "node-resources-fit", "--config", r#"{"scoringStrategy":{"type":"Sideways"}}"#,
+        "plugin",
+        "swap",
+        "node-resources-fit",
+        "--config",
+        r#"{"scoringStrategy":{"type":"Sideways"}}"#,
     ]);
     let why = why.unwrap_err();
     assert!(why.contains("Sideways"), "{why}");
