@@ -34,10 +34,14 @@ pub mod fake;
 pub mod interest;
 pub mod log;
 pub mod names;
+pub mod node;
 pub mod object;
+pub mod pod;
+pub mod quantity;
 pub mod scheduler;
 pub mod selector;
 pub mod time;
+pub mod toleration;
 
 pub use interest::Interest;
 pub use serde;

@@ -45,3 +45,10 @@ fn write(level: Level, message: &str) {
 fn write(level: Level, message: &str) {
     eprintln!("{level:?} {message}");
 }
+
+/// Makes a panic say where and why before it becomes a bare `unreachable` to the host.
+#[doc(hidden)]
+pub fn report_panics() {
+    #[cfg(target_family = "wasm")]
+    std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));
+}

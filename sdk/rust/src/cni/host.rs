@@ -12,6 +12,7 @@ pub trait Exports: 'static {
 
 impl<T: Exports> wit::Guest for T {
     fn configure(settings: String) -> Result<(), String> {
+        crate::log::report_panics();
         let settings = serde_json::from_str(&settings).map_err(|error| format!("settings: {error}"))?;
         T::with(|driver| driver.configure(settings))
     }

@@ -15,6 +15,7 @@ pub trait Exports: 'static {
 
 impl<T: Exports> wit::Guest for T {
     fn describe() -> wit::Description {
+        crate::log::report_panics();
         T::Controller::describe().into()
     }
 

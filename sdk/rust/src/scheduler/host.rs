@@ -12,6 +12,7 @@ pub trait Exports: 'static {
 
 impl<T: Exports> wit::Guest for T {
     fn describe() -> wit::Description {
+        crate::log::report_panics();
         T::Policy::describe().into()
     }
 
