@@ -35,6 +35,16 @@ pub enum RuntimeError {
     Other(String),
 }
 
+/// What [`RuntimeError::Start`] was about, in the words of a container's waiting or terminated reason.
+pub mod phase {
+    pub const CONFIG: &str = "CreateContainerConfigError";
+    pub const CREATE: &str = "CreateContainerError";
+    /// The command could not be executed; the container has exited with code 128.
+    pub const START: &str = "StartError";
+    /// A command in a running container could not be executed.
+    pub const EXEC: &str = "ExecError";
+}
+
 /// The namespaces and cgroup that a pod's containers share. Pinned files, no process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

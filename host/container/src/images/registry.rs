@@ -1,0 +1,343 @@
+//! Reading from registries: manifests, configurations, layers.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::errors::OciDistributionError;
+use oci_client::manifest::OciDescriptor;
+use oci_client::secrets::RegistryAuth;
+use oci_client::{Client, Reference};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+use super::layers::{digest, sha256};
+use crate::runtime::Credentials;
+
+const MEDIA_TYPES: [&str; 4] = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+/// No manifest or configuration is larger, in bytes.
+const DOCUMENT_LIMIT: usize = 8 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Where registries are reached instead of at their own name, and which speak plain HTTP.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryConfig {
+    /// Registry → base URLs tried before it: `docker.io` → `http://127.0.0.1:5000`.
+    pub mirrors: BTreeMap<String, Vec<String>>,
+    /// `host[:port]`; loopback ones always speak plain HTTP.
+    pub insecure: Vec<String>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("failed to resolve reference \"{0}\": {0}: not found")]
+    NotFound(String),
+    #[error("pull access denied, repository does not exist or may require authorization: {0}")]
+    Denied(String),
+    #[error("failed to do request: {0}")]
+    Request(String),
+    #[error("{what} is {actual} where {expected} was asked for")]
+    Digest { what: &'static str, expected: String, actual: String },
+    #[error("no match for platform {platform} in manifest: not found")]
+    Platform { platform: String },
+    #[error("{0}")]
+    Unsupported(String),
+    #[error("{what}: {source}")]
+    Io {
+        what: String,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// One place to pull from.
+pub struct Endpoint {
+    client: Client,
+    auth: RegistryAuth,
+    reference: Reference,
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    #[serde(default)]
+    pub media_type: String,
+    pub digest: String,
+    #[serde(default)]
+    pub size: u64,
+    pub platform: Option<Platform>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Platform {
+    pub architecture: String,
+    pub os: String,
+}
+
+/// Either kind of manifest.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    pub config: Option<Descriptor>,
+    #[serde(default)]
+    pub layers: Vec<Descriptor>,
+    #[serde(default)]
+    pub manifests: Vec<Descriptor>,
+}
+
+impl Manifest {
+    /// The digest of the manifest for this machine, in an index.
+    pub fn for_this_machine(&self) -> Result<&Descriptor, RegistryError> {
+        let wanted = this_platform();
+        self.manifests
+            .iter()
+            .find(|m| m.platform.as_ref() == Some(&wanted))
+            .or_else(|| match &self.manifests[..] {
+                // An index of one image often does not say for what it is.
+                [only] if only.platform.is_none() => Some(only),
+                _ => None,
+            })
+            .ok_or_else(|| RegistryError::Platform {
+                platform: format!("{}/{}", wanted.os, wanted.architecture),
+            })
+    }
+}
+
+pub fn this_platform() -> Platform {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    Platform { architecture: architecture.to_owned(), os: "linux".to_owned() }
+}
+
+/// The mirrors of the reference's registry, then the registry.
+pub fn endpoints(reference: &Reference, credentials: &Credentials, config: &RegistryConfig) -> Vec<Endpoint> {
+    let registry = reference.registry();
+    let mut endpoints = Vec::new();
+    for mirror in config.mirrors.get(registry).into_iter().flatten() {
+        let (plain, host) = match mirror.split_once("://") {
+            Some((scheme, host)) => (scheme == "http", host),
+            None => (speaks_plain_http(mirror, config), mirror.as_str()),
+        };
+        let mut mirrored = reference.clone();
+        mirrored.set_mirror_registry(host.trim_end_matches('/').to_owned());
+        // Credentials are the registry's own business, not its mirrors'.
+        endpoints.push(Endpoint::new(mirrored, &Credentials::Anonymous, plain));
+    }
+    endpoints.push(Endpoint::new(reference.clone(), credentials, speaks_plain_http(registry, config)));
+    endpoints
+}
+
+fn speaks_plain_http(registry: &str, config: &RegistryConfig) -> bool {
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost"
+        || address.is_ok_and(|ip| ip.is_loopback())
+        || config.insecure.iter().any(|r| r == registry)
+}
+
+impl Endpoint {
+    /// A client of its own for each pull: oci-client keeps credentials per registry, and those of one
+    /// pull must not serve another.
+    fn new(reference: Reference, credentials: &Credentials, plain: bool) -> Self {
+        let config = ClientConfig {
+            protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
+            connect_timeout: Some(CONNECT_TIMEOUT),
+            read_timeout: Some(READ_TIMEOUT),
+            user_agent: concat!("orch/", env!("CARGO_PKG_VERSION")),
+            ..ClientConfig::default()
+        };
+        let auth = match credentials {
+            Credentials::Anonymous => RegistryAuth::Anonymous,
+            Credentials::Basic { username, password } => {
+                RegistryAuth::Basic(username.clone(), password.clone())
+            }
+            Credentials::Bearer(token) => RegistryAuth::Bearer(token.clone()),
+        };
+        let name = reference.whole();
+        Self { client: Client::new(config), auth, reference, name }
+    }
+
+    /// The manifest for this machine, and the digest the reference stands for.
+    pub async fn manifest(&self) -> Result<(Manifest, String), RegistryError> {
+        let (top, top_digest) = self.document(&self.reference).await?;
+        if top.manifests.is_empty() {
+            return Ok((top, top_digest));
+        }
+        let chosen = top.for_this_machine()?;
+        let (manifest, _) = self.document(&self.reference.clone_with_digest(chosen.digest.clone())).await?;
+        Ok((manifest, top_digest))
+    }
+
+    async fn document(&self, reference: &Reference) -> Result<(Manifest, String), RegistryError> {
+        let (body, _) = self
+            .client
+            .pull_manifest_raw(reference, &self.auth, &MEDIA_TYPES)
+            .await
+            .map_err(|e| self.explain(e))?;
+        let actual = sha256(&body);
+        if let Some(expected) = reference.digest().filter(|expected| *expected != actual) {
+            let expected = expected.to_owned();
+            return Err(RegistryError::Digest { what: "manifest", expected, actual });
+        }
+        let manifest: Manifest = serde_json::from_slice(&body)
+            .map_err(|e| RegistryError::Unsupported(format!("manifest is not one: {e}")))?;
+        if manifest.manifests.is_empty() && manifest.config.is_none() {
+            return Err(RegistryError::Unsupported("manifest has no configuration (schema 1?)".to_owned()));
+        }
+        Ok((manifest, actual))
+    }
+
+    /// A small blob, verified.
+    pub async fn blob(&self, blob: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+        let mut stream = self.stream(blob).await?;
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.try_next().await.map_err(|e| self.broken(&e))? {
+            if body.len() + chunk.len() > DOCUMENT_LIMIT {
+                return Err(RegistryError::Unsupported(
+                    "image configuration is larger than 8 MiB".to_owned(),
+                ));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        check("image configuration", &blob.digest, sha256(&body))?;
+        Ok(body)
+    }
+
+    /// A layer into a file, verified.
+    pub async fn download(&self, blob: &Descriptor, path: &Path) -> Result<(), RegistryError> {
+        let io = |what: &str| {
+            let what = format!("{what} {}", path.display());
+            move |source| RegistryError::Io { what, source }
+        };
+        let mut stream = self.stream(blob).await?;
+        let mut file = tokio::fs::File::create(path).await.map_err(io("create"))?;
+        let mut hash = Sha256::new();
+        while let Some(chunk) = stream.try_next().await.map_err(|e| self.broken(&e))? {
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(io("write"))?;
+        }
+        file.flush().await.map_err(io("write"))?;
+        check("layer", &blob.digest, digest(hash))
+    }
+
+    async fn stream(
+        &self,
+        blob: &Descriptor,
+    ) -> Result<impl futures::Stream<Item = Result<bytes::Bytes, std::io::Error>> + Unpin, RegistryError>
+    {
+        let descriptor = OciDescriptor {
+            digest: blob.digest.clone(),
+            media_type: blob.media_type.clone(),
+            size: blob.size as i64,
+            ..OciDescriptor::default()
+        };
+        let sized =
+            self.client.pull_blob_stream(&self.reference, &descriptor).await.map_err(|e| self.explain(e))?;
+        Ok(sized.stream)
+    }
+
+    fn broken(&self, error: &std::io::Error) -> RegistryError {
+        RegistryError::Request(format!("{}: connection broke: {error}", self.reference.resolve_registry()))
+    }
+
+    fn explain(&self, error: OciDistributionError) -> RegistryError {
+        use OciDistributionError as E;
+        let name = self.name.clone();
+        match error {
+            E::ImageManifestNotFoundError(_) | E::ServerError { code: 404, .. } => {
+                RegistryError::NotFound(name)
+            }
+            E::UnauthorizedError { .. } | E::AuthenticationFailure(_) => RegistryError::Denied(name),
+            E::ServerError { code: 401 | 403, .. } => RegistryError::Denied(name),
+            E::RegistryError { envelope, .. } => self.explain_codes(&envelope.to_string()),
+            other => RegistryError::Request(chain(&other)),
+        }
+    }
+
+    fn explain_codes(&self, text: &str) -> RegistryError {
+        let lower = text.to_lowercase();
+        let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+        if any(&[
+            "manifestunknown",
+            "manifest unknown",
+            "nameunknown",
+            "name unknown",
+            "notfound",
+            "not known",
+        ]) {
+            RegistryError::NotFound(self.name.clone())
+        } else if any(&["unauthorized", "denied"]) {
+            RegistryError::Denied(self.name.clone())
+        } else {
+            RegistryError::Request(text.to_owned())
+        }
+    }
+}
+
+fn check(what: &'static str, expected: &str, actual: String) -> Result<(), RegistryError> {
+    if expected == actual {
+        return Ok(());
+    }
+    Err(RegistryError::Digest { what, expected: expected.to_owned(), actual })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_registries_are_plain() {
+        let config =
+            RegistryConfig { insecure: vec!["registry.test:80".into()], ..RegistryConfig::default() };
+        for plain in ["127.0.0.1:5000", "localhost", "localhost:80", "[::1]:5000", "registry.test:80"] {
+            assert!(speaks_plain_http(plain, &config), "{plain}");
+        }
+        for secure in ["docker.io", "registry.test", "10.0.0.1:5000"] {
+            assert!(!speaks_plain_http(secure, &config), "{secure}");
+        }
+    }
+
+    #[test]
+    fn an_index_gives_the_machines_own() {
+        let index: Manifest = serde_json::from_str(&format!(
+            r#"{{"manifests":[
+                {{"digest":"sha256:1","platform":{{"architecture":"s390x","os":"linux"}}}},
+                {{"digest":"sha256:2","platform":{{"architecture":"{}","os":"linux"}}}}]}}"#,
+            this_platform().architecture
+        ))
+        .unwrap();
+        assert_eq!(index.for_this_machine().unwrap().digest, "sha256:2");
+        let other: Manifest = serde_json::from_str(
+            r#"{"manifests":[{"digest":"sha256:1","platform":{"architecture":"z80","os":"linux"}}]}"#,
+        )
+        .unwrap();
+        assert!(other.for_this_machine().unwrap_err().to_string().contains("no match for platform"));
+    }
+}

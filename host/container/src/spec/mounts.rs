@@ -1,0 +1,91 @@
+//! File systems of a container: the usual ones, the pod's shared memory, and its volumes.
+
+use std::path::{Path, PathBuf};
+
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{Mount, MountBuilder};
+
+use super::{Sources, create_error};
+use crate::cgroup::Hierarchies;
+use crate::runtime::RuntimeError;
+
+pub fn build(sources: &Sources<'_>) -> Result<Vec<Mount>, RuntimeError> {
+    let volumes = &sources.config.mounts;
+    let mut mounts = usual(sources)
+        .and_then(|usual| {
+            let given = |destination: &Path| volumes.iter().any(|v| v.destination == destination);
+            let kept = usual.into_iter().filter(|mount| !given(mount.destination()));
+            Ok(kept.collect::<Vec<_>>())
+        })
+        .map_err(|e| create_error(e.to_string()))?;
+    // A volume inside another one must be mounted after it.
+    let mut volumes: Vec<_> = volumes.iter().collect();
+    volumes.sort_by_key(|volume| volume.destination.components().count());
+    for volume in volumes {
+        mounts.push(bind(volume)?);
+    }
+    Ok(mounts)
+}
+
+fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Result<Mount, OciSpecError> {
+    MountBuilder::default()
+        .destination(destination)
+        .typ(kind)
+        .source(source)
+        .options(options.iter().map(|option| (*option).to_owned()).collect::<Vec<_>>())
+        .build()
+}
+
+fn usual(sources: &Sources<'_>) -> Result<Vec<Mount>, OciSpecError> {
+    let privileged = sources.config.security.privileged;
+    let sys: &[&str] =
+        if privileged { &["nosuid", "noexec", "nodev", "rw"] } else { &["nosuid", "noexec", "nodev", "ro"] };
+    let mut mounts = vec![
+        mount("/proc", "proc", "proc", &["nosuid", "noexec", "nodev"])?,
+        mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
+        mount(
+            "/dev/pts",
+            "devpts",
+            "devpts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        )?,
+        mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
+        mount("/sys", "sysfs", "sysfs", sys)?,
+    ];
+    // Under v1 a container's root could raise its own limits through this mount.
+    if Hierarchies::of_this_machine().is_v2() {
+        let access = if privileged { "rw" } else { "ro" };
+        let options = ["nosuid", "noexec", "nodev", "relatime", access];
+        mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &options)?);
+    }
+    let shm = sources.shm.display().to_string();
+    mounts.push(mount("/dev/shm", "bind", &shm, &["rbind", "nosuid", "noexec", "nodev", "rw"])?);
+    Ok(mounts)
+}
+
+fn bind(volume: &crate::runtime::Mount) -> Result<Mount, RuntimeError> {
+    if !volume.source.exists() {
+        return Err(create_error(format!(
+            "failed to generate spec: failed to stat {:?}: stat {}: no such file or directory",
+            volume.source,
+            volume.source.display()
+        )));
+    }
+    let mut options = vec!["rbind".to_owned(), "rprivate".to_owned()];
+    options.push(if volume.read_only { "ro" } else { "rw" }.to_owned());
+    if volume.recursive_read_only {
+        options.push("rro".to_owned());
+    }
+    MountBuilder::default()
+        .destination(absolute(&volume.destination))
+        .typ("bind")
+        .source(volume.source.as_path())
+        .options(options)
+        .build()
+        .map_err(|e| create_error(e.to_string()))
+}
+
+/// Relative mount paths are taken from the container's root.
+fn absolute(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
+}

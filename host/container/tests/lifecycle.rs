@@ -1,0 +1,235 @@
+//! Containers from creation to removal, with real processes.
+
+mod machine;
+
+use futures::future::join_all;
+use machine::{Machine, sandbox_config};
+use orch_container::runtime::{Mount, Resources, Runtime, RuntimeError, Security, State};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_is_logged_and_the_exit_code_kept() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let config = machine.script(&image, "c1", "echo out; echo err >&2; printf rest; exit 3").await;
+    machine.runtime.create_container(config).await.unwrap();
+    assert_eq!(machine.runtime.container("c1").await.unwrap().state, State::Created);
+    assert!(machine.log("c1").is_empty(), "nothing runs before the start");
+    machine.runtime.start_container("c1").await.unwrap();
+    let exit = machine.exit("c1").await;
+    assert_eq!((exit.code, exit.signal, exit.oom_killed, exit.start_error), (3, None, false, None));
+    assert!(exit.started_at_ms > 0 && exit.finished_at_ms >= exit.started_at_ms);
+    let mut log = machine.log("c1");
+    log.sort();
+    let line = |tag: &str, text: &str| (tag.to_owned(), text.to_owned());
+    assert_eq!(log, [line("stderr F", "err"), line("stdout F", "out"), line("stdout F", "rest")]);
+    machine.runtime.remove_container("c1").await.unwrap();
+    machine.runtime.remove_container("c1").await.unwrap();
+    assert!(machine.log_path("c1").exists(), "the log stays");
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_reach_the_process() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let script = "trap 'echo got it; exit 7' TERM; echo ready; while true; do sleep 0.01; done";
+    let config = machine.script(&image, "c1", script).await;
+    machine.start(config).await;
+    machine.logged("c1", "ready").await;
+    machine.runtime.signal_container("c1", libc::SIGTERM).await.unwrap();
+    assert_eq!(machine.exit("c1").await.code, 7);
+    machine.runtime.signal_container("c1", libc::SIGTERM).await.unwrap();
+    let config = machine.script(&image, "c2", "sleep 1000").await;
+    machine.start(config).await;
+    machine.runtime.signal_container("c2", libc::SIGKILL).await.unwrap();
+    let exit = machine.exit("c2").await;
+    assert_eq!((exit.code, exit.signal), (137, Some(9)));
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_not_started_can_be_removed() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let config = machine.script(&image, "c1", "echo never").await;
+    machine.runtime.create_container(config.clone()).await.unwrap();
+    let again = machine.runtime.create_container(config).await.unwrap_err();
+    assert!(again.to_string().contains("exists already"), "{again}");
+    machine.runtime.remove_container("c1").await.unwrap();
+    assert!(machine.log("c1").is_empty());
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_cannot_run_are_explained() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    machine.sandbox("pod").await;
+    let cases = [
+        ("absent", "/nope", "exec: \"/nope\": stat /nope: no such file or directory"),
+        ("no-path", "nope", "exec: \"nope\": executable file not found in $PATH"),
+        ("no-mode", "/etc/not-executable", "exec: \"/etc/not-executable\": permission denied"),
+    ];
+    for (id, command, words) in cases {
+        machine.runtime.create_container(machine.config(&image, id, "pod", &[command])).await.unwrap();
+        let error = machine.runtime.start_container(id).await.unwrap_err();
+        assert!(matches!(&error, RuntimeError::Start { message, .. } if message.contains(words)), "{error}");
+        let exit = machine.exit(id).await;
+        assert_eq!(exit.code, 128);
+        assert!(exit.start_error.unwrap().contains(words));
+    }
+    let mut bad_user = machine.config(&image, "user", "pod", &["true"]);
+    bad_user.security.must_be_non_root = true;
+    let error = machine.runtime.create_container(bad_user).await.unwrap_err();
+    assert!(error.to_string().contains("image will run as root"), "{error}");
+    assert!(machine.runtime.container("user").await.is_err());
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_much_memory_is_told() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let mut config = machine.script(&image, "c1", "tail /dev/zero").await;
+    config.resources = Resources { memory_limit_bytes: Some(16 << 20), ..Resources::default() };
+    let exit = machine.run(config).await;
+    assert!(exit.oom_killed, "{exit:?}");
+    assert_eq!(exit.code, 137);
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_container_gets_what_was_asked_for() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let shared = machine.data.path().join("volume");
+    std::fs::create_dir_all(&shared).unwrap();
+    std::fs::write(shared.join("file"), "from outside").unwrap();
+    let script = "hostname; pwd; echo $A-$HOME; id -u; id -g; id -G; cat /mnt/file; touch /mnt/x || echo ro-mount; \
+                  touch /x || echo ro-root; grep Seccomp: /proc/self/status; grep NoNewPrivs /proc/self/status; \
+                  cat /proc/sys/net/ipv4/ip_local_port_range; ls /sys/fs/cgroup; ip addr show lo | grep -c UP";
+    let mut sandbox = sandbox_config("pod");
+    sandbox.sysctls.insert("net.ipv4.ip_local_port_range".into(), "1111 2222".into());
+    machine.runtime.create_sandbox(sandbox).await.unwrap();
+    let mut config = machine.config(&image, "c1", "pod", &["/bin/sh", "-c", script]);
+    config.env = vec![("A".into(), "1".into())];
+    config.working_dir = "/work/deep".into();
+    config.mounts.push(Mount {
+        source: shared,
+        destination: "/mnt".into(),
+        read_only: true,
+        recursive_read_only: false,
+    });
+    config.security = Security {
+        user: Some(1000),
+        supplementary_groups: vec![5],
+        read_only_root: true,
+        no_new_privileges: true,
+        ..Security::default()
+    };
+    assert_eq!(machine.run(config).await.code, 0);
+    let text = machine.log_text("c1");
+    for part in [
+        "test-host",
+        "/work/deep",
+        "1-/srv",
+        "1000",
+        "1001",
+        "1001 5 1002",
+        "from outside",
+        "ro-mount",
+        "ro-root",
+        "Seccomp:\t2",
+        "NoNewPrivs:\t1",
+        "1111\t2222",
+    ] {
+        let found = text.contains(part) || (part == "1001 5 1002" && text.contains("1001 1002 5"));
+        assert!(found, "{part:?} is missing in\n{text}");
+    }
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_of_a_sandbox_share_it() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    machine.sandbox("pod").await;
+    let write = machine.config(
+        &image,
+        "a",
+        "pod",
+        &["sh", "-c", "echo shared > /dev/shm/file; readlink /proc/self/ns/net"],
+    );
+    assert_eq!(machine.run(write).await.code, 0);
+    let read =
+        machine.config(&image, "b", "pod", &["sh", "-c", "cat /dev/shm/file; readlink /proc/self/ns/net"]);
+    assert_eq!(machine.run(read).await.code, 0);
+    assert!(machine.log_text("b").starts_with("shared\n"));
+    assert_eq!(machine.log_text("b").trim_start_matches("shared\n"), machine.log_text("a"));
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_privileged_see_the_machine() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let script = "grep CapEff /proc/self/status; mkdir /m && mount -t tmpfs t /m && echo mounted; ls -l /dev/null; ls /dev/loop-control";
+    let mut config = machine.script(&image, "c1", script).await;
+    config.security.privileged = true;
+    machine.run(config).await;
+    assert!(machine.log_text("c1").contains("mounted"), "{}", machine.log_text("c1"));
+    let config =
+        machine.script(&image, "c2", "mkdir /m; mount -t tmpfs t /m; unshare -m true; echo done").await;
+    machine.run(config).await;
+    let text = machine.log_text("c2");
+    assert!(text.contains("done") && !text.contains("mounted") && text.contains("not permitted"), "{text}");
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_output_is_kept_whole() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let config = machine.script(&image, "c1", "seq 1 50000; head -c 40000 /dev/zero | tail -c 40000").await;
+    assert_eq!(machine.run(config).await.code, 0);
+    let log = machine.log("c1");
+    assert_eq!(log.iter().filter(|(_, text)| text.parse::<u32>().is_ok()).count(), 50_000);
+    let zeros: usize = log.iter().filter(|(_, t)| t.starts_with('\0')).map(|(_, t)| t.len()).sum();
+    assert_eq!(zeros, 40_000);
+    assert!(log.iter().any(|(tag, _)| tag == "stdout P"));
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statistics_are_read() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let config = machine
+        .script(&image, "c1", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo ready; sleep 1000")
+        .await;
+    machine.start(config).await;
+    machine.logged("c1", "ready").await;
+    let stats = machine.runtime.stats("c1").await.unwrap();
+    assert!(stats.cpu_usage_ns > 0 && stats.memory_usage_bytes > 0 && stats.pids >= 1, "{stats:?}");
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    for round in 0..20 {
+        let one = |n: usize| {
+            let (machine, image) = (&machine, &image);
+            async move {
+                let id = format!("c{round}-{n}");
+                let config = machine.script(image, &id, &format!("echo {id}; exit {n}")).await;
+                assert_eq!(machine.run(config).await.code, n as i32);
+                assert_eq!(machine.log_text(&id), format!("{id}\n"));
+                machine.runtime.remove_sandbox(&format!("pod-{id}")).await.unwrap();
+            }
+        };
+        join_all((0..8).map(one)).await;
+    }
+    machine.clean().await;
+}
