@@ -1,0 +1,408 @@
+//! One pod's worker: plans, performs, tells the API, listens.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orch_client::{Patch, PatchType, Resource, Target, WriteOptions};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::adopt::Adopted;
+use super::env::{self, SourceKind};
+use super::inbox::{Inbox, Input};
+use super::plan::{Action, plan};
+use super::record::{End, Operation, Record, Sandbox, Waiting};
+use super::sandbox;
+use super::spec::Pod;
+use super::start::Starting;
+use super::status::{self, Facts};
+use super::stop::{Stop, Stopping};
+use super::view::View;
+use crate::agent::Agent;
+use crate::events::About;
+use crate::probe::Probes;
+use crate::time;
+use crate::volume;
+
+pub struct Worker {
+    pub(super) agent: Arc<Agent>,
+    pub(super) pod: Arc<Pod>,
+    pub(super) record: Record,
+    pub(super) inbox: Inbox,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    view: View,
+    /// Ends the operation under way, where it may be ended.
+    cancel: CancellationToken,
+    /// By container id.
+    pub(super) stops: HashMap<String, Stop>,
+    pub(super) probes: HashMap<String, Probes>,
+    /// `resourceVersion`s of what the volumes hold.
+    pub(super) versions: HashMap<(SourceKind, String), String>,
+    /// When the node first saw the pod, as `status.startTime`.
+    start_time: String,
+    pub(super) telling: Telling,
+    stale: Option<Adopted>,
+    /// Nothing of the pod is left.
+    pub(super) finished: bool,
+}
+
+/// The state of what the API has been told.
+#[derive(Default)]
+pub(super) struct Telling {
+    /// What it was told last; null: nothing by this worker.
+    pub told: Value,
+    pub in_flight: bool,
+    pub retry_at: Option<Instant>,
+    pub failures: u32,
+}
+
+impl Worker {
+    pub fn new(agent: Arc<Agent>, pod: Arc<Pod>, mut adopted: Adopted) -> Self {
+        let (inbox, inputs) = Inbox::new();
+        let start_time = pod.status()["startTime"].as_str().map_or_else(time::now, str::to_string);
+        Worker {
+            agent,
+            view: View::new(pod.clone()),
+            record: std::mem::take(&mut adopted.record),
+            pod,
+            inbox,
+            inputs,
+            cancel: CancellationToken::new(),
+            stops: HashMap::new(),
+            probes: HashMap::new(),
+            versions: HashMap::new(),
+            start_time,
+            telling: Telling::default(),
+            stale: Some(adopted),
+            finished: false,
+        }
+    }
+
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
+    }
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Runs until nothing of the pod is left.
+    pub async fn run(mut self) {
+        self.remove_stale().await;
+        self.refuse_unsupported();
+        self.watch_references();
+        while let Some(wake_at) = self.step() {
+            let input = match wake_at {
+                None => self.inputs.recv().await,
+                Some(at) => tokio::select! {
+                    input = self.inputs.recv() => input,
+                    _ = sleep_until(at) => continue,
+                },
+            };
+            let Some(input) = input else { break };
+            self.take(input);
+            while let Ok(more) = self.inputs.try_recv() {
+                self.take(more);
+            }
+        }
+        self.agent.references.release(&self.pod.metadata.uid);
+    }
+
+    /// Decides and acts until there is nothing left to decide; `None`: the pod is gone.
+    fn step(&mut self) -> Option<Option<Instant>> {
+        if self.finished {
+            return None;
+        }
+        let mut wake_at;
+        loop {
+            let plan = plan(&self.pod, &self.record, self.deadline(), Instant::now());
+            wake_at = plan.wake_at;
+            let mut again = false;
+            for action in plan.actions {
+                again |= matches!(action, Action::End(_) | Action::Initialized);
+                self.perform(action);
+            }
+            if !again {
+                break;
+            }
+        }
+        self.tell();
+        self.view.show(&self.pod, &self.record);
+        Some([wake_at, self.telling.retry_at].into_iter().flatten().min())
+    }
+
+    async fn remove_stale(&mut self) {
+        let Some(stale) = self.stale.take() else { return };
+        for id in stale.stale_containers {
+            if let Err(error) = self.agent.runtime.remove_container(&id).await {
+                tracing::warn!(container = id, %error, "a stale container could not be removed");
+            }
+        }
+        for handle in stale.stale_sandboxes {
+            let id = handle.id.clone();
+            if let Err(error) = sandbox::remove(&self.agent, &handle).await {
+                tracing::warn!(sandbox = id, error, "a stale sandbox could not be removed");
+            }
+        }
+    }
+
+    fn refuse_unsupported(&mut self) {
+        if self.record.end.is_some() || self.record.deleted_from_api {
+            return;
+        }
+        if let Some(message) = sandbox::unsupported(&self.pod) {
+            self.agent.events.warning(&About::pod(&self.pod), "Failed", &message);
+            self.record.end = Some(End::Failed { reason: "UnsupportedPodFeature".into(), message });
+        }
+    }
+
+    fn watch_references(&self) {
+        if self.record.end.is_some() || self.pod.is_deleted() || self.record.deleted_from_api {
+            return;
+        }
+        let mut names = volume::referenced_objects(&self.pod);
+        names.extend(self.pod.all_containers().flat_map(env::references));
+        let meta = &self.pod.metadata;
+        self.agent.references.watch(&meta.namespace, names, &meta.uid, &self.inbox);
+    }
+
+    /// When `activeDeadlineSeconds` runs out.
+    fn deadline(&self) -> Option<Instant> {
+        let seconds = self.pod.spec.active_deadline_seconds?;
+        let started: jiff::Timestamp = self.start_time.parse().ok()?;
+        let passed = jiff::Timestamp::now().duration_since(started).as_secs();
+        Some(Instant::now() + Duration::from_secs(u64::try_from(seconds - passed).unwrap_or(0)))
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::SetUp => self.set_up(),
+            Action::Start { container, restart_count } => self.start(container, restart_count),
+            Action::BackOff { container, delay } => self.back_off(&container, delay),
+            Action::PullBackOff { container } => self.pull_back_off(&container),
+            Action::Stop { container, why, grace_seconds } => {
+                let grace = Duration::from_secs(grace_seconds.unsigned_abs());
+                self.stop(&container, why, grace);
+            }
+            Action::Remove { container, id } => self.remove(container, id),
+            Action::Cancel => self.cancel.cancel(),
+            Action::Refresh => self.refresh(),
+            Action::End(end) => self.end(end),
+            Action::Initialized => self.record.initialized = true,
+            Action::TearDown => self.tear_down(),
+            Action::Delete if self.record.deleted_from_api || self.is_told() => self.delete(),
+            Action::Delete => {}
+        }
+    }
+
+    /// Marks the operation as under way and runs it beside the worker.
+    fn operate(&mut self, operation: Operation) -> CancellationToken {
+        self.cancel = CancellationToken::new();
+        self.record.operation = Some(operation);
+        self.cancel.clone()
+    }
+
+    fn set_up(&mut self) {
+        self.operate(Operation::SetUp);
+        let (agent, pod, inbox) = (self.agent.clone(), self.pod.clone(), self.inbox.clone());
+        let (known, keep) = (self.record.sandbox.clone(), self.record.any_running());
+        self.agent.spawn(async move {
+            let outcome = sandbox::set_up(&agent, &pod, known, keep).await;
+            inbox.put(Input::SetUp(outcome));
+        });
+    }
+
+    fn start(&mut self, name: String, restart_count: u32) {
+        let Sandbox::Ready(handle) = self.record.sandbox.clone() else { return };
+        let Some(container) = self.pod.container(&name).cloned() else { return };
+        let known = self.record.containers.entry(name.clone()).or_default();
+        if known.current().is_some_and(|a| a.exit().is_some()) && known.failures == 0 {
+            known.crash.step(Instant::now());
+        }
+        let cancel = self.operate(Operation::Start { container: name });
+        let starting = Starting {
+            agent: self.agent.clone(),
+            pod: self.pod.clone(),
+            container,
+            sandbox: handle,
+            ips: self.record.ips.clone(),
+            restart_count,
+            inbox: self.inbox.clone(),
+            cancel,
+        };
+        self.agent.spawn(starting.run());
+    }
+
+    fn back_off(&mut self, name: &str, delay: Duration) {
+        let full_name = self.pod.full_name();
+        let message = format!("back-off {} restarting failed container={name} pod={full_name}", shown(delay));
+        if let Some(known) = self.record.containers.get_mut(name) {
+            known.waiting = Some(Waiting { reason: "CrashLoopBackOff".into(), message });
+        }
+        let message = format!("Back-off restarting failed container {name} in pod {full_name}");
+        self.agent.events.warning(&About::container(&self.pod, name), "BackOff", message);
+    }
+
+    fn pull_back_off(&mut self, name: &str) {
+        let Some(image) = self.pod.container(name).map(|c| c.image.clone()) else { return };
+        let Some(known) = self.record.containers.get_mut(name) else { return };
+        let cause = known.waiting.take().map(|w| w.message).unwrap_or_default();
+        let message = format!("Back-off pulling image \"{image}\"");
+        let about = About::container(&self.pod, name);
+        self.agent.events.normal(&about, "BackOff", &message);
+        self.agent.events.warning(&about, "Failed", "Error: ImagePullBackOff");
+        let message = format!("{message}: ErrImagePull: {cause}");
+        known.waiting = Some(Waiting { reason: "ImagePullBackOff".into(), message });
+    }
+
+    fn stop(&mut self, name: &str, why: super::plan::StopReason, grace: Duration) {
+        let Some(known) = self.record.containers.get_mut(name) else { return };
+        let Some(attempt) = known.current().cloned() else { return };
+        known.stopping = true;
+        let stop = Stopping {
+            agent: self.agent.clone(),
+            pod: self.pod.clone(),
+            container: name.to_string(),
+            id: attempt.id.clone(),
+            ips: self.record.ips.clone(),
+            signal: attempt.stop_signal.clone(),
+            why,
+            grace,
+            inbox: self.inbox.clone(),
+        };
+        self.stops.insert(attempt.id, stop.begin());
+    }
+
+    fn remove(&mut self, container: String, id: String) {
+        if let Some(known) = self.record.containers.get_mut(&container) {
+            // Out of sight at once, so that it is removed once.
+            known.attempts.retain(|a| a.id != id);
+        }
+        let (agent, inbox) = (self.agent.clone(), self.inbox.clone());
+        self.agent.spawn(async move {
+            match agent.runtime.remove_container(&id).await {
+                Ok(()) => inbox.put(Input::ContainerRemoved { container, id }),
+                Err(error) => tracing::warn!(container = id, %error, "a dead container could not be removed"),
+            }
+        });
+    }
+
+    fn refresh(&mut self) {
+        self.operate(Operation::Refresh);
+        self.record.stale_content = false;
+        let (agent, pod, inbox) = (self.agent.clone(), self.pod.clone(), self.inbox.clone());
+        let ips = self.record.ips.clone();
+        self.agent.spawn(async move {
+            let from = super::fields::Downward {
+                pod: &pod,
+                pod_ips: &ips,
+                host_ips: &agent.config.addresses,
+                node: &agent.machine.allocatable,
+            };
+            let outcome = volume::set_up(&agent, from).await;
+            inbox.put(Input::Refreshed(outcome));
+        });
+    }
+
+    fn end(&mut self, end: End) {
+        if let End::Failed { reason, message } = &end {
+            let about = About::pod(&self.pod);
+            if reason == "DeadlineExceeded" {
+                self.agent.events.normal(&about, "DeadlineExceeded", message);
+            }
+        }
+        self.record.end = Some(end);
+        self.record.retry_at = None;
+        self.probes.values_mut().for_each(Probes::only_readiness);
+    }
+
+    fn tear_down(&mut self) {
+        self.operate(Operation::TearDown);
+        let (agent, inbox) = (self.agent.clone(), self.inbox.clone());
+        let (uid, handle) = (self.pod.metadata.uid.clone(), self.record.sandbox.handle().cloned());
+        self.agent.spawn(async move {
+            let outcome = sandbox::tear_down(&agent, &uid, handle).await;
+            inbox.put(Input::TornDown(outcome));
+        });
+    }
+
+    fn delete(&mut self) {
+        self.operate(Operation::Delete);
+        let (agent, pod, inbox) = (self.agent.clone(), self.pod.clone(), self.inbox.clone());
+        let ids = self.record.containers.values().flat_map(|c| &c.attempts).map(|a| a.id.clone()).collect();
+        let in_api = !self.record.deleted_from_api;
+        self.agent.spawn(async move {
+            let outcome = sandbox::delete(&agent, &pod, ids, in_api).await;
+            inbox.put(Input::Deleted(outcome));
+        });
+    }
+
+    fn current_status(&self) -> Value {
+        let before = if self.telling.told.is_null() { self.pod.status() } else { &self.telling.told };
+        status::build(Facts {
+            pod: &self.pod,
+            record: &self.record,
+            host_ips: &self.agent.config.addresses,
+            before,
+            start_time: &self.start_time,
+            now: &time::now(),
+        })
+    }
+
+    /// A final status is never rewritten, a half-known one never told.
+    fn has_nothing_to_tell(&self) -> bool {
+        self.record.adopting || self.record.deleted_from_api || self.record.end == Some(End::Known)
+    }
+
+    fn is_told(&self) -> bool {
+        if self.has_nothing_to_tell() {
+            return true;
+        }
+        let status = self.current_status();
+        let shown = if self.telling.told.is_null() { self.pod.status() } else { &self.telling.told };
+        !self.telling.in_flight && status::is_reflected(&status, shown)
+    }
+
+    fn tell(&mut self) {
+        let is_early = self.telling.retry_at.is_some_and(|at| at > Instant::now());
+        if self.telling.in_flight || is_early || self.is_told() {
+            return;
+        }
+        let status = self.current_status();
+        let before = std::mem::replace(&mut self.telling.told, status);
+        let before = if before.is_null() { self.pod.status().clone() } else { before };
+        let body = status::patch(&self.pod, &before, &self.telling.told);
+        self.telling.in_flight = true;
+        self.telling.retry_at = None;
+        let meta = &self.pod.metadata;
+        let target =
+            Target::named(&Resource::core("pods"), &meta.namespace, &meta.name).subresource("status");
+        let (agent, inbox) = (self.agent.clone(), self.inbox.clone());
+        self.agent.spawn(async move {
+            let patch = Patch { patch_type: PatchType::Strategic, body };
+            let options = WriteOptions { field_manager: "kubelet".into(), ..WriteOptions::default() };
+            let outcome = agent.client.patch(&target, patch, &options).await.map(drop);
+            inbox.put(Input::StatusWritten(outcome));
+        });
+    }
+}
+
+/// `10s`, `1m20s`, as Go prints durations.
+fn shown(delay: Duration) -> String {
+    let seconds = delay.as_secs();
+    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_read_as_in_go() {
+        assert_eq!(shown(Duration::from_secs(10)), "10s");
+        assert_eq!(shown(Duration::from_secs(80)), "1m20s");
+        assert_eq!(shown(Duration::from_secs(300)), "5m0s");
+    }
+}
