@@ -1,1 +1,250 @@
-//! The life of declared plugins.
+//! The life of declared plugins: from a spec to a component that serves, and what to report of it.
+//!
+//! A change is compiled aside, checked and configured, and then installed in one step. Whatever
+//! fails on the way leaves the one before serving, with the reason in the conditions. A component
+//! that keeps trapping after it took over is replaced by the one before it.
+//!
+//! This module does no I/O of its own: what is called through [`Worlds`] does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::calls::controller::ControllerApi;
+use crate::worlds::{AdmissionComponent, CniComponent, ControllerComponent, SchedulerComponent};
+use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, Source, World};
+
+mod running;
+mod spec;
+mod status;
+
+use running::{Fault, Running, Version};
+pub use spec::{FailurePolicy, LimitsSpec, PluginSpec, Rollout, SourceSpec};
+pub use status::{Condition, PluginStatus};
+
+/// Those who use plugins: the scheduler, the controllers, the admission chain, the pod network.
+#[async_trait]
+pub trait Worlds: Send + Sync + 'static {
+    /// Puts a plugin in service, in place of the one of the same name: state synced first, then one
+    /// pointer changed. On an error the one before goes on serving.
+    async fn install(&self, placement: &Placement, plugin: Loaded) -> Result<(), String>;
+    async fn remove(&self, world: World, name: &str);
+    /// The API under the plugin's own identity, holding these permissions (PolicyRules).
+    async fn controller_api(
+        &self,
+        name: &str,
+        permissions: &[serde_json::Value],
+    ) -> Result<Arc<dyn ControllerApi>, String>;
+    /// The bytes of a component that is neither built in nor a file.
+    async fn fetch(&self, source: &SourceSpec) -> Result<Vec<u8>, String>;
+}
+
+/// Where a plugin stands among those of its world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    pub name: String,
+    pub world: World,
+    /// Lowest first.
+    pub order: i64,
+    /// Factor of a scheduler plugin's scores.
+    pub weight: i64,
+    pub failure_policy: FailurePolicy,
+}
+
+/// A component ready to be called.
+#[derive(Clone)]
+pub enum Loaded {
+    Scheduler(Arc<SchedulerComponent>),
+    Controller(Arc<ControllerComponent>),
+    Admission(Arc<AdmissionComponent>),
+    Cni(Arc<CniComponent>),
+}
+
+impl Loaded {
+    pub fn world(&self) -> World {
+        match self {
+            Loaded::Scheduler(_) => World::Scheduler,
+            Loaded::Controller(_) => World::Controller,
+            Loaded::Admission(_) => World::Admission,
+            Loaded::Cni(_) => World::Cni,
+        }
+    }
+
+    pub fn stats(&self) -> Snapshot {
+        match self {
+            Loaded::Scheduler(plugin) => plugin.stats(),
+            Loaded::Controller(plugin) => plugin.stats(),
+            Loaded::Admission(plugin) => plugin.stats(),
+            Loaded::Cni(plugin) => plugin.stats(),
+        }
+    }
+
+    pub fn digest(&self) -> &str {
+        match self {
+            Loaded::Scheduler(plugin) => plugin.digest(),
+            Loaded::Controller(plugin) => plugin.digest(),
+            Loaded::Admission(plugin) => plugin.digest(),
+            Loaded::Cni(plugin) => plugin.digest(),
+        }
+    }
+
+    pub fn abi(&self) -> &str {
+        match self {
+            Loaded::Scheduler(plugin) => plugin.abi(),
+            Loaded::Controller(plugin) => plugin.abi(),
+            Loaded::Admission(plugin) => plugin.abi(),
+            Loaded::Cni(plugin) => plugin.abi(),
+        }
+    }
+}
+
+/// Keeps what runs in step with what is declared.
+pub struct Lifecycle<W> {
+    engine: Arc<PluginEngine>,
+    worlds: W,
+    breaker: Breaker,
+    plugins: Mutex<BTreeMap<String, Running>>,
+}
+
+impl<W: Worlds> Lifecycle<W> {
+    pub fn new(engine: Arc<PluginEngine>, worlds: W, breaker: Breaker) -> Self {
+        Lifecycle { engine, worlds, breaker, plugins: Mutex::default() }
+    }
+
+    /// Brings the plugin to what `spec` declares, and says what runs then. `generation` is the
+    /// object's; `now` an RFC 3339 time. Reconciling the same spec again changes nothing, unless its
+    /// load failed.
+    pub async fn reconcile(
+        &self,
+        name: &str,
+        spec: &serde_json::Value,
+        generation: i64,
+        now: &str,
+    ) -> PluginStatus {
+        let mut plugins = self.plugins.lock().await;
+        let running = plugins.entry(name.into()).or_default();
+        running.generation = generation;
+        if running.is_settled(spec) {
+            return running.status(now);
+        }
+        let outcome = match PluginSpec::read(spec) {
+            Ok(declared) => self.bring_up(name, running, &declared, now).await,
+            Err(error) => Err(Fault::load(&error)),
+        };
+        running.settle(spec.clone(), outcome);
+        running.status(now)
+    }
+
+    /// The plugin is no longer declared.
+    pub async fn remove(&self, name: &str) {
+        if let Some(running) = self.plugins.lock().await.remove(name) {
+            if let Some(version) = running.serving {
+                self.worlds.remove(version.placement.world, name).await;
+            }
+        }
+    }
+
+    /// The status of every plugin with its counts as they are now. Call it now and then: it is here
+    /// that a component that keeps failing is taken out.
+    pub async fn observe(&self, now: &str) -> BTreeMap<String, PluginStatus> {
+        let mut statuses = BTreeMap::new();
+        for (name, running) in self.plugins.lock().await.iter_mut() {
+            if let Some(faults) = running.count_faults(Instant::now(), &self.breaker) {
+                self.roll_back(name, running, faults, now).await;
+            }
+            statuses.insert(name.clone(), running.status(now));
+        }
+        statuses
+    }
+
+    async fn bring_up(
+        &self,
+        name: &str,
+        running: &mut Running,
+        spec: &PluginSpec,
+        now: &str,
+    ) -> Result<(), Fault> {
+        let placement = spec.placement(name);
+        let unchanged = running.serving.as_ref().filter(|version| version.spec.runs_as(spec));
+        let version = match unchanged {
+            // Only its place among the others changed.
+            Some(version) => Version { spec: spec.clone(), placement, ..version.clone() },
+            None => self.load(name, spec, placement, now).await.map_err(|error| Fault::load(&error))?,
+        };
+        let moved = running.serving.as_ref().filter(|before| before.placement.world != spec.world);
+        let left = moved.map(|before| before.placement.world);
+        self.install(&version).await?;
+        if let Some(world) = left {
+            self.worlds.remove(world, name).await;
+        }
+        running.take_over(version);
+        Ok(())
+    }
+
+    async fn install(&self, version: &Version) -> Result<(), Fault> {
+        let installed = self.worlds.install(&version.placement, version.loaded.clone()).await;
+        installed.map_err(|message| Fault { reason: "InstallFailed", message })
+    }
+
+    async fn load(
+        &self,
+        name: &str,
+        spec: &PluginSpec,
+        placement: Placement,
+        now: &str,
+    ) -> Result<Version, LoadError> {
+        let artifact = self.artifact(spec).await?;
+        artifact.expect(spec.world)?;
+        let limits = spec.limits.to_limits(spec.world)?;
+        let engine = &self.engine;
+        let loaded = match spec.world {
+            World::Scheduler => {
+                Loaded::Scheduler(engine.load_scheduler(name, &artifact, &spec.config, limits)?)
+            }
+            World::Admission => {
+                Loaded::Admission(engine.load_admission(name, &artifact, &spec.config, limits)?)
+            }
+            World::Cni => Loaded::Cni(engine.load_cni(name, &artifact, limits).await?),
+            World::Controller => {
+                let api = self.worlds.controller_api(name, &spec.permissions).await;
+                let api = api.map_err(|message| LoadError::Spec { field: "permissions", message })?;
+                let load = engine.load_controller(name, &artifact, &spec.config, limits, api);
+                Loaded::Controller(load.await?)
+            }
+        };
+        Ok(Version { spec: spec.clone(), placement, loaded, since: now.into() })
+    }
+
+    /// Compiles on a thread of its own: it may take a second.
+    async fn artifact(&self, spec: &PluginSpec) -> Result<Artifact, LoadError> {
+        let source = match spec.source.local()? {
+            Some(source) => source,
+            None => {
+                let fetched = self.worlds.fetch(&spec.source).await;
+                Source::Bytes(fetched.map_err(|message| LoadError::Spec { field: "source", message })?)
+            }
+        };
+        let engine = self.engine.clone();
+        let compile = tokio::task::spawn_blocking(move || engine.artifact(&source));
+        let failed = |error: tokio::task::JoinError| LoadError::Compile(wasmtime::Error::new(error));
+        let artifact = compile.await.map_err(failed)??;
+        spec.source.check_digest(&artifact.digest)?;
+        Ok(artifact)
+    }
+
+    async fn roll_back(&self, name: &str, running: &mut Running, faults: usize, now: &str) {
+        let Some(good) = running.previous.clone() else { return };
+        let message = running.rolled_back_message(faults, &self.breaker, &good);
+        tracing::error!(plugin = name, "{message}");
+        match self.install(&Version { since: now.into(), ..(*good).clone() }).await {
+            Ok(()) => running.go_back(now, Fault { reason: "RolledBack", message }),
+            Err(fault) => tracing::error!(plugin = name, "cannot go back: {}", fault.message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Placement;
+use crate::{Limits, LoadError, Source, World};
+
+/// `spec` of a Plugin.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginSpec {
+    pub world: World,
+    pub source: SourceSpec,
+    #[serde(default = "empty")]
+    pub config: Value,
+    #[serde(default)]
+    pub order: i64,
+    #[serde(default = "one")]
+    pub weight: i64,
+    #[serde(default)]
+    pub limits: LimitsSpec,
+    #[serde(default)]
+    pub permissions: Vec<Value>,
+    #[serde(default)]
+    pub failure_policy: FailurePolicy,
+    #[serde(default)]
+    pub rollout: Rollout,
+}
+
+fn empty() -> Value {
+    json!({})
+}
+
+fn one() -> i64 {
+    1
+}
+
+/// Exactly one field is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceSpec {
+    pub builtin: Option<String>,
+    pub file: Option<PathBuf>,
+    pub oci: Option<String>,
+    pub digest: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitsSpec {
+    /// A quantity: `64Mi`.
+    pub memory: Option<Value>,
+    pub deadline_milliseconds: Option<u64>,
+}
+
+/// What a failed call means to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum FailurePolicy {
+    #[default]
+    Fail,
+    Ignore,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Rollout {
+    pub strategy: Option<String>,
+}
+
+impl PluginSpec {
+    /// Reads and checks a spec; the error names the field.
+    pub fn read(spec: &Value) -> Result<Self, LoadError> {
+        let world = spec["world"].as_str().unwrap_or_default();
+        world.parse::<World>()?;
+        let read = PluginSpec::deserialize(spec);
+        let spec = read.map_err(|error| LoadError::Spec { field: "", message: error.to_string() })?;
+        spec.check()?;
+        Ok(spec)
+    }
+
+    fn check(&self) -> Result<(), LoadError> {
+        self.source.check()?;
+        self.limits.to_limits(self.world)?;
+        if !self.config.is_object() {
+            return refuse("config", "must be an object".into());
+        }
+        if !(0..=1_000_000).contains(&self.weight) {
+            return refuse("weight", format!("{} is not between 0 and 1000000", self.weight));
+        }
+        match self.rollout.strategy.as_deref() {
+            None | Some("" | "Immediate") => Ok(()),
+            Some(other) => refuse("rollout.strategy", format!("{other} is not built yet: use Immediate")),
+        }
+    }
+
+    pub(super) fn placement(&self, name: &str) -> Placement {
+        Placement {
+            name: name.into(),
+            world: self.world,
+            order: self.order,
+            weight: self.weight,
+            failure_policy: self.failure_policy,
+        }
+    }
+
+    /// The same instance serves both: they differ in the plugin's place among others at most. A file
+    /// may hold another component by now.
+    pub(super) fn runs_as(&self, other: &PluginSpec) -> bool {
+        self.world == other.world
+            && self.source == other.source
+            && self.source.file.is_none()
+            && self.config == other.config
+            && self.limits == other.limits
+            && self.permissions == other.permissions
+    }
+}
+
+fn refuse<T>(field: &'static str, message: String) -> Result<T, LoadError> {
+    Err(LoadError::Spec { field, message })
+}
+
+impl SourceSpec {
+    fn check(&self) -> Result<(), LoadError> {
+        let set = [self.builtin.is_some(), self.file.is_some(), self.oci.is_some(), self.digest.is_some()];
+        match set.iter().filter(|set| **set).count() {
+            1 => Ok(()),
+            0 => refuse("source", "one of builtin, file, oci and digest must be set".into()),
+            _ => refuse("source", "only one of builtin, file, oci and digest may be set".into()),
+        }
+    }
+
+    /// A source that needs no fetching.
+    pub(super) fn local(&self) -> Result<Option<Source>, LoadError> {
+        Ok(match (&self.builtin, &self.file) {
+            (Some(name), _) => Some(Source::Builtin(name.clone())),
+            (None, Some(path)) if !path.is_absolute() => {
+                return refuse("source.file", format!("{} is not an absolute path", path.display()));
+            }
+            (None, Some(path)) => Some(Source::File(path.clone())),
+            (None, None) => None,
+        })
+    }
+
+    /// What was fetched by digest must have it.
+    pub(super) fn check_digest(&self, found: &str) -> Result<(), LoadError> {
+        match &self.digest {
+            Some(wanted) if wanted != found => {
+                refuse("source.digest", format!("what is stored as {wanted} is {found}"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl LimitsSpec {
+    /// The defaults fit the world: a filter is asked thousands of times a second, a controller works.
+    pub fn to_limits(&self, world: World) -> Result<Limits, LoadError> {
+        let mut limits = Limits::default();
+        if matches!(world, World::Controller | World::Cni) {
+            limits.deadline = Duration::from_secs(5);
+        }
+        if let Some(millis) = self.deadline_milliseconds {
+            if !(1..=60_000).contains(&millis) {
+                return refuse("limits.deadlineMilliseconds", format!("{millis} is not between 1 and 60000"));
+            }
+            limits.deadline = Duration::from_millis(millis);
+        }
+        if let Some(memory) = &self.memory {
+            limits.memory = read_memory(memory)?;
+        }
+        Ok(limits)
+    }
+}
+
+/// A whole number of bytes, with or without a suffix.
+fn read_memory(memory: &Value) -> Result<usize, LoadError> {
+    let text = memory.as_str().map_or_else(|| memory.to_string(), String::from);
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match &text[digits..] {
+        "" => 1,
+        "k" => 1000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "Ki" => 1 << 10,
+        "Mi" => 1 << 20,
+        "Gi" => 1 << 30,
+        _ => return refuse("limits.memory", format!("{text} is not a quantity such as 64Mi")),
+    };
+    let bytes = text[..digits].parse::<usize>().ok().and_then(|number| number.checked_mul(factor));
+    match bytes {
+        Some(bytes) if (1 << 20..=Limits::MAX_MEMORY).contains(&bytes) => Ok(bytes),
+        Some(_) => refuse("limits.memory", format!("{text} is not between 1Mi and 1Gi")),
+        None => refuse("limits.memory", format!("{text} is not a quantity such as 64Mi")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(spec: Value) -> Result<PluginSpec, String> {
+        PluginSpec::read(&spec).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let spec = read(json!({"world": "orch:scheduler", "source": {"builtin": "x"}})).unwrap();
+        assert_eq!((spec.weight, spec.order, spec.config.clone()), (1, 0, json!({})));
+        assert_eq!(spec.failure_policy, FailurePolicy::Fail);
+        let limits = spec.limits.to_limits(spec.world).unwrap();
+        assert_eq!(limits, Limits::default());
+    }
+
+    #[test]
+    fn wrong_specs_name_the_field() {
+        let with = |field: &str, value: Value| {
+            let mut spec = json!({"world": "orch:scheduler", "source": {"builtin": "x"}});
+            spec[field] = value;
+            read(spec).unwrap_err()
+        };
+        assert!(with("world", json!("orch:csi")).starts_with("spec.world: there is no world \"orch:csi\""));
+        assert!(with("source", json!({})).starts_with("spec.source: one of builtin"));
+        assert!(with("source", json!({"builtin": "x", "oci": "y"})).contains("only one of"));
+        assert!(with("limits", json!({"memory": "lots"})).contains("spec.limits.memory: lots"));
+        assert!(with("limits", json!({"memory": "2Gi"})).contains("between 1Mi and 1Gi"));
+        assert!(with("limits", json!({"deadlineMilliseconds": 0})).contains("limits.deadlineMilliseconds"));
+        assert!(with("rollout", json!({"strategy": "Canary"})).contains("Canary is not built yet"));
+        assert!(with("failurePolicy", json!("Maybe")).contains("Maybe"));
+        assert!(with("weight", json!(-1)).contains("spec.weight"));
+    }
+}

@@ -1,0 +1,177 @@
+//! Over real components; `plugins/build.sh` makes them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use parking_lot::Mutex as SyncMutex;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::calls::scheduler::SchedulerPlugin;
+
+#[derive(Default)]
+struct Recorder {
+    calls: SyncMutex<Vec<String>>,
+    serving: SyncMutex<Option<Arc<SchedulerComponent>>>,
+    refuse: SyncMutex<bool>,
+}
+
+#[async_trait]
+impl Worlds for Arc<Recorder> {
+    async fn install(&self, placement: &Placement, plugin: Loaded) -> Result<(), String> {
+        if *self.refuse.lock() {
+            return Err("the state cannot be synced".into());
+        }
+        self.calls.lock().push(format!("install {} weight {}", placement.name, placement.weight));
+        if let Loaded::Scheduler(plugin) = plugin {
+            *self.serving.lock() = Some(plugin);
+        }
+        Ok(())
+    }
+    async fn remove(&self, world: World, name: &str) {
+        self.calls.lock().push(format!("remove {world} {name}"));
+    }
+    async fn controller_api(&self, _: &str, _: &[Value]) -> Result<Arc<dyn ControllerApi>, String> {
+        Err("no controllers here".into())
+    }
+    async fn fetch(&self, source: &SourceSpec) -> Result<Vec<u8>, String> {
+        Err(format!("cannot fetch {source:?}"))
+    }
+}
+
+fn component(directory: &str, name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target").join(directory);
+    let path = path.join(format!("{name}.wasm"));
+    path.canonicalize().unwrap_or_else(|_| panic!("{}: run plugins/build.sh first", path.display()))
+}
+
+fn fit(config: Value) -> Value {
+    let file = component("components", "node-resources-fit");
+    json!({"world": "orch:scheduler", "source": {"file": file}, "config": config})
+}
+
+fn hostile() -> Value {
+    json!({"world": "orch:scheduler", "source": {"file": component("fixtures", "hostile-scheduler")}})
+}
+
+struct Harness {
+    recorder: Arc<Recorder>,
+    lifecycle: Lifecycle<Arc<Recorder>>,
+    generation: i64,
+}
+
+impl Harness {
+    fn new() -> Self {
+        let engine = Arc::new(PluginEngine::new(None, &[]).unwrap());
+        let recorder = Arc::new(Recorder::default());
+        let breaker = Breaker { failures: 3, within: Duration::from_secs(30) };
+        Harness { lifecycle: Lifecycle::new(engine, recorder.clone(), breaker), recorder, generation: 0 }
+    }
+
+    async fn apply(&mut self, spec: Value) -> PluginStatus {
+        self.generation += 1;
+        let now = format!("2026-11-21T12:00:{:02}Z", self.generation);
+        self.lifecycle.reconcile("fit", &spec, self.generation, &now).await
+    }
+
+    fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.recorder.calls.lock())
+    }
+}
+
+fn state<'a>(status: &'a PluginStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+    let condition = status.condition(kind).unwrap();
+    (&condition.status, &condition.reason, &condition.message)
+}
+
+#[tokio::test]
+async fn a_declared_plugin_is_installed_once() {
+    let mut harness = Harness::new();
+    let first = harness.apply(fit(json!({}))).await;
+    assert_eq!(state(&first, "Loaded"), ("True", "Loaded", ""));
+    assert_eq!(state(&first, "Ready").0, "True");
+    assert!(first.digest.as_deref().unwrap().starts_with("sha256:"));
+    assert_eq!((first.abi_version.as_deref(), first.observed_generation), (Some("0.1.0"), 1));
+    let again = harness.apply(fit(json!({}))).await;
+    assert_eq!(harness.calls(), ["install fit weight 1"]);
+    let condition = again.condition("Ready").unwrap();
+    assert_eq!(
+        (condition.last_transition_time.as_str(), again.observed_generation),
+        ("2026-11-21T12:00:01Z", 2)
+    );
+    harness.lifecycle.remove("fit").await;
+    assert_eq!(harness.calls(), ["remove orch:scheduler fit"]);
+}
+
+#[tokio::test]
+async fn a_failed_load_keeps_the_old_one_serving_and_says_why() {
+    let mut harness = Harness::new();
+    let good = harness.apply(fit(json!({}))).await;
+    let bad = harness.apply(fit(json!({"scoringStrategy": {"type": "Best"}}))).await;
+    let (status, reason, message) = state(&bad, "Loaded");
+    assert_eq!((status, reason), ("False", "ConfigurationRefused"));
+    assert!(message.contains("scoringStrategy.type"), "{message}");
+    assert_eq!(state(&bad, "Ready").1, "PreviousServing");
+    assert_eq!(bad.digest, good.digest);
+    assert_eq!(harness.calls().len(), 1);
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.wasm");
+    std::fs::write(&file, "hello").unwrap();
+    let not_wasm = json!({"world": "orch:scheduler", "source": {"file": file}});
+    assert_eq!(state(&harness.apply(not_wasm).await, "Loaded").1, "NotAComponent");
+    let missing = json!({"world": "orch:scheduler", "source": {"file": "/nowhere.wasm"}});
+    assert_eq!(state(&harness.apply(missing).await, "Loaded").1, "NotFound");
+    let mut wrong = fit(json!({}));
+    wrong["world"] = "orch:admission".into();
+    let status = harness.apply(wrong).await;
+    assert!(state(&status, "Loaded").2.contains("set spec.world to orch:scheduler"), "{status:?}");
+    let oci = json!({"world": "orch:scheduler", "source": {"oci": "registry.example/p:1"}});
+    assert!(state(&harness.apply(oci).await, "Loaded").2.contains("cannot fetch"));
+    let mended = harness.apply(fit(json!({}))).await;
+    assert_eq!(state(&mended, "Loaded").0, "True");
+    assert_eq!(mended.last_error, None);
+}
+
+#[tokio::test]
+async fn a_refused_installation_is_tried_again() {
+    let mut harness = Harness::new();
+    *harness.recorder.refuse.lock() = true;
+    let status = harness.apply(fit(json!({}))).await;
+    assert_eq!(state(&status, "Ready"), ("False", "NothingServes", "the state cannot be synced"));
+    assert_eq!(status.digest, None);
+    *harness.recorder.refuse.lock() = false;
+    assert_eq!(state(&harness.apply(fit(json!({}))).await, "Ready").0, "True");
+}
+
+#[tokio::test]
+async fn traps_go_back_to_the_last_good_one() {
+    let mut harness = Harness::new();
+    let good = harness.apply(fit(json!({}))).await;
+    let bad = harness.apply(hostile()).await;
+    assert_eq!(bad.previous_digests, [good.digest.clone().unwrap()]);
+    let failing = harness.recorder.serving.lock().clone().unwrap();
+    for _ in 0..3 {
+        failing.filter(r#"{"metadata": {"name": "trap"}}"#).unwrap_err();
+    }
+    let status = harness.lifecycle.observe("2026-11-21T13:00:00Z").await.remove("fit").unwrap();
+    assert_eq!(status.digest, good.digest);
+    let (loaded, reason, message) = state(&status, "Loaded");
+    assert_eq!((loaded, reason), ("False", "RolledBack"));
+    assert!(message.contains("after 3 failed calls"), "{message}");
+    // The spec that failed is not taken up again; a changed one is.
+    harness.calls();
+    assert_eq!(harness.apply(hostile()).await.digest, good.digest);
+    assert!(harness.calls().is_empty());
+    let mut changed = hostile();
+    changed["config"] = json!({"score": 7});
+    assert_eq!(state(&harness.apply(changed).await, "Loaded").0, "True");
+}
+
+#[tokio::test]
+async fn a_builtin_that_is_missing_says_how_to_get_it() {
+    let mut harness = Harness::new();
+    let spec = json!({"world": "orch:scheduler", "source": {"builtin": "node-resources-fit"}});
+    let status = harness.apply(spec).await;
+    assert!(state(&status, "Loaded").2.contains("run `make build`"), "{status:?}");
+}
