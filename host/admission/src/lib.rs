@@ -1,1 +1,20 @@
+//! The admission chain: every write passes the checks that are installed, the mutating ones first.
+//!
+//! ```text
+//! request ─► Chain::mutate ─► defaults, validation ─► Chain::validate ─► store
+//!                │ sync residents, call, patch               │ sync residents, call
+//! ```
+//!
+//! The chain knows no policy. Checks are [`AdmissionPlugin`](orch_plugin::calls::admission::AdmissionPlugin)s,
+//! and can be installed, replaced and removed while requests are under way: a review in flight
+//! finishes on the set it began with.
 
+mod chain;
+mod project;
+mod resident;
+mod review;
+
+pub use chain::{Chain, FailurePolicy, Settings};
+pub use project::project;
+pub use resident::{Change, Feed, State};
+pub use review::Review;

@@ -1,1 +1,35 @@
+//! The API server: one generic pipeline of verbs over the table of kinds.
+//!
+//! ```text
+//! serve (TLS) ─► routes ─► authn, authz ─► verbs ─► admission ─► store
+//!                  │                         ▲
+//!                  └ discovery, OpenAPI,     └ LocalClient (in process)
+//!                    health, Table
+//! ```
 
+mod allocate;
+mod authn;
+mod authz;
+mod bootstrap;
+mod causes;
+mod encode;
+mod key;
+pub mod kubeconfig;
+mod local;
+pub mod pki;
+mod routes;
+mod serve;
+mod server;
+mod state;
+mod subresources;
+mod tokens;
+mod verbs;
+
+pub use allocate::{InvalidCidr, ServiceCidr};
+pub use local::LocalClient;
+pub use routes::{GIT_VERSION, Health};
+pub use server::{Config, NodesSlot, Server, ServerError};
+pub use verbs::{Api, Call, Clock};
+
+/// What `/version` says, and the node's `kubeletVersion`: the Kubernetes version whose API this is.
+pub const GIT_VERSION: &str = concat!("v1.37.0+orch", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,209 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use orch_client::Identity;
+use orch_object::{Kind, Scope, Strategy};
+use orch_plugin::calls::Interest;
+use orch_plugin::calls::admission::{Delta, Description, Operation, Rule};
+use serde_json::json;
+
+use super::*;
+use crate::resident::{Change, Feed};
+
+type Answer = Box<dyn Fn(&str) -> Result<Result<Admitted, Denial>, CallError> + Send + Sync>;
+
+struct Fake {
+    description: Description,
+    instance: AtomicU64,
+    synced: Mutex<Vec<Delta>>,
+    answer: Answer,
+}
+
+impl AdmissionPlugin for Fake {
+    fn name(&self) -> &str {
+        "fake"
+    }
+    fn description(&self) -> &Description {
+        &self.description
+    }
+    fn instance(&self) -> u64 {
+        self.instance.load(Ordering::SeqCst)
+    }
+    fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
+        self.synced.lock().extend_from_slice(deltas);
+        Ok(())
+    }
+    fn review(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError> {
+        (self.answer)(request)
+    }
+}
+
+fn fake(mutates: bool, answer: Answer) -> Arc<Fake> {
+    Arc::new(Fake {
+        description: Description {
+            rules: vec![Rule {
+                operations: vec![Operation::Create],
+                api_groups: vec!["*".into()],
+                resources: vec!["pods".into()],
+            }],
+            interests: vec![Interest {
+                api_version: "v1".into(),
+                kind: "Namespace".into(),
+                fields: vec!["status.phase".into()],
+            }],
+            mutates,
+        },
+        instance: AtomicU64::new(1),
+        synced: Mutex::default(),
+        answer,
+    })
+}
+
+fn admitted(patch: &str) -> Result<Result<Admitted, Denial>, CallError> {
+    Ok(Ok(Admitted { patch: patch.into(), warnings: vec![] }))
+}
+
+fn trapped() -> CallError {
+    CallError::Trapped { plugin: "fake".into(), function: "review", trap: "unreachable".into() }
+}
+
+/// Changes to hand out, one list for each drain.
+#[derive(Clone, Default)]
+struct Script(Arc<Mutex<Vec<Vec<Change>>>>);
+
+impl State for Script {
+    fn open(&self, _: &str, _: &str) -> Box<dyn Feed> {
+        Box::new(self.clone())
+    }
+}
+impl Feed for Script {
+    fn drain(&mut self) -> Vec<Change> {
+        let mut script = self.0.lock();
+        if script.is_empty() { Vec::new() } else { script.remove(0) }
+    }
+}
+
+fn pods() -> Kind {
+    Kind {
+        group: String::new(),
+        version: "v1".into(),
+        kind: "Pod".into(),
+        list_kind: "PodList".into(),
+        plural: "pods".into(),
+        singular: "pod".into(),
+        scope: Scope::Namespaced,
+        short_names: vec![],
+        categories: vec![],
+        verbs: vec![],
+        subresources: vec![],
+        columns: vec![],
+        selectable_fields: vec![],
+        schema: String::new(),
+        has_generation: false,
+        strategy: Strategy {
+            default: |_| {},
+            prepare_create: |_| {},
+            prepare_update: |_, _| {},
+            grace_period: |_| None,
+            validate: |_, _| vec![],
+        },
+    }
+}
+
+fn run(chain: &Chain, object: &mut Value) -> Result<(), Status> {
+    let identity = Identity::new("jane", &[]);
+    let kind = pods();
+    let review = Review {
+        uid: "1",
+        kind: &kind,
+        subresource: "",
+        namespace: "default",
+        name: "web",
+        operation: Operation::Create,
+        identity: &identity,
+        old: None,
+        dry_run: false,
+        options: &Value::Null,
+    };
+    let mut warnings = Vec::new();
+    chain.mutate(&review, object, &mut warnings)?;
+    chain.validate(&review, object, &mut warnings)
+}
+
+#[test]
+fn mutating_checks_come_first_and_their_patches_are_seen() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let sees = fake(
+        false,
+        Box::new(|request| {
+            let request: Value = serde_json::from_str(request).unwrap();
+            assert_eq!(request["object"]["spec"]["added"], true);
+            admitted("")
+        }),
+    );
+    chain.install("a-validating", Settings::default(), sees);
+    let adds = fake(true, Box::new(|_| admitted(r#"[{"op":"add","path":"/spec/added","value":true}]"#)));
+    chain.install("z-mutating", Settings { order: 10, ..Default::default() }, adds);
+    assert_eq!(chain.names(), ["z-mutating", "a-validating"]);
+    let mut object = json!({"spec": {}});
+    run(&chain, &mut object).unwrap();
+    assert_eq!(object, json!({"spec": {"added": true}}));
+}
+
+#[test]
+fn a_denial_reads_as_upstream_writes_it() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let denies = fake(
+        false,
+        Box::new(|_| {
+            Ok(Err(Denial { code: 403, reason: "Forbidden".into(), message: "namespace is gone".into() }))
+        }),
+    );
+    chain.install("no", Settings::default(), denies);
+    let status = run(&chain, &mut json!({})).unwrap_err();
+    assert_eq!((status.code, status.reason.as_str()), (403, "Forbidden"));
+    assert_eq!(status.message, r#"pods "web" is forbidden: namespace is gone"#);
+}
+
+#[test]
+fn the_failure_policy_decides_when_there_is_no_verdict() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    chain.install("traps", Settings::default(), fake(false, Box::new(|_| Err(trapped()))));
+    assert_eq!(run(&chain, &mut json!({})).unwrap_err().code, 500);
+    let ignore = Settings { failure_policy: FailurePolicy::Ignore, ..Default::default() };
+    chain.install("traps", ignore, fake(false, Box::new(|_| Err(trapped()))));
+    run(&chain, &mut json!({})).unwrap();
+    assert!(chain.remove("traps"));
+    assert!(!chain.remove("traps"));
+}
+
+fn namespace(name: &str, phase: &str) -> Arc<Value> {
+    Arc::new(json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": name, "resourceVersion": "9"}, "status": {"phase": phase}}))
+}
+
+#[test]
+fn resident_state_is_current_and_sent_once() {
+    let script = Script::default();
+    let chain = Chain::new(Arc::new(script.clone()));
+    let check = fake(false, Box::new(|_| admitted("")));
+    chain.install("keeps", Settings::default(), check.clone());
+    let (a, b) = (namespace("a", "Active"), namespace("b", "Active"));
+    *script.0.lock() = vec![
+        vec![Change::Reset, Change::Upsert(a.clone()), Change::Upsert(b.clone())],
+        vec![Change::Upsert(a.clone()), Change::Upsert(namespace("b", "Terminating"))],
+        vec![Change::Reset, Change::Upsert(a.clone())],
+    ];
+    run(&chain, &mut json!({})).unwrap();
+    assert_eq!(check.synced.lock().drain(..).count(), 2);
+    run(&chain, &mut json!({})).unwrap();
+    let deltas: Vec<Delta> = check.synced.lock().drain(..).collect();
+    assert!(matches!(&deltas[..], [Delta::Upsert(text)] if text.contains("Terminating")), "{deltas:?}");
+    run(&chain, &mut json!({})).unwrap();
+    let deltas: Vec<Delta> = check.synced.lock().drain(..).collect();
+    assert!(matches!(&deltas[..], [Delta::Remove(text)] if text.contains("\"b\"")), "{deltas:?}");
+    // A fresh instance has nothing: it is told all there is.
+    check.instance.store(2, Ordering::SeqCst);
+    run(&chain, &mut json!({})).unwrap();
+    let deltas: Vec<Delta> = check.synced.lock().drain(..).collect();
+    assert!(matches!(&deltas[..], [Delta::Upsert(text)] if text.contains("\"a\"")), "{deltas:?}");
+}

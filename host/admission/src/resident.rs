@@ -1,0 +1,120 @@
+//! What a check keeps of the cluster's state, brought up to date before each of its reviews.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use orch_plugin::calls::admission::{AdmissionPlugin, Delta};
+use orch_plugin::calls::{CallError, Interest};
+use serde_json::{Value, json};
+
+use crate::project::project;
+
+/// Deltas in one call.
+const BATCH: usize = 100;
+
+/// A change of one kind's objects.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// What was known counts no more; the current objects follow as upserts.
+    Reset,
+    Upsert(Arc<Value>),
+    /// The last state.
+    Remove(Arc<Value>),
+}
+
+/// Where resident state comes from: the watch cache, or a fake.
+pub trait State: Send + Sync + 'static {
+    /// The current objects of a kind and every later change.
+    fn open(&self, api_version: &str, kind: &str) -> Box<dyn Feed>;
+}
+
+/// The changes of one kind, in order. The first answer begins with [`Change::Reset`].
+pub trait Feed: Send {
+    /// Everything that has happened since the last call; never waits.
+    fn drain(&mut self) -> Vec<Change>;
+}
+
+/// The resident state of one check, as far as it has been sent.
+pub struct Resident {
+    feeds: Vec<(Interest, Box<dyn Feed>)>,
+    /// What the instance holds, by feed and key, cut down.
+    sent: HashMap<(usize, String), String>,
+    /// The instance that holds it.
+    instance: Option<u64>,
+}
+
+impl Resident {
+    pub fn new(interests: &[Interest], state: &dyn State) -> Self {
+        let feeds = interests.iter().map(|i| (i.clone(), state.open(&i.api_version, &i.kind))).collect();
+        Resident { feeds, sent: HashMap::new(), instance: None }
+    }
+
+    /// Sends what changed, or everything to an instance that has nothing.
+    pub fn sync(&mut self, plugin: &dyn AdmissionPlugin) -> Result<(), CallError> {
+        let mut deltas = self.drain();
+        let instance = plugin.instance();
+        if self.instance != Some(instance) {
+            deltas = self.sent.values().cloned().map(Delta::Upsert).collect();
+        }
+        // Until all is sent, nothing is known of what the instance holds.
+        self.instance = None;
+        for batch in deltas.chunks(BATCH) {
+            plugin.sync(batch)?;
+        }
+        self.instance = Some(instance);
+        Ok(())
+    }
+
+    /// Takes the feeds' changes into `sent`; what differs from before is returned.
+    fn drain(&mut self) -> Vec<Delta> {
+        let mut deltas = Vec::new();
+        for (index, (interest, feed)) in self.feeds.iter_mut().enumerate() {
+            let mut stale: HashMap<(usize, String), String> = HashMap::new();
+            for change in feed.drain() {
+                match change {
+                    Change::Reset => {
+                        let (old, kept) = std::mem::take(&mut self.sent)
+                            .into_iter()
+                            .partition(|((feed, _), _)| *feed == index);
+                        stale.extend::<HashMap<_, _>>(old);
+                        self.sent = kept;
+                    }
+                    Change::Upsert(object) => {
+                        let id = (index, key(&object));
+                        let text = project(&object, &interest.fields).to_string();
+                        let before = stale.remove(&id).or_else(|| self.sent.get(&id).cloned());
+                        if before.as_ref() != Some(&text) {
+                            deltas.push(Delta::Upsert(text.clone()));
+                        }
+                        self.sent.insert(id, text);
+                    }
+                    Change::Remove(object) => {
+                        stale.remove(&(index, key(&object)));
+                        if self.sent.remove(&(index, key(&object))).is_some() {
+                            deltas.push(Delta::Remove(identity(&object)));
+                        }
+                    }
+                }
+            }
+            // What a reset did not bring back is gone.
+            for text in stale.into_values() {
+                deltas.push(Delta::Remove(text));
+            }
+        }
+        deltas
+    }
+}
+
+fn key(object: &Value) -> String {
+    let meta = &object["metadata"];
+    let text = |field: &str| meta[field].as_str().unwrap_or_default();
+    format!("{}/{}", text("namespace"), text("name"))
+}
+
+fn identity(object: &Value) -> String {
+    let mut identity = project(object, &["metadata.name".into()]);
+    if identity["metadata"].is_null() {
+        identity["metadata"] = json!({});
+    }
+    identity.to_string()
+}

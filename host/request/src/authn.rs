@@ -1,0 +1,91 @@
+//! Who asks: a client certificate, a service account's token, or nobody.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use orch_client::Identity;
+use orch_object::Status;
+use rustls_pki_types::CertificateDer;
+
+use crate::tokens::Tokens;
+
+/// Turns what a connection and its headers show into an identity.
+pub struct Authenticator {
+    tokens: Arc<Tokens>,
+}
+
+impl Authenticator {
+    pub fn new(tokens: Arc<Tokens>) -> Self {
+        Authenticator { tokens }
+    }
+
+    /// A certificate (verified by TLS already) counts before a token; neither: anonymous.
+    pub fn authenticate(
+        &self,
+        certificate: Option<&Identity>,
+        headers: &HeaderMap,
+    ) -> Result<Identity, Status> {
+        if let Some(identity) = certificate {
+            return Ok(identity.clone());
+        }
+        match bearer(headers) {
+            Some(token) => self.tokens.verify(token, &[]).map(|v| v.identity).map_err(|error| {
+                tracing::debug!(%error, "refused a bearer token");
+                unauthorized()
+            }),
+            None if headers.contains_key(http::header::AUTHORIZATION) => Err(unauthorized()),
+            None => Ok(anonymous()),
+        }
+    }
+}
+
+pub fn anonymous() -> Identity {
+    Identity::new("system:anonymous", &["system:unauthenticated"])
+}
+
+pub fn unauthorized() -> Status {
+    Status::new(401, "Unauthorized", "Unauthorized")
+}
+
+/// The token of `Authorization: Bearer`, or of the WebSocket sub-protocol browsers must use.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|t| !t.is_empty())
+}
+
+/// The identity in a client certificate: CN is the user, each O a group.
+pub fn certificate_identity(certificate: &CertificateDer<'_>) -> Option<Identity> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let subject = certificate.subject();
+    let name = subject.iter_common_name().next()?.as_str().ok()?.to_string();
+    let mut groups: Vec<String> =
+        subject.iter_organization().filter_map(|o| o.as_str().ok()).map(String::from).collect();
+    groups.push("system:authenticated".into());
+    Some(Identity { name, groups, ..Default::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_names_user_and_groups() {
+        let dir = tempfile::tempdir().unwrap();
+        let pki = crate::pki::Pki::open(dir.path()).unwrap();
+        let pair = pki.client("admin", "orch-admin", &["system:masters"]).unwrap();
+        let (_, pem) = x509_parser::pem::parse_x509_pem(pair.certificate.as_bytes()).unwrap();
+        let identity = certificate_identity(&CertificateDer::from(pem.contents)).unwrap();
+        assert_eq!(identity.name, "orch-admin");
+        assert_eq!(identity.groups, ["system:masters", "system:authenticated"]);
+    }
+
+    #[test]
+    fn only_bearer_tokens_are_read() {
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", "Bearer abc".parse().unwrap());
+        assert_eq!(bearer(&headers), Some("abc"));
+        headers.insert("authorization", "Basic abc".parse().unwrap());
+        assert_eq!(bearer(&headers), None);
+    }
+}

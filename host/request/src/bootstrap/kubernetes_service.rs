@@ -1,0 +1,54 @@
+//! `kubernetes.default`: how pods find the API.
+
+use orch_client::{Resource, Target};
+use orch_object::Status;
+use serde_json::json;
+
+use super::{Bootstrap, ensure, ensure_fields};
+use crate::verbs::{Api, Call};
+
+pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(), Status> {
+    let service = json!({
+        "metadata": { "name": "kubernetes", "namespace": "default",
+            "labels": { "component": "apiserver", "provider": "kubernetes" } },
+        "spec": {
+            "type": "ClusterIP", "clusterIP": bootstrap.kubernetes_ip.to_string(),
+            "clusterIPs": [bootstrap.kubernetes_ip.to_string()],
+            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None",
+            "internalTrafficPolicy": "Cluster",
+            "ports": [{ "name": "https", "port": 443, "protocol": "TCP", "targetPort": bootstrap.port }],
+        },
+    });
+    let ports = json!({ "spec": { "ports": service["spec"]["ports"] } });
+    ensure_fields(api, call, within("", "v1", "services"), service, ports).await?;
+    endpoints(api, call, bootstrap).await?;
+    let cidr = json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
+    ensure(api, call, Target::all(&Resource::new("networking.k8s.io", "v1", "servicecidrs")), cidr).await
+}
+
+/// Where the Service leads: this host, as others reach it.
+async fn endpoints(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(), Status> {
+    let address = bootstrap.advertise.to_string();
+    let family = if bootstrap.advertise.is_ipv4() { "IPv4" } else { "IPv6" };
+    let port = json!([{ "name": "https", "port": bootstrap.port, "protocol": "TCP" }]);
+    let subsets = json!([{ "addresses": [{ "ip": address }], "ports": port }]);
+    let object = json!({
+        "metadata": { "name": "kubernetes", "namespace": "default",
+            "labels": { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+        "subsets": subsets,
+    });
+    let fields = json!({ "subsets": subsets });
+    ensure_fields(api, call, within("", "v1", "endpoints"), object, fields).await?;
+    let endpoints = json!([{ "addresses": [address], "conditions": { "ready": true } }]);
+    let slice = json!({
+        "metadata": { "name": "kubernetes", "namespace": "default",
+            "labels": { "kubernetes.io/service-name": "kubernetes" } },
+        "addressType": family, "endpoints": endpoints, "ports": port,
+    });
+    let fields = json!({ "endpoints": endpoints, "ports": port });
+    ensure_fields(api, call, within("discovery.k8s.io", "v1", "endpointslices"), slice, fields).await
+}
+
+fn within(group: &'static str, version: &'static str, plural: &'static str) -> Target {
+    Target::within(&Resource::new(group, version, plural), "default")
+}

@@ -1,0 +1,86 @@
+//! What every cluster has from birth, created when missing.
+
+mod kubernetes_service;
+mod roles;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use orch_client::{Identity, Patch, PatchType, Resource, Target, WriteOptions};
+use orch_object::Status;
+use serde_json::{Value, json};
+
+use crate::verbs::{Api, Call};
+
+/// What the objects depend on.
+#[derive(Debug, Clone)]
+pub struct Bootstrap {
+    pub advertise: IpAddr,
+    /// The port the API listens on.
+    pub port: u16,
+    /// The cluster IP of `kubernetes.default`.
+    pub kubernetes_ip: Ipv4Addr,
+    pub service_cidr: String,
+}
+
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// Creates what is missing; roles are completed, everything else that exists is left as it is.
+pub async fn create(api: &Api, bootstrap: &Bootstrap) -> Result<(), Status> {
+    let call = Call::new(Identity::new("system:apiserver", &["system:masters"]), "kube-apiserver");
+    for name in NAMESPACES {
+        let object = json!({
+            "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
+            "spec": { "finalizers": ["kubernetes"] },
+        });
+        ensure(api, &call, Target::all(&Resource::core("namespaces")), object).await?;
+    }
+    roles::create(api, &call).await?;
+    priority_classes(api, &call).await?;
+    kubernetes_service::create(api, &call, bootstrap).await
+}
+
+async fn priority_classes(api: &Api, call: &Call) -> Result<(), Status> {
+    let resource = Resource::new("scheduling.k8s.io", "v1", "priorityclasses");
+    let classes = [
+        ("system-cluster-critical", 2_000_000_000, "For pods the cluster needs, on whichever node."),
+        ("system-node-critical", 2_000_001_000, "For pods a node needs, on that node."),
+    ];
+    for (name, value, description) in classes {
+        let object = json!({
+            "metadata": { "name": name }, "value": value, "preemptionPolicy": "PreemptLowerPriority",
+            "description": description,
+        });
+        ensure(api, call, Target::all(&resource), object).await?;
+    }
+    Ok(())
+}
+
+/// Creates the object unless it exists, or its kind is not served.
+async fn ensure(api: &Api, call: &Call, target: Target, object: Value) -> Result<(), Status> {
+    if api.kind(&target.resource).is_err() {
+        return Ok(());
+    }
+    match api.create(call, &target, object, &WriteOptions::default()).await {
+        Ok(_) => Ok(()),
+        Err(status) if status.is_already_exists() => Ok(()),
+        Err(status) => Err(status),
+    }
+}
+
+/// Sets fields of an object that exists, or creates it.
+async fn ensure_fields(
+    api: &Api,
+    call: &Call,
+    target: Target,
+    object: Value,
+    fields: Value,
+) -> Result<(), Status> {
+    let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
+    ensure(api, call, target.clone(), object).await?;
+    if api.kind(&target.resource).is_err() {
+        return Ok(());
+    }
+    let target = Target { name, ..target };
+    let patch = Patch { patch_type: PatchType::Merge, body: fields };
+    api.patch(call, &target, &patch, &WriteOptions::default()).await.map(drop)
+}

@@ -1,0 +1,61 @@
+//! Causes turned into what clients see; internals go to the log.
+
+use orch_object::Status;
+use orch_store::StoreError;
+use orch_watch::Expired;
+use serde_json::json;
+
+/// A URL that names nothing.
+pub fn no_such_resource() -> Status {
+    let mut status = Status::new(404, "NotFound", "the server could not find the requested resource");
+    status.details = Some(json!({}));
+    status
+}
+
+pub fn method_not_allowed() -> Status {
+    let mut status = Status::new(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    );
+    status.details = Some(json!({}));
+    status
+}
+
+/// A store that cannot answer. Conflicts are the verbs' own business.
+pub fn store(error: StoreError) -> Status {
+    match error {
+        StoreError::Conflict { key, .. } => {
+            Status::new(409, "Conflict", format!("{key} was changed by another request; try again"))
+        }
+        StoreError::Compacted { asked, oldest } => expired(&Expired { asked, oldest }),
+        StoreError::Unavailable { what, source } => {
+            tracing::error!(what, error = %source, "the store is unavailable");
+            Status::new(
+                503,
+                "ServiceUnavailable",
+                format!("the store cannot {what} at the moment; try again"),
+            )
+        }
+    }
+}
+
+/// 410: the client lists again.
+pub fn expired(expired: &Expired) -> Status {
+    let message = format!("too old resource version: {} ({})", expired.asked, expired.oldest);
+    Status::new(410, "Expired", message)
+}
+
+/// A revision of the future.
+pub fn too_large(asked: u64, current: u64) -> Status {
+    let message = format!("Too large resource version: {asked}, current: {current}");
+    let mut status = Status::new(504, "Timeout", format!("Timeout: {message}"));
+    status.details = Some(json!({
+        "causes": [{ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" }],
+        "retryAfterSeconds": 1,
+    }));
+    status
+}
+
+pub const MODIFIED: &str =
+    "the object has been modified; please apply your changes to the latest version and try again";

@@ -1,0 +1,256 @@
+//! Discovery, in its plain and aggregated forms; made once, from the table of kinds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use orch_object::{Kind, Kinds, Scope, Status};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::encode::negotiate::{Form, accept};
+use crate::encode::{full, json_response};
+
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// Every discovery document.
+pub struct Discovery {
+    /// By path: `/api`, `/apis`, `/apis/GROUP`, `/api/v1`, `/apis/GROUP/VERSION`.
+    plain: BTreeMap<String, Bytes>,
+    /// `/api` and `/apis`, with their hashes.
+    core: (Bytes, String),
+    groups: (Bytes, String),
+}
+
+impl Discovery {
+    pub fn new(kinds: &Kinds, server_address: &str) -> Self {
+        let groups = group_versions(kinds);
+        let mut plain = BTreeMap::new();
+        let mut put = |path: String, value: Value| plain.insert(path, Bytes::from(value.to_string()));
+        put("/api".into(), api_versions(server_address));
+        let named: Vec<(&str, &Vec<String>)> =
+            groups.iter().filter(|(g, _)| !g.is_empty()).map(|(g, v)| (g.as_str(), v)).collect();
+        let listed: Vec<Value> = named.iter().map(|(group, versions)| api_group(group, versions)).collect();
+        put("/apis".into(), json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": listed }));
+        for (group, versions) in &named {
+            let mut document = api_group(group, versions);
+            document["kind"] = "APIGroup".into();
+            document["apiVersion"] = "v1".into();
+            put(format!("/apis/{group}"), document);
+        }
+        for (group, versions) in &groups {
+            for version in versions {
+                put(prefix(group, version), resource_list(kinds, group, version));
+            }
+        }
+        let core = aggregated(kinds, groups.iter().filter(|(g, _)| g.is_empty()));
+        let others = aggregated(kinds, groups.iter().filter(|(g, _)| !g.is_empty()));
+        Discovery { plain, core: hashed(core), groups: hashed(others) }
+    }
+
+    /// `None`: no discovery path.
+    pub fn answer(&self, path: &str, headers: &HeaderMap) -> Result<Option<Response>, Status> {
+        let Some(plain) = self.plain.get(path) else { return Ok(None) };
+        let accepted = accept(headers)?;
+        let document = match (accepted.form, path) {
+            (Form::Discovery, "/api") => &self.core,
+            (Form::Discovery, "/apis") => &self.groups,
+            _ => {
+                let mut response = json_response(200, plain.clone(), accepted);
+                response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+                return Ok(Some(response));
+            }
+        };
+        Ok(Some(with_etag(document, headers)))
+    }
+}
+
+fn with_etag((bytes, hash): &(Bytes, String), headers: &HeaderMap) -> Response {
+    let etag = format!("\"{hash}\"");
+    let known = headers.get(IF_NONE_MATCH).and_then(|v| v.to_str().ok()) == Some(etag.as_str());
+    let mut response =
+        if known { full(304, AGGREGATED, Bytes::new()) } else { full(200, AGGREGATED, bytes.clone()) };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
+    response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    if let Ok(value) = HeaderValue::from_str(&etag) {
+        response.headers_mut().insert(ETAG, value);
+    }
+    response
+}
+
+fn hashed(document: Value) -> (Bytes, String) {
+    let text = document.to_string();
+    let hash = hex::encode_upper(Sha256::digest(text.as_bytes()));
+    (text.into(), hash)
+}
+
+fn prefix(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+}
+
+/// Groups in the order clients prefer them, each with its versions, the preferred one first.
+fn group_versions(kinds: &Kinds) -> Vec<(String, Vec<String>)> {
+    let mut groups: Vec<(String, BTreeSet<VersionRank>)> = Vec::new();
+    for kind in kinds.rows() {
+        let rank = VersionRank::of(&kind.version);
+        match groups.iter_mut().find(|(group, _)| *group == kind.group) {
+            Some((_, versions)) => drop(versions.insert(rank)),
+            None => groups.push((kind.group.clone(), BTreeSet::from([rank]))),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(group, versions)| (group, versions.into_iter().map(|v| v.text).collect()))
+        .collect()
+}
+
+/// `v2` before `v1` before `v1beta2` before `v1alpha1` (`version.CompareKubeAwareVersionStrings`).
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct VersionRank {
+    /// 0 stable, 1 beta, 2 alpha.
+    stability: u8,
+    major: std::cmp::Reverse<u32>,
+    minor: std::cmp::Reverse<u32>,
+    text: String,
+}
+
+impl VersionRank {
+    fn of(text: &str) -> Self {
+        let rest = text.strip_prefix('v').unwrap_or(text);
+        let (stability, name) = match rest {
+            rest if rest.contains("alpha") => (2, "alpha"),
+            rest if rest.contains("beta") => (1, "beta"),
+            _ => (0, "\0"),
+        };
+        let (major, minor) = rest.split_once(name).unwrap_or((rest, "0"));
+        let number = |text: &str| std::cmp::Reverse(text.parse().unwrap_or(0));
+        VersionRank { stability, major: number(major), minor: number(minor), text: text.to_string() }
+    }
+}
+
+fn api_versions(server_address: &str) -> Value {
+    json!({
+        "kind": "APIVersions", "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": server_address }],
+    })
+}
+
+fn api_group(group: &str, versions: &[String]) -> Value {
+    let versions: Vec<Value> = versions
+        .iter()
+        .map(|version| json!({ "groupVersion": format!("{group}/{version}"), "version": version }))
+        .collect();
+    json!({ "name": group, "versions": versions, "preferredVersion": versions[0] })
+}
+
+fn rows<'a>(kinds: &'a Kinds, group: &'a str, version: &'a str) -> impl Iterator<Item = &'a Kind> {
+    let mut rows: Vec<&Kind> =
+        kinds.rows().iter().map(|k| &**k).filter(|k| k.group == group && k.version == version).collect();
+    rows.sort_by(|a, b| a.plural.cmp(&b.plural));
+    rows.into_iter()
+}
+
+fn resource_list(kinds: &Kinds, group: &str, version: &str) -> Value {
+    let group_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
+    let mut resources = Vec::new();
+    for kind in rows(kinds, group, version) {
+        resources.push(resource(kind));
+        for subresource in &kind.subresources {
+            let mut entry = json!({
+                "name": format!("{}/{}", kind.plural, subresource.name), "singularName": "",
+                "namespaced": kind.namespaced(), "kind": subresource.kind, "verbs": subresource.verbs,
+            });
+            if (subresource.group.as_str(), subresource.version.as_str()) != (group, version) {
+                entry["group"] = subresource.group.clone().into();
+                entry["version"] = subresource.version.clone().into();
+            }
+            resources.push(entry);
+        }
+    }
+    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources })
+}
+
+fn resource(kind: &Kind) -> Value {
+    let mut entry = json!({
+        "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced(),
+        "kind": kind.kind, "verbs": kind.verbs,
+    });
+    if !kind.short_names.is_empty() {
+        entry["shortNames"] = json!(kind.short_names);
+    }
+    if !kind.categories.is_empty() {
+        entry["categories"] = json!(kind.categories);
+    }
+    if kind.verbs.iter().any(|verb| verb == "list") {
+        let hash = Sha256::digest(format!("{}/{}/{}", kind.group, kind.version, kind.plural).as_bytes());
+        use base64::Engine;
+        entry["storageVersionHash"] = base64::engine::general_purpose::STANDARD.encode(&hash[..8]).into();
+    }
+    entry
+}
+
+fn aggregated<'a>(kinds: &Kinds, groups: impl Iterator<Item = &'a (String, Vec<String>)>) -> Value {
+    let items: Vec<Value> = groups
+        .map(|(group, versions)| {
+            let versions: Vec<Value> = versions
+                .iter()
+                .map(|version| {
+                    let resources: Vec<Value> =
+                        rows(kinds, group, version).map(aggregated_resource).collect();
+                    json!({ "version": version, "resources": resources, "freshness": "Current" })
+                })
+                .collect();
+            json!({ "metadata": { "name": group, "creationTimestamp": null }, "versions": versions })
+        })
+        .collect();
+    json!({
+        "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
+    })
+}
+
+fn aggregated_resource(kind: &Kind) -> Value {
+    let scope = match kind.scope {
+        Scope::Cluster => "Cluster",
+        Scope::Namespaced => "Namespaced",
+    };
+    let mut entry = json!({
+        "resource": kind.plural,
+        "responseKind": { "group": kind.group, "version": kind.version, "kind": kind.kind },
+        "scope": scope, "singularResource": kind.singular, "verbs": kind.verbs,
+    });
+    if !kind.short_names.is_empty() {
+        entry["shortNames"] = json!(kind.short_names);
+    }
+    if !kind.categories.is_empty() {
+        entry["categories"] = json!(kind.categories);
+    }
+    if !kind.subresources.is_empty() {
+        let subresources: Vec<Value> = kind
+            .subresources
+            .iter()
+            .map(|subresource| {
+                json!({
+                    "subresource": subresource.name, "verbs": subresource.verbs,
+                    "responseKind": { "group": subresource.group, "version": subresource.version,
+                        "kind": subresource.kind },
+                })
+            })
+            .collect();
+        entry["subresources"] = subresources.into();
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_ordered_as_clients_expect() {
+        let mut versions = ["v1alpha1", "v1beta1", "v2", "v1", "v1beta2", "v10"];
+        versions.sort_by_key(|v| VersionRank::of(v));
+        assert_eq!(versions, ["v10", "v2", "v1", "v1beta2", "v1beta1", "v1alpha1"]);
+    }
+}

@@ -1,0 +1,147 @@
+//! From an HTTP request to a verb, and back.
+
+mod discovery;
+mod health;
+mod openapi;
+mod options;
+mod read_body;
+mod request_info;
+mod resource;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+use orch_client::Identity;
+use orch_object::Status;
+
+use crate::authn::Authenticator;
+use crate::authz::Attributes;
+use crate::causes;
+use crate::encode::{full, status_response};
+use crate::verbs::{Api, Call};
+
+pub use discovery::Discovery;
+pub use health::{GIT_VERSION, Health};
+pub use openapi::OpenApi;
+pub use request_info::RequestInfo;
+
+/// Everything the routes answer from.
+pub struct Routes {
+    pub api: Arc<Api>,
+    pub authenticator: Authenticator,
+    pub discovery: Discovery,
+    pub openapi: OpenApi,
+    pub health: Health,
+    pub nodes: crate::NodesSlot,
+    /// Ends open watches when the server stops.
+    pub stop: tokio_util::sync::CancellationToken,
+}
+
+impl Routes {
+    /// Answers a request; `certificate` is the identity of the TLS client, if it showed one.
+    pub async fn handle(&self, request: Request, certificate: Option<Arc<Identity>>) -> Response {
+        let started = std::time::Instant::now();
+        let method = request.method().clone();
+        let path = request.uri().path().to_string();
+        let head = method == http::Method::HEAD;
+        let mut response = match self.route(request, certificate.as_deref()).await {
+            Ok(response) => response,
+            Err(status) => status_response(&status),
+        };
+        if head {
+            *response.body_mut() = axum::body::Body::empty();
+        }
+        let headers = response.headers_mut();
+        headers.insert("cache-control", http::HeaderValue::from_static("no-cache, private"));
+        headers.insert("audit-id", audit_id());
+        tracing::debug!(%method, path, status = response.status().as_u16(), took = ?started.elapsed(), "answered");
+        response
+    }
+
+    async fn route(&self, request: Request, certificate: Option<&Identity>) -> Result<Response, Status> {
+        let identity = self.authenticator.authenticate(certificate, request.headers())?;
+        let call = Call::new(identity, default_manager(request.headers()));
+        let query = options::Query::parse(request.uri().query().unwrap_or_default());
+        let path = request.uri().path().to_string();
+        match RequestInfo::parse(request.method(), &path, query.is_true("watch")) {
+            RequestInfo::Resource(info) => {
+                let mut response = resource::answer(self, &call, info, &query, request).await?;
+                add_warnings(&mut response, &call.warnings());
+                Ok(response)
+            }
+            RequestInfo::Path { verb, path } => {
+                let attributes = Attributes { verb, path: Some(path.clone()), ..Default::default() };
+                self.api.authorizer().authorize(&call.identity, &attributes)?;
+                self.answer_path(&request, &path, &query)
+            }
+        }
+    }
+
+    fn answer_path(&self, request: &Request, path: &str, query: &options::Query) -> Result<Response, Status> {
+        if !matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+            return Err(causes::method_not_allowed());
+        }
+        let trimmed = path.trim_end_matches('/');
+        let answer = match trimmed {
+            "/version" => Some(full(200, "application/json", health::version().to_string())),
+            "/.well-known/openid-configuration" => {
+                Some(full(200, "application/json", self.openid_configuration()))
+            }
+            "/openid/v1/jwks" => {
+                Some(full(200, "application/jwk-set+json", self.api.tokens().key_set().to_string()))
+            }
+            "" => Some(full(200, "application/json", root_paths())),
+            _ => None,
+        };
+        answer
+            .map(Ok)
+            .or_else(|| self.health.answer(trimmed, query).map(Ok))
+            .or_else(|| self.discovery.answer(trimmed, request.headers()).transpose())
+            .or_else(|| self.openapi.answer(trimmed, request.headers(), query).transpose())
+            .unwrap_or_else(|| Ok(full(404, "text/plain; charset=utf-8", "404 page not found\n")))
+    }
+
+    fn openid_configuration(&self) -> String {
+        let issuer = self.api.tokens().issuer();
+        serde_json::json!({
+            "issuer": issuer, "jwks_uri": format!("{issuer}/openid/v1/jwks"),
+            "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
+        .to_string()
+    }
+}
+
+fn root_paths() -> String {
+    let paths = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"];
+    serde_json::json!({ "paths": paths }).to_string()
+}
+
+fn audit_id() -> http::HeaderValue {
+    let id = uuid::Uuid::new_v4().to_string();
+    http::HeaderValue::from_str(&id).unwrap_or_else(|_| http::HeaderValue::from_static(""))
+}
+
+/// The user agent up to the first `/`.
+fn default_manager(headers: &http::HeaderMap) -> String {
+    let agent = headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    orch_object::managed_fields::manager_name("", agent).into_owned()
+}
+
+/// `299 - "unknown field …"`, once each.
+fn add_warnings(response: &mut Response, warnings: &[String]) {
+    let mut seen: Vec<&String> = Vec::new();
+    for warning in warnings {
+        if seen.contains(&warning) {
+            continue;
+        }
+        seen.push(warning);
+        let text: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let quoted = format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
+        if let Ok(value) = http::HeaderValue::from_str(&quoted) {
+            response.headers_mut().append(http::header::WARNING, value);
+        }
+    }
+}

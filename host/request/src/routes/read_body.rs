@@ -1,0 +1,53 @@
+//! Request bodies: bounded, JSON or YAML, no deeper than any object is.
+
+use axum::extract::Request;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use orch_object::Status;
+use serde_json::Value;
+
+use crate::encode::negotiate::{content_type, unsupported};
+
+/// What one request may send (upstream's `MaxRequestBodyBytes`).
+const MAX_BYTES: usize = 3 << 20;
+
+/// The whole body, and its media type.
+pub async fn read(request: Request) -> Result<(Bytes, String), Status> {
+    let media = content_type(request.headers());
+    let limited = Limited::new(request.into_body(), MAX_BYTES);
+    match limited.collect().await {
+        Ok(collected) => Ok((collected.to_bytes(), media)),
+        Err(error) if error.is::<LengthLimitError>() => Err(Status::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("Request entity too large: limit is {MAX_BYTES}"),
+        )),
+        Err(error) => Err(Status::bad_request(format!("the body of the request ended early: {error}"))),
+    }
+}
+
+/// An object in JSON or YAML, and the fields it gives twice.
+pub fn parse(bytes: &[u8], media: &str) -> Result<(Value, Vec<String>), Status> {
+    match media {
+        "application/json" => parse_json(bytes),
+        "application/yaml" => Ok((parse_yaml(bytes)?, Vec::new())),
+        other => Err(unsupported(other)),
+    }
+}
+
+pub fn parse_json(bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
+    orch_object::schema::parse_json(bytes).map_err(|error| {
+        Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type Object): couldn't get version/kind; \
+             json parse error: {error}"
+        ))
+    })
+}
+
+pub fn parse_yaml(bytes: &[u8]) -> Result<Value, Status> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Status::bad_request("the object provided is unrecognized: the YAML is not UTF-8"))?;
+    serde_saphyr::from_str(text).map_err(|error| {
+        Status::bad_request(format!("the object provided is unrecognized: yaml parse error: {error}"))
+    })
+}

@@ -1,0 +1,279 @@
+//! Requests on resources.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::HeaderMap;
+use orch_client::{Patch, PatchType, Resource, Target};
+use orch_object::{Kind, Status};
+use serde_json::Value;
+
+use super::Routes;
+use super::options::Query;
+use super::read_body;
+use super::request_info::ResourceRequest;
+use crate::encode::negotiate::{Accepted, accept, unsupported};
+use crate::encode::output::{self, WatchEncoder};
+use crate::encode::{full, gzip, json_response};
+use crate::verbs::{Api, Call, Deleted, Written, success};
+use crate::{causes, subresources};
+
+/// Least life of a watch without `timeoutSeconds`; up to twice as long, so that not all end at once.
+const MIN_WATCH_SECONDS: u64 = 1800;
+
+/// Kinds whose delete answers with the object instead of a Status (`ReturnDeletedObject`).
+const RETURN_DELETED: &[(&str, &str)] = &[
+    ("", "persistentvolumeclaims"),
+    ("", "persistentvolumes"),
+    ("", "pods"),
+    ("", "podtemplates"),
+    ("", "resourcequotas"),
+    ("", "serviceaccounts"),
+    ("", "services"),
+    ("storage.k8s.io", "csidrivers"),
+    ("storage.k8s.io", "csinodes"),
+    ("storage.k8s.io", "storageclasses"),
+    ("storage.k8s.io", "volumeattachments"),
+];
+
+pub async fn answer(
+    routes: &Routes,
+    call: &Call,
+    info: ResourceRequest,
+    query: &Query,
+    request: Request,
+) -> Result<Response, Status> {
+    let target = target(&info);
+    // A request on what does not exist is refused before it is called unknown, as upstream does.
+    let kind = match routes.api.kind(&target.resource) {
+        Ok(kind) => kind,
+        Err(missing) => {
+            routes.api.authorize(call, &info.verb, &target)?;
+            return Err(missing);
+        }
+    };
+    check_place(&kind, &target)?;
+    let streams = ["log", "exec", "attach", "portforward", "proxy"];
+    if streams.contains(&target.subresource.as_str()) && kind.has_subresource(&target.subresource) {
+        return super::stream::answer(routes, call, &kind, &target, &info, query, request).await;
+    }
+    if target.subresource.is_empty() && !kind.verbs.iter().any(|verb| *verb == info.verb) {
+        routes.api.authorize(call, &info.verb, &target)?;
+        return Err(causes::method_not_allowed());
+    }
+    let headers = request.headers().clone();
+    let accepted = accept(&headers)?;
+    let api = &routes.api;
+    match info.verb.as_str() {
+        "get" => get(api, call, &kind, &target, query, accepted).await,
+        "list" => {
+            let listed = api.list(call, &target, &query.list()?).await?;
+            Ok(large(output::list(&listed, accepted.form), accepted, &headers))
+        }
+        "watch" => watch(routes, call, &kind, &target, query, accepted).await,
+        "create" | "update" => write(api, call, &kind, &target, &info, query, request, accepted).await,
+        "patch" => patch(api, call, &kind, &target, query, request, accepted).await,
+        "delete" => delete(api, call, &kind, &target, query, request, accepted).await,
+        "deletecollection" => {
+            let options = query.delete(&delete_body(request).await?)?;
+            let listed = api.delete_collection(call, &target, &query.list()?, &options).await?;
+            Ok(large(output::list(&listed, accepted.form), accepted, &headers))
+        }
+        _ => Err(causes::method_not_allowed()),
+    }
+}
+
+fn target(info: &ResourceRequest) -> Target {
+    let about_namespace = info.group.is_empty() && info.resource == "namespaces";
+    let namespace = Some(info.namespace.clone()).filter(|n| !n.is_empty() && !about_namespace);
+    Target {
+        resource: Resource {
+            group: Cow::Owned(info.group.clone()),
+            version: Cow::Owned(info.version.clone()),
+            plural: Cow::Owned(info.resource.clone()),
+        },
+        namespace,
+        name: info.name.clone(),
+        subresource: info.subresource.clone(),
+    }
+}
+
+/// `/api/v1/pods/x` and `/api/v1/namespaces/a/nodes` name nothing.
+fn check_place(kind: &Kind, target: &Target) -> Result<(), Status> {
+    let in_namespace = target.namespace.is_some();
+    let named = !target.name.is_empty();
+    match (kind.namespaced(), in_namespace) {
+        (true, false) if named => Err(causes::no_such_resource()),
+        (false, true) => Err(causes::no_such_resource()),
+        _ => Ok(()),
+    }
+}
+
+async fn get(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    query: &Query,
+    accepted: Accepted,
+) -> Result<Response, Status> {
+    if !target.subresource.is_empty() {
+        let written = subresources::get(api, call, target).await?;
+        return Ok(object(200, kind, &written, target, accepted));
+    }
+    let version = Some(query.get("resourceVersion")).filter(|v| !v.is_empty());
+    let found = api.get(call, target, version).await?;
+    let bytes = output::object(kind, found.bytes.clone(), &found.value(), accepted.form);
+    Ok(json_response(200, bytes, accepted))
+}
+
+async fn watch(
+    routes: &Routes,
+    call: &Call,
+    kind: &Arc<Kind>,
+    target: &Target,
+    query: &Query,
+    accepted: Accepted,
+) -> Result<Response, Status> {
+    let mut options = query.list()?;
+    let spread = rand::random_range(0..MIN_WATCH_SECONDS);
+    options.timeout_seconds = Some(options.timeout_seconds.unwrap_or(MIN_WATCH_SECONDS + spread));
+    // `/watch/…/NAME`, the old form of a watch on one object.
+    if !target.name.is_empty() {
+        options.field_selector = format!("metadata.name={}", target.name);
+    }
+    let target = Target { name: String::new(), ..target.clone() };
+    let items = routes.api.watch(call, &target, &options).await?;
+    let mut encoder = WatchEncoder::new(kind.clone(), accepted.form);
+    let stop = routes.stop.clone();
+    let frames = items
+        .take_until(async move { stop.cancelled().await })
+        .map(move |item| Ok::<Bytes, std::convert::Infallible>(encoder.encode(item)));
+    let mut response = full(200, "application/json", Bytes::new());
+    *response.body_mut() = Body::from_stream(frames);
+    Ok(response)
+}
+
+#[allow(clippy::too_many_arguments)] // a request's parts, each used once
+async fn write(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    info: &ResourceRequest,
+    query: &Query,
+    request: Request,
+    accepted: Accepted,
+) -> Result<Response, Status> {
+    let options = query.write()?;
+    let (bytes, media) = read_body::read(request).await?;
+    let (body, duplicates) = read_body::parse(&bytes, &media)?;
+    call.found_duplicates(duplicates);
+    let written = match (info.verb.as_str(), target.subresource.as_str()) {
+        ("create", "") => {
+            if !target.name.is_empty() {
+                return Err(causes::method_not_allowed());
+            }
+            subresources::create_object(api, call, target, body, &options).await?
+        }
+        ("create", _) => subresources::create(api, call, target, body, &options).await?,
+        (_, "") => api.update(call, target, body, &options).await?,
+        (_, _) => subresources::update(api, call, target, body, &options).await?,
+    };
+    let created = info.verb == "create" || written.created;
+    Ok(object(if created { 201 } else { 200 }, kind, &written, target, accepted))
+}
+
+async fn patch(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    query: &Query,
+    request: Request,
+    accepted: Accepted,
+) -> Result<Response, Status> {
+    let options = query.write()?;
+    let (bytes, media) = read_body::read(request).await?;
+    let patch_type = match media.as_str() {
+        "application/json-patch+json" => PatchType::Json,
+        "application/merge-patch+json" => PatchType::Merge,
+        "application/strategic-merge-patch+json" => PatchType::Strategic,
+        "application/apply-patch+yaml" => PatchType::Apply,
+        other => return Err(unsupported(other)),
+    };
+    let body = match patch_type {
+        PatchType::Apply => read_body::parse_yaml(&bytes)?,
+        PatchType::Json | PatchType::Merge | PatchType::Strategic => {
+            let (body, duplicates) = read_body::parse_json(&bytes)?;
+            call.found_duplicates(duplicates);
+            body
+        }
+    };
+    let patch = Patch { patch_type, body };
+    let written = match target.subresource.as_str() {
+        "" => api.patch(call, target, &patch, &options).await?,
+        _ => subresources::patch(api, call, target, &patch, &options).await?,
+    };
+    let code = if written.created { 201 } else { 200 };
+    Ok(object(code, kind, &written, target, accepted))
+}
+
+async fn delete(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    query: &Query,
+    request: Request,
+    accepted: Accepted,
+) -> Result<Response, Status> {
+    if !target.subresource.is_empty() {
+        return Err(causes::method_not_allowed());
+    }
+    let options = query.delete(&delete_body(request).await?)?;
+    let deleted = api.delete(call, target, &options).await?;
+    let returns = RETURN_DELETED.contains(&(kind.group.as_str(), kind.plural.as_str()));
+    Ok(match &deleted {
+        Deleted::Gone(written) if !returns => {
+            json_response(200, success(kind, &written.value).to_string().into(), accepted)
+        }
+        Deleted::Gone(written) | Deleted::Pending(written) => object(200, kind, written, target, accepted),
+    })
+}
+
+/// A `DeleteOptions`, or null.
+async fn delete_body(request: Request) -> Result<Value, Status> {
+    let (bytes, media) = read_body::read(request).await?;
+    if bytes.is_empty() {
+        return Ok(Value::Null);
+    }
+    read_body::parse(&bytes, &media).map(|(body, _)| body)
+}
+
+fn object(code: u16, kind: &Kind, written: &Written, target: &Target, accepted: Accepted) -> Response {
+    // Only the object itself has the kind's columns.
+    let own = matches!(target.subresource.as_str(), "" | "status") && !kind.columns.is_empty();
+    let bytes = match own {
+        true => output::object(kind, written.bytes.clone(), &written.value, accepted.form),
+        false => written.bytes.clone(),
+    };
+    json_response(code, bytes, accepted)
+}
+
+fn large(bytes: Bytes, accepted: Accepted, headers: &HeaderMap) -> Response {
+    if accepted != (Accepted { form: accepted.form, ..Default::default() }) {
+        return json_response(200, bytes, accepted);
+    }
+    let (bytes, compressed) = gzip::compress(bytes, headers);
+    let mut response = full(200, "application/json", bytes);
+    if compressed {
+        gzip::mark(&mut response);
+    }
+    response
+}

@@ -1,0 +1,264 @@
+//! The wiring of the API server.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use orch_admission::Chain;
+use orch_client::node::Nodes;
+use orch_client::{Client, Identity};
+use orch_object::Kinds;
+use orch_store::{Store, StoreError};
+use orch_watch::Cache;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::allocate::{Allocator, ServiceCidr};
+use crate::authn::Authenticator;
+use crate::authz::{Authorizer, Rbac, pod_nodes};
+use crate::bootstrap::{self, Bootstrap};
+use crate::local::LocalClient;
+use crate::pki::{Pki, PkiError, ServingNames};
+use crate::routes::{Discovery, Health, OpenApi, Routes};
+use crate::serve::{self, Tls, TlsError};
+use crate::state::CachedState;
+use crate::tokens::{TokenError, Tokens};
+use crate::verbs::{Api, Parts, SystemClock};
+
+/// Where nodes are found; empty until the node agent is up.
+pub type NodesSlot = Arc<ArcSwapOption<Box<dyn Nodes>>>;
+
+/// What the server is told at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// The address clients elsewhere reach this host by; in the certificate, and behind `kubernetes.default`.
+    pub advertise: IpAddr,
+    /// `<data-dir>/pki`
+    pub pki_dir: PathBuf,
+    pub service_cidr: ServiceCidr,
+    pub node_ports: RangeInclusive<u16>,
+    /// `cluster.local`
+    pub cluster_domain: String,
+    /// More names and addresses for the certificate.
+    pub names: Vec<String>,
+}
+
+impl Config {
+    pub fn new(listen: SocketAddr, advertise: IpAddr, pki_dir: impl Into<PathBuf>) -> Self {
+        Config {
+            listen,
+            advertise,
+            pki_dir: pki_dir.into(),
+            service_cidr: ServiceCidr { base: Ipv4Addr::new(10, 96, 0, 0), prefix: 16 },
+            node_ports: 30000..=32767,
+            cluster_domain: "cluster.local".into(),
+            names: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error("cannot read the store: {0}")]
+    Store(#[from] StoreError),
+    #[error("cannot create the objects every cluster has: {0}")]
+    Bootstrap(#[from] orch_object::Status),
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen { address: SocketAddr, source: std::io::Error },
+}
+
+/// The API, listening.
+pub struct Server {
+    api: Arc<Api>,
+    pki: Pki,
+    config: Config,
+    nodes: NodesSlot,
+    admission: Arc<Chain>,
+    health: Health,
+    rbac: Rbac,
+    allocator: Allocator,
+    tls: Tls,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens the PKI, loads the cache, creates what every cluster has, and listens.
+    /// Clients are answered once [`Server::run`] runs.
+    pub async fn new(config: Config, store: Arc<dyn Store>, kinds: Arc<Kinds>) -> Result<Self, ServerError> {
+        let pki = Pki::open(&config.pki_dir)?;
+        let tls = Arc::new(ArcSwap::from_pointee(serve::tls(&pki, &pki.serving(&serving_names(&config))?)?));
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| ServerError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr().unwrap_or(config.listen);
+        let cache = Cache::start(store, orch_watch::Options::default()).await?;
+        let admission = Arc::new(Chain::new(Arc::new(CachedState::new(cache.clone(), kinds.clone()))));
+        let rbac = Rbac::new(cache.clone());
+        let authorizer = Arc::new(Authorizer::new(rbac.clone(), pod_nodes(cache.clone())));
+        let issuer = format!("https://kubernetes.default.svc.{}", config.cluster_domain);
+        let tokens = Arc::new(Tokens::new(pki.service_account_key(), &issuer, cache.clone())?);
+        let allocator = Allocator::new(cache.clone(), config.service_cidr, config.node_ports.clone());
+        let api = Arc::new(Api::new(Parts {
+            kinds,
+            cache: cache.clone(),
+            admission: admission.clone(),
+            authorizer,
+            tokens,
+            allocator: allocator.clone(),
+            clock: Arc::new(SystemClock),
+        }));
+        bootstrap::create(
+            &api,
+            &Bootstrap {
+                advertise: config.advertise,
+                port: address.port(),
+                kubernetes_ip: config.service_cidr.address(1),
+                service_cidr: config.service_cidr.to_string(),
+            },
+        )
+        .await?;
+        cache.fresh().await?;
+        rbac.refresh();
+        allocator.repair(jiff::Timestamp::now()).await?;
+        let health = Health::default();
+        Ok(Server {
+            api,
+            pki,
+            config,
+            nodes: NodesSlot::default(),
+            admission,
+            health,
+            rbac,
+            allocator,
+            tls,
+            listener,
+            address,
+        })
+    }
+
+    pub fn api(&self) -> Arc<Api> {
+        self.api.clone()
+    }
+
+    /// The API as an identity sees it, in process.
+    pub fn client(&self, identity: Identity) -> Arc<dyn Client> {
+        Arc::new(LocalClient::new(self.api.clone(), identity))
+    }
+
+    /// Where admission checks are installed.
+    pub fn admission(&self) -> Arc<Chain> {
+        self.admission.clone()
+    }
+
+    pub fn pki(&self) -> &Pki {
+        &self.pki
+    }
+
+    /// Where `/readyz` and its like get their checks.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// The address it listens on; the port is known even when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `https://127.0.0.1:6443`, for clients on this machine.
+    pub fn local_url(&self) -> String {
+        let ip = match self.address.ip() {
+            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("https://{}", SocketAddr::new(ip, self.address.port()))
+    }
+
+    /// From now on logs, exec, attach and port-forward reach these nodes.
+    pub fn set_nodes(&self, nodes: Box<dyn Nodes>) {
+        self.nodes.store(Some(Arc::new(nodes)));
+    }
+
+    /// Serves until `stop`; requests under way get a few seconds to finish.
+    pub async fn run(self, stop: CancellationToken) {
+        let routes = Arc::new(Routes {
+            discovery: Discovery::new(self.api.kinds(), &self.address.to_string()),
+            openapi: OpenApi::new(self.api.kinds().clone()),
+            authenticator: Authenticator::new(self.api.tokens.clone()),
+            api: self.api.clone(),
+            health: self.health.clone(),
+            nodes: self.nodes.clone(),
+            stop: stop.clone(),
+        });
+        let upkeep = upkeep(self.rbac, self.allocator, self.pki, self.config, self.tls.clone());
+        tokio::select! {
+            _ = serve::serve(self.listener, self.tls, routes, stop) => {}
+            _ = upkeep => {}
+        }
+    }
+}
+
+/// What goes on beside requests: RBAC follows its objects, lost reservations and old certificates
+/// are looked for. Does not return.
+async fn upkeep(rbac: Rbac, allocator: Allocator, pki: Pki, config: Config, tls: Tls) {
+    let daily = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+            renew(&pki, &config, &tls);
+        }
+    };
+    let repairs = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(180)).await;
+            if let Err(error) = allocator.repair(jiff::Timestamp::now()).await {
+                tracing::warn!(%error, "cannot look for lost Service addresses and ports");
+            }
+        }
+    };
+    tokio::join!(rbac.follow(), daily, repairs);
+}
+
+fn renew(pki: &Pki, config: &Config, tls: &Tls) {
+    let renewed = pki
+        .serving(&serving_names(config))
+        .map_err(ServerError::from)
+        .and_then(|pair| Ok(serve::tls(pki, &pair)?));
+    match renewed {
+        Ok(fresh) => tls.store(Arc::new(fresh)),
+        Err(error) => tracing::error!(%error, "cannot renew the serving certificate"),
+    }
+}
+
+/// Every name a client may know this server by.
+fn serving_names(config: &Config) -> ServingNames {
+    let domain = &config.cluster_domain;
+    let mut dns: Vec<String> =
+        ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(String::from).into();
+    dns.push(format!("kubernetes.default.svc.{domain}"));
+    let mut ips = vec![
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(std::net::Ipv6Addr::LOCALHOST),
+        IpAddr::V4(config.service_cidr.address(1)),
+        config.advertise,
+    ];
+    if !config.listen.ip().is_unspecified() {
+        ips.push(config.listen.ip());
+    }
+    for name in &config.names {
+        match name.parse() {
+            Ok(ip) => ips.push(ip),
+            Err(_) => dns.push(name.clone()),
+        }
+    }
+    ServingNames { dns, ips }
+}

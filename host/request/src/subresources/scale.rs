@@ -1,0 +1,134 @@
+//! `autoscaling/v1` Scale of a workload.
+
+use orch_client::{Patch, PatchType, Target, WriteOptions};
+use orch_object::{Kind, LabelSelector, Status};
+use serde_json::{Value, json};
+
+use crate::verbs::{Api, Call, Modification, Part, Written, patched};
+
+/// The Scale of an object.
+pub fn of(object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    let selector = match &object["spec"]["selector"] {
+        // A ReplicationController's selector is a plain map.
+        selector @ Value::Object(map) if map.values().all(Value::is_string) => {
+            LabelSelector::from_json(Some(&json!({ "matchLabels": selector })))
+        }
+        selector => LabelSelector::from_json(Some(selector)),
+    };
+    let mut scale = json!({
+        "apiVersion": "autoscaling/v1", "kind": "Scale",
+        "metadata": {}, "spec": {}, "status": {
+            "replicas": object["status"]["replicas"].as_i64().unwrap_or(0),
+            "selector": selector.map(|s| s.to_string()).unwrap_or_default(),
+        },
+    });
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        if let Some(value) = metadata.get(field) {
+            scale["metadata"][field] = value.clone();
+        }
+    }
+    if let Some(replicas) = object["spec"]["replicas"].as_i64().filter(|r| *r != 0) {
+        scale["spec"]["replicas"] = replicas.into();
+    }
+    scale
+}
+
+pub async fn update(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    scale: &Value,
+    options: &WriteOptions,
+) -> Result<Written, Status> {
+    if scale["kind"].as_str().is_some_and(|kind| kind != "Scale") {
+        let message = format!("expected Scale, got {}", scale["kind"]);
+        return Err(Status::bad_request(message));
+    }
+    let change = |old: &std::sync::Arc<Value>| scaled(old, scale);
+    write(api, call, kind, target, options, &change).await
+}
+
+pub async fn patch(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    patch: &Patch,
+    options: &WriteOptions,
+) -> Result<Written, Status> {
+    let patch = match patch.patch_type {
+        // A Scale has no lists and one writer for each field: an apply of it is a merge.
+        PatchType::Apply | PatchType::Strategic => {
+            Patch { patch_type: PatchType::Merge, body: patch.body.clone() }
+        }
+        PatchType::Json | PatchType::Merge => patch.clone(),
+    };
+    let change = |old: &std::sync::Arc<Value>| {
+        let mut scale = of(old);
+        let before = scale["metadata"]["resourceVersion"].clone();
+        scale = patched(&scale, &patch, None)?;
+        if scale["metadata"]["resourceVersion"] == before {
+            scale["metadata"]["resourceVersion"] = Value::Null;
+        }
+        scaled(old, &scale)
+    };
+    write(api, call, kind, target, options, &change).await
+}
+
+async fn write(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    options: &WriteOptions,
+    change: &(dyn Fn(&std::sync::Arc<Value>) -> Result<Value, Status> + Send + Sync),
+) -> Result<Written, Status> {
+    let modification = Modification { part: Part::Any, options, change, keeps_managed_fields: false };
+    let written = api.modify(call, kind, target, &modification).await?;
+    Ok(Written::unstored(of(&written.value)))
+}
+
+fn scaled(old: &Value, scale: &Value) -> Result<Value, Status> {
+    let replicas = match &scale["spec"]["replicas"] {
+        Value::Null => 0,
+        value => value
+            .as_i64()
+            .ok_or_else(|| Status::bad_request(format!("spec.replicas: {value} is not a whole number")))?,
+    };
+    if replicas < 0 {
+        let message = format!(
+            "Scale.autoscaling {} is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
+            old["metadata"]["name"]
+        );
+        return Err(Status::new(422, "Invalid", message));
+    }
+    let mut new = old.clone();
+    new["spec"]["replicas"] = replicas.into();
+    for field in ["resourceVersion", "uid"] {
+        if field == "resourceVersion" || scale["metadata"][field].is_string() {
+            new["metadata"][field] = scale["metadata"][field].clone();
+        }
+    }
+    Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_shows_replicas_and_selector() {
+        let deployment = json!({
+            "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "7"},
+            "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}}, "status": {"replicas": 2},
+        });
+        let scale = of(&deployment);
+        assert_eq!(scale["spec"]["replicas"], 3);
+        assert_eq!(scale["status"], json!({"replicas": 2, "selector": "app=web"}));
+        let new = scaled(&deployment, &json!({"spec": {"replicas": 5}})).unwrap();
+        assert_eq!(new["spec"]["replicas"], 5);
+        assert_eq!(scaled(&deployment, &json!({"spec": {"replicas": -1}})).unwrap_err().code, 422);
+    }
+}

@@ -1,0 +1,115 @@
+//! TokenRequest: a token for a service account, bound to a pod or secret.
+
+use orch_client::Target;
+use orch_object::{FieldError, FieldErrorKind, Kind, Status};
+use serde_json::{Value, json};
+
+use crate::tokens::{Bound, Reference};
+use crate::verbs::{Api, Written, namespace, time};
+use crate::{causes, key};
+
+const MIN_SECONDS: i64 = 600;
+const MAX_SECONDS: i64 = 1 << 32;
+const DEFAULT_SECONDS: i64 = 3600;
+
+pub async fn request(api: &Api, kind: &Kind, target: &Target, mut request: Value) -> Result<Written, Status> {
+    let account = api.current(kind, target).await?.value();
+    let seconds = seconds(kind, &target.name, &request)?;
+    let audiences: Vec<String> = match request["spec"]["audiences"].as_array() {
+        Some(listed) if !listed.is_empty() => {
+            listed.iter().filter_map(|a| a.as_str().map(String::from)).collect()
+        }
+        _ => vec![api.tokens.issuer().to_string()],
+    };
+    let mut bound = Bound {
+        namespace: namespace(target).to_string(),
+        serviceaccount: reference(&account),
+        pod: None,
+        secret: None,
+        node: None,
+    };
+    bind(api, &request["spec"]["boundObjectRef"], target, &mut bound)?;
+    let now = api.clock.now();
+    let token = api.tokens.issue(bound, audiences.clone(), now.as_second(), seconds).map_err(|error| {
+        tracing::error!(%error, "cannot issue a token");
+        Status::internal(format!("failed to generate token: {error}"))
+    })?;
+    request["apiVersion"] = "authentication.k8s.io/v1".into();
+    request["kind"] = "TokenRequest".into();
+    request["metadata"] =
+        json!({ "name": target.name, "namespace": namespace(target), "creationTimestamp": time(now) });
+    request["spec"]["audiences"] = audiences.into();
+    request["spec"]["expirationSeconds"] = seconds.into();
+    let expires = now + jiff::SignedDuration::from_secs(seconds);
+    request["status"] = json!({ "token": token, "expirationTimestamp": time(expires) });
+    Ok(Written::unstored(request))
+}
+
+fn seconds(kind: &Kind, name: &str, request: &Value) -> Result<i64, Status> {
+    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(DEFAULT_SECONDS);
+    let detail = match seconds {
+        ..MIN_SECONDS => "may not specify a duration less than 10 minutes",
+        MAX_SECONDS.. => "may not specify a duration larger than 2^32 seconds",
+        _ => return Ok(seconds),
+    };
+    let error = FieldError {
+        field: "spec.expirationSeconds".into(),
+        kind: FieldErrorKind::Invalid,
+        value: Some(seconds.into()),
+        detail: detail.into(),
+    };
+    Err(Status::invalid(kind, name, &[error]))
+}
+
+/// Binds the token to the object named, which must exist and, where given, have this uid.
+fn bind(api: &Api, wanted: &Value, target: &Target, bound: &mut Bound) -> Result<(), Status> {
+    if wanted.is_null() {
+        return Ok(());
+    }
+    let kind = wanted["kind"].as_str().unwrap_or_default();
+    let name = wanted["name"].as_str().unwrap_or_default();
+    let plural = match kind {
+        "Pod" => "pods",
+        "Secret" => "secrets",
+        other => return Err(Status::bad_request(format!("cannot bind token to object of type {other:?}"))),
+    };
+    let resource = orch_client::Resource::new("", "v1", plural);
+    let row = api.kind(&resource)?;
+    let object = api
+        .cache
+        .get(&key::object("", plural, namespace(target), name))
+        .ok_or_else(|| Status::not_found(&row, name))?
+        .value();
+    let uid = wanted["uid"].as_str().filter(|uid| !uid.is_empty());
+    if uid.is_some_and(|uid| object["metadata"]["uid"] != uid) {
+        let why = format!(
+            "the UID in the bound object reference ({}) does not match the UID in record. \
+             The object might have been deleted and then recreated",
+            wanted["uid"].as_str().unwrap_or_default()
+        );
+        return Err(Status::conflict(&row, name, &why));
+    }
+    if kind == "Secret" {
+        bound.secret = Some(reference(&object));
+        return Ok(());
+    }
+    let account =
+        object["spec"]["serviceAccountName"].as_str().filter(|n| !n.is_empty()).unwrap_or("default");
+    if account != target.name {
+        return Err(Status::bad_request(format!(
+            "cannot bind token for serviceaccount {:?} to pod running with different serviceaccount name.",
+            target.name
+        )));
+    }
+    bound.pod = Some(reference(&object));
+    if let Some(node) = object["spec"]["nodeName"].as_str().filter(|n| !n.is_empty()) {
+        let node = api.cache.get(&key::object("", "nodes", "", node));
+        bound.node = node.map(|node| reference(&node.value()));
+    }
+    Ok(())
+}
+
+fn reference(object: &Value) -> Reference {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_string();
+    Reference { name: text("name"), uid: text("uid") }
+}

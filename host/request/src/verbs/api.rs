@@ -1,0 +1,232 @@
+//! What the verbs work with, and what each call carries.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use orch_admission::{Chain, Review};
+use orch_client::{Identity, Resource, Target};
+use orch_object::{Kind, Kinds, Status};
+use orch_plugin::calls::admission::Operation;
+use orch_store::Write;
+use orch_watch::{Cache, Object};
+use parking_lot::Mutex;
+use serde_json::Value;
+
+use crate::allocate::Allocator;
+use crate::authz::{Attributes, Authorizer};
+use crate::tokens::Tokens;
+use crate::{causes, key};
+
+/// The time; tests hold it still.
+pub trait Clock: Send + Sync + 'static {
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// What [`Api`] is made of.
+pub struct Parts {
+    pub kinds: Arc<Kinds>,
+    pub cache: Cache,
+    pub admission: Arc<Chain>,
+    pub authorizer: Arc<Authorizer>,
+    pub tokens: Arc<Tokens>,
+    pub allocator: Allocator,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The API without a transport.
+pub struct Api {
+    pub(crate) kinds: Arc<Kinds>,
+    pub(crate) cache: Cache,
+    pub(crate) admission: Arc<Chain>,
+    pub(crate) authorizer: Arc<Authorizer>,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) allocator: Allocator,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// One request: who asks, and what it is told besides the answer.
+pub struct Call {
+    pub identity: Identity,
+    /// The name under `metadata.managedFields` when the request gives none.
+    pub default_manager: String,
+    /// Names the request in admission reviews.
+    pub uid: String,
+    warnings: Mutex<Vec<String>>,
+    /// `duplicate field …`, found while the body was parsed.
+    duplicates: Mutex<Vec<String>>,
+}
+
+/// An object as it was stored (or would have been, for a dry run).
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub value: Arc<Value>,
+    pub bytes: Bytes,
+    /// There was no object before.
+    pub created: bool,
+}
+
+impl Call {
+    pub fn new(identity: Identity, default_manager: impl Into<String>) -> Self {
+        Call {
+            identity,
+            default_manager: default_manager.into(),
+            uid: uuid::Uuid::new_v4().to_string(),
+            warnings: Mutex::default(),
+            duplicates: Mutex::default(),
+        }
+    }
+
+    pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
+        self.warnings.lock().extend(warnings);
+    }
+
+    /// Fields the body gave twice; told with the unknown ones.
+    pub fn found_duplicates(&self, duplicates: Vec<String>) {
+        *self.duplicates.lock() = duplicates;
+    }
+
+    pub(crate) fn take_duplicates(&self) -> Vec<String> {
+        std::mem::take(&mut *self.duplicates.lock())
+    }
+
+    /// For `Warning` headers.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().clone()
+    }
+}
+
+impl Written {
+    pub(crate) fn from_object(object: &Object) -> Self {
+        Written { value: object.value(), bytes: object.bytes.clone(), created: false }
+    }
+
+    /// An answer that is not stored.
+    pub(crate) fn unstored(value: Value) -> Self {
+        Written { bytes: value.to_string().into(), value: Arc::new(value), created: false }
+    }
+}
+
+impl Api {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { kinds, cache, admission, authorizer, tokens, allocator, clock } = parts;
+        Api { kinds, cache, admission, authorizer, tokens, allocator, clock }
+    }
+
+    pub fn kinds(&self) -> &Arc<Kinds> {
+        &self.kinds
+    }
+
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    pub fn authorizer(&self) -> &Authorizer {
+        &self.authorizer
+    }
+
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// The row of a resource, or upstream's 404.
+    pub fn kind(&self, resource: &Resource) -> Result<Arc<Kind>, Status> {
+        self.kinds
+            .by_plural(&resource.group, &resource.version, &resource.plural)
+            .cloned()
+            .ok_or_else(causes::no_such_resource)
+    }
+
+    /// Refuses what the identity may not do.
+    pub fn authorize(&self, call: &Call, verb: &str, target: &Target) -> Result<(), Status> {
+        self.authorizer.authorize(&call.identity, &attributes(verb, target))
+    }
+
+    /// The current object, never stale.
+    pub(crate) async fn current(&self, kind: &Kind, target: &Target) -> Result<Arc<Object>, Status> {
+        let key = key::of(kind, namespace(target), &target.name);
+        let found = self.cache.get_fresh(&key).await.map_err(causes::store)?;
+        found.ok_or_else(|| Status::not_found(kind, &target.name))
+    }
+
+    /// What admission is told of this write.
+    pub(crate) fn review<'a>(
+        &self,
+        call: &'a Call,
+        kind: &'a Kind,
+        target: &'a Target,
+        operation: Operation,
+        old: Option<&'a Value>,
+        dry_run: bool,
+    ) -> Review<'a> {
+        Review {
+            uid: &call.uid,
+            kind,
+            subresource: &target.subresource,
+            namespace: namespace(target),
+            name: &target.name,
+            operation,
+            identity: &call.identity,
+            old,
+            dry_run,
+            options: &Value::Null,
+        }
+    }
+
+    /// Asks the checks that may change the object.
+    pub(crate) fn mutate(&self, call: &Call, review: &Review<'_>, object: &mut Value) -> Result<(), Status> {
+        let mut warnings = Vec::new();
+        let verdict = self.admission.mutate(review, object, &mut warnings);
+        call.warn(warnings);
+        verdict
+    }
+
+    /// Asks the checks that only say yes or no.
+    pub(crate) fn admit(&self, call: &Call, review: &Review<'_>, object: &Value) -> Result<(), Status> {
+        let mut warnings = Vec::new();
+        let verdict = self.admission.validate(review, object, &mut warnings);
+        call.warn(warnings);
+        verdict
+    }
+
+    /// Commits and gives the object back as clients will see it.
+    pub(crate) async fn commit(
+        &self,
+        write: Write,
+        mut object: Value,
+    ) -> Result<Written, orch_store::StoreError> {
+        let created = write.expect == orch_store::Expect::Absent;
+        let entry = self.cache.store().commit(write).await?;
+        object["metadata"]["resourceVersion"] = entry.revision.to_string().into();
+        Ok(Written { value: Arc::new(object), bytes: entry.value, created })
+    }
+}
+
+/// The target's namespace, or empty.
+pub(crate) fn namespace(target: &Target) -> &str {
+    target.namespace.as_deref().unwrap_or_default()
+}
+
+/// What RBAC is asked.
+pub(crate) fn attributes(verb: &str, target: &Target) -> Attributes {
+    // A request about a namespace is authorized in that namespace.
+    let about_namespace = target.resource.group.is_empty() && target.resource.plural == "namespaces";
+    Attributes {
+        verb: verb.into(),
+        namespace: if about_namespace { target.name.clone() } else { namespace(target).to_string() },
+        group: target.resource.group.to_string(),
+        resource: target.resource.plural.to_string(),
+        subresource: target.subresource.clone(),
+        name: target.name.clone(),
+        path: None,
+    }
+}

@@ -1,0 +1,121 @@
+//! Create: a new object, named by the client or by the server.
+
+use orch_client::{Target, WriteOptions};
+use orch_object::{Kind, Status};
+use orch_plugin::calls::admission::Operation;
+use orch_store::{Change, Expect, StoreError, Write};
+use serde_json::Value;
+
+use super::api::{Api, Call, Written, namespace};
+use super::{decode, metadata, stamp};
+use crate::{causes, key};
+
+/// Tries for a generated name that nobody has yet.
+const NAME_TRIES: usize = 8;
+
+impl Api {
+    /// Creates an object. The target's name may be empty; the body then names it.
+    pub async fn create(
+        &self,
+        call: &Call,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        let kind = self.kind(&target.resource)?;
+        self.authorize(call, "create", target)?;
+        self.create_authorized(call, &kind, target, object, options).await
+    }
+
+    /// For sub-resources and update-as-create, which have been authorized as what they are.
+    pub(crate) async fn create_authorized(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        decode::check(call, kind, &mut object, &options.field_validation)?;
+        metadata::match_target(&mut object, kind, target)?;
+        let base = generate_base(&object);
+        for attempt in 1.. {
+            let mut object = object.clone();
+            if let Some(base) = &base {
+                metadata::of(&mut object)?.insert("name".into(), metadata::generated_name(base).into());
+            }
+            match self.create_named(call, kind, target, object, options).await {
+                Err(status) if base.is_some() && status.is_already_exists() && attempt < NAME_TRIES => {}
+                answer => return answer,
+            }
+        }
+        unreachable!("the loop ends at its last try")
+    }
+
+    async fn create_named(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
+        let target = Target { name: name.clone(), ..target.clone() };
+        if let Some(version) = object["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) {
+            tracing::debug!(version, "resourceVersion set on create");
+            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        self.cache.fresh().await.map_err(causes::store)?;
+        metadata::begin(&mut object, self.clock.now(), kind.has_generation)?;
+        (kind.strategy.default)(&mut object);
+        let review = self.review(call, kind, &target, Operation::Create, None, options.dry_run);
+        self.mutate(call, &review, &mut object)?;
+        (kind.strategy.prepare_create)(&mut object);
+        (kind.strategy.default)(&mut object);
+        self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
+        let mut errors = metadata::validate(&object, kind, None);
+        errors.extend((kind.strategy.validate)(&object, None));
+        if !errors.is_empty() {
+            return Err(Status::invalid(kind, &name, &errors));
+        }
+        let review = self.review(call, kind, &target, Operation::Create, None, options.dry_run);
+        self.admit(call, &review, &object)?;
+        let key = key::of(kind, namespace(&target), &name);
+        if options.dry_run {
+            return self.dry_create(kind, &key, &name, object);
+        }
+        let held = self.allocator.allocate(kind, &mut object, None).await?;
+        let write = Write { key, expect: Expect::Absent, change: Change::Put(stamp::stamp(&object)) };
+        match self.commit(write, object).await {
+            Ok(written) => {
+                held.keep();
+                Ok(written)
+            }
+            Err(error) => {
+                held.release(&self.allocator).await;
+                Err(create_failed(error, kind, &name))
+            }
+        }
+    }
+
+    fn dry_create(&self, kind: &Kind, key: &str, name: &str, object: Value) -> Result<Written, Status> {
+        if self.cache.get(key).is_some() {
+            return Err(Status::already_exists(kind, name));
+        }
+        Ok(Written::unstored(object))
+    }
+}
+
+fn generate_base(object: &Value) -> Option<String> {
+    let metadata = &object["metadata"];
+    let named = metadata["name"].as_str().is_some_and(|n| !n.is_empty());
+    metadata["generateName"].as_str().filter(|base| !named && !base.is_empty()).map(String::from)
+}
+
+fn create_failed(error: StoreError, kind: &Kind, name: &str) -> Status {
+    match error {
+        StoreError::Conflict { .. } => Status::already_exists(kind, name),
+        other => causes::store(other),
+    }
+}

@@ -1,0 +1,63 @@
+//! The body against the kind's schema, as `fieldValidation` asks.
+
+use orch_object::schema::decode;
+use orch_object::{Kind, Status};
+use serde_json::Value;
+
+use super::api::Call;
+use super::patch::node;
+
+/// `fieldValidation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FieldValidation {
+    Strict,
+    Warn,
+    Ignore,
+}
+
+impl FieldValidation {
+    /// Empty: `Warn`.
+    fn parse(text: &str) -> Result<Self, Status> {
+        match text {
+            "Strict" => Ok(FieldValidation::Strict),
+            "" | "Warn" => Ok(FieldValidation::Warn),
+            "Ignore" => Ok(FieldValidation::Ignore),
+            other => Err(Status::new(
+                422,
+                "Invalid",
+                format!(
+                    "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: {other:?}: \
+                     supported values: \"Ignore\", \"Strict\", \"Warn\""
+                ),
+            )),
+        }
+    }
+}
+
+/// Checks types and drops unknown fields; they, and fields given twice, are warnings or errors.
+pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> Result<(), Status> {
+    let validation = FieldValidation::parse(validation)?;
+    let mut problems = call.take_duplicates();
+    if let Some(node) = node(kind) {
+        let decoded = decode(node, object);
+        if let Some(error) = decoded.errors.first() {
+            return Err(unusable(kind, error));
+        }
+        problems.extend(decoded.unknown);
+    }
+    match validation {
+        FieldValidation::Strict if !problems.is_empty() => {
+            Err(unusable(kind, &format!("strict decoding error: {}", problems.join(", "))))
+        }
+        FieldValidation::Strict | FieldValidation::Ignore => Ok(()),
+        FieldValidation::Warn => {
+            call.warn(problems);
+            Ok(())
+        }
+    }
+}
+
+fn unusable(kind: &Kind, why: &str) -> Status {
+    let Kind { kind: name, version, .. } = kind;
+    Status::bad_request(format!("{name} in version {version:?} cannot be handled as a {name}: {why}"))
+}

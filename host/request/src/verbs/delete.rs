@@ -1,0 +1,250 @@
+//! Delete: at once, or after grace, or when the last finalizer is gone.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use orch_client::{DeleteOptions, Propagation, Target};
+use orch_object::{Kind, Status};
+use orch_plugin::calls::admission::Operation;
+use orch_store::{Change, Expect, StoreError, Write};
+use orch_watch::Object;
+use serde_json::{Value, json};
+
+use super::api::{Api, Call, Written, namespace};
+use super::{metadata, stamp};
+use crate::{causes, key};
+
+const FOREGROUND: &str = "foregroundDeletion";
+const ORPHAN: &str = "orphan";
+const TRIES: usize = 32;
+
+/// What became of the object.
+#[derive(Debug, Clone)]
+pub enum Deleted {
+    /// Gone; its last state.
+    Gone(Written),
+    /// Lives on until its grace ends or its finalizers are done.
+    Pending(Written),
+}
+
+impl Deleted {
+    pub fn object(&self) -> &Written {
+        match self {
+            Deleted::Gone(written) | Deleted::Pending(written) => written,
+        }
+    }
+}
+
+/// What a delete does, decided before anything is done.
+#[derive(Debug, PartialEq)]
+enum Plan {
+    /// The same delete was asked before.
+    Nothing,
+    /// Marked, and left to whoever ends it.
+    Mark(Value),
+    Remove(Value),
+}
+
+impl Api {
+    pub async fn delete(
+        &self,
+        call: &Call,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
+        let kind = self.kind(&target.resource)?;
+        self.authorize(call, "delete", target)?;
+        self.delete_authorized(call, &kind, target, options).await
+    }
+
+    pub(crate) async fn delete_authorized(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
+        if options.grace_period_seconds.is_some_and(|seconds| seconds < 0) {
+            return Err(Status::bad_request(
+                "gracePeriodSeconds: Invalid value: must be greater than or equal to 0",
+            ));
+        }
+        for _ in 0..TRIES {
+            let current = self.current(kind, target).await?;
+            if let Some(deleted) = self.try_delete(call, kind, target, options, &current).await? {
+                return Ok(deleted);
+            }
+        }
+        Err(Status::conflict(kind, &target.name, causes::MODIFIED))
+    }
+
+    /// `None`: the object changed meanwhile.
+    async fn try_delete(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        options: &DeleteOptions,
+        current: &Object,
+    ) -> Result<Option<Deleted>, Status> {
+        let old = current.value();
+        check_preconditions(options, &old, kind, &target.name)?;
+        let review = self.review(call, kind, target, Operation::Delete, Some(&old), options.dry_run);
+        self.admit(call, &review, &Value::Null)?;
+        let plan = plan(kind, &old, options, self.clock.now());
+        let key = key::of(kind, namespace(target), &target.name);
+        let expect = Expect::Revision(current.revision);
+        let (change, new) = match plan {
+            Plan::Nothing => return Ok(Some(Deleted::Pending(Written::from_object(current)))),
+            Plan::Mark(new) => (Change::Put(stamp::stamp(&new)), new),
+            Plan::Remove(new) => (Change::Delete(stamp::stamp(&new)), new),
+        };
+        let gone = matches!(change, Change::Delete(_));
+        let written = if options.dry_run {
+            let bytes = stamp::stamped_at(&new, &current.revision.to_string());
+            Written { value: Arc::new(new), bytes, created: false }
+        } else {
+            match self.commit(Write { key, expect, change }, new).await {
+                Ok(written) => written,
+                Err(StoreError::Conflict { current: None, .. }) => {
+                    return Err(Status::not_found(kind, &target.name));
+                }
+                Err(StoreError::Conflict { .. }) => return Ok(None),
+                Err(other) => return Err(causes::store(other)),
+            }
+        };
+        if gone && !options.dry_run {
+            self.allocator.release_object(kind, &written.value).await;
+        }
+        Ok(Some(if gone { Deleted::Gone(written) } else { Deleted::Pending(written) }))
+    }
+}
+
+fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: &str) -> Result<(), Status> {
+    let current = |field: &str| old["metadata"][field].as_str().unwrap_or_default();
+    let preconditions = &options.preconditions;
+    if let Some(uid) = preconditions.uid.as_deref().filter(|uid| *uid != current("uid")) {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            current("uid")
+        );
+        return Err(Status::conflict(kind, name, &why));
+    }
+    let version = preconditions.resource_version.as_deref();
+    if let Some(version) = version.filter(|v| *v != current("resourceVersion")) {
+        let why = format!(
+            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+            current("resourceVersion")
+        );
+        return Err(Status::conflict(kind, name, &why));
+    }
+    Ok(())
+}
+
+fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Plan {
+    let mut new = old.clone();
+    set_collector_finalizers(&mut new, options.propagation);
+    let grace = grace(kind, old, options);
+    let marked = metadata::is_being_deleted(old);
+    let before = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    let held = metadata::has_finalizers(&new, kind);
+    if grace == 0 && !held {
+        if !marked {
+            mark(&mut new, kind, 0, now);
+        }
+        return Plan::Remove(new);
+    }
+    // A later delete may shorten the grace, never lengthen it.
+    if !marked || before.is_some_and(|before| grace < before) {
+        mark(&mut new, kind, grace, now);
+    }
+    if new == *old { Plan::Nothing } else { Plan::Mark(new) }
+}
+
+/// Seconds an agent gets to end the object; 0: none.
+fn grace(kind: &Kind, old: &Value, options: &DeleteOptions) -> i64 {
+    match (kind.strategy.grace_period)(old) {
+        None => 0,
+        Some(default) => options.grace_period_seconds.unwrap_or(default),
+    }
+}
+
+fn mark(object: &mut Value, kind: &Kind, grace: i64, now: Timestamp) {
+    let metadata = &mut object["metadata"];
+    let at = now + jiff::SignedDuration::from_secs(grace.clamp(0, i64::from(i32::MAX)));
+    metadata["deletionTimestamp"] = metadata::time(at).into();
+    metadata["deletionGracePeriodSeconds"] = grace.into();
+    if let Some(generation) = metadata["generation"].as_i64().filter(|g| *g > 0) {
+        metadata["generation"] = (generation + 1).into();
+    }
+    if kind.group.is_empty() && kind.plural == "namespaces" {
+        object["status"]["phase"] = "Terminating".into();
+    }
+}
+
+/// The finalizers by which the garbage collector knows what to do with dependents.
+fn set_collector_finalizers(object: &mut Value, propagation: Option<Propagation>) {
+    let Some(propagation) = propagation else { return };
+    let wanted = match propagation {
+        Propagation::Background => None,
+        Propagation::Foreground => Some(FOREGROUND),
+        Propagation::Orphan => Some(ORPHAN),
+    };
+    let listed = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let mut finalizers: Vec<Value> =
+        listed.iter().filter(|f| *f != FOREGROUND && *f != ORPHAN).cloned().collect();
+    finalizers.extend(wanted.map(Value::from));
+    if finalizers == listed || (finalizers.is_empty() && object["metadata"]["finalizers"].is_null()) {
+        return;
+    }
+    match object["metadata"].as_object_mut() {
+        Some(metadata) if finalizers.is_empty() => drop(metadata.remove("finalizers")),
+        Some(metadata) => drop(metadata.insert("finalizers".into(), finalizers.into())),
+        None => {}
+    }
+}
+
+/// The answer to a delete that removed the object.
+pub fn success(kind: &Kind, object: &Value) -> Value {
+    let mut details = json!({
+        "name": object["metadata"]["name"], "kind": kind.plural, "uid": object["metadata"]["uid"],
+    });
+    if !kind.group.is_empty() {
+        details["group"] = kind.group.clone().into();
+    }
+    json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
+}
+
+/// Reads a `DeleteOptions` body; null: none given.
+pub fn delete_options(body: &Value) -> Result<DeleteOptions, Status> {
+    let text = |value: &Value| value.as_str().map(String::from);
+    let orphan = body["orphanDependents"].as_bool();
+    let propagation = match (body["propagationPolicy"].as_str(), orphan) {
+        (None, None) => None,
+        (None, Some(true)) | (Some("Orphan"), None) => Some(Propagation::Orphan),
+        (None, Some(false)) | (Some("Background"), None) => Some(Propagation::Background),
+        (Some("Foreground"), None) => Some(Propagation::Foreground),
+        (Some(other), None) => {
+            return Err(Status::new(
+                422,
+                "Invalid",
+                format!(
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
+                 supported values: \"Foreground\", \"Background\", \"Orphan\""
+                ),
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(Status::bad_request("orphanDependents and deletionPropagation cannot be both set"));
+        }
+    };
+    Ok(DeleteOptions {
+        grace_period_seconds: body["gracePeriodSeconds"].as_i64(),
+        preconditions: orch_client::Precondition {
+            uid: text(&body["preconditions"]["uid"]),
+            resource_version: text(&body["preconditions"]["resourceVersion"]),
+        },
+        propagation,
+        dry_run: body["dryRun"].as_array().is_some_and(|d| d.iter().any(|v| v == "All")),
+    })
+}

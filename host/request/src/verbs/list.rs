@@ -1,0 +1,283 @@
+//! List: consistent, in pages, filtered; items are the cache's own bytes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use orch_client::{ListOptions, Target};
+use orch_object::{FieldSelector, Kind, LabelSelector, Schemas, Status};
+use orch_watch::{Object, Revision};
+use serde::{Deserialize, Serialize};
+
+use super::api::{Api, Call, namespace};
+use crate::{causes, key};
+
+/// How long a request waits for a revision that is still to come.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Objects looked at in one go while a selector is at work.
+const CHUNK: usize = 500;
+
+/// A list's answer.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub kind: Arc<Kind>,
+    pub revision: Revision,
+    pub items: Vec<Arc<Object>>,
+    pub continue_token: Option<String>,
+    /// How many follow, when that is known.
+    pub remaining: Option<usize>,
+}
+
+/// What a list or watch selects.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    labels: LabelSelector,
+    fields: FieldSelector,
+    schema: String,
+    /// The one name that `metadata.name=` allows.
+    pub name: Option<String>,
+}
+
+impl Selection {
+    pub fn parse(kind: &Kind, options: &ListOptions) -> Result<Self, Status> {
+        let labels: LabelSelector = options.label_selector.parse().map_err(|e| {
+            Status::bad_request(format!("unable to parse requirement: {e}").replacen(
+                "unable to parse requirement: unable to parse requirement: ",
+                "unable to parse requirement: ",
+                1,
+            ))
+        })?;
+        let fields: FieldSelector = options
+            .field_selector
+            .parse()
+            .map_err(|e: orch_object::selector::SelectorError| Status::from(e))?;
+        fields.check(&kind.selectable_fields).map_err(|error| {
+            Status::bad_request(format!(
+                "Unable to find {:?} that match label selector {:?}, field selector {:?}: {error}",
+                format!("{}, Resource={}", gv(kind), kind.plural),
+                options.label_selector,
+                options.field_selector,
+            ))
+        })?;
+        let name = fields.exact("metadata.name").map(String::from);
+        Ok(Selection { labels, fields, schema: kind.schema.clone(), name })
+    }
+
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    pub fn matches(&self, object: &Object) -> bool {
+        if self.is_everything() {
+            return true;
+        }
+        let value = object.value();
+        self.labels.matches_object(&value)
+            && (self.fields.is_empty() || self.fields.matches(&value, Schemas::builtin().root(&self.schema)))
+    }
+}
+
+fn gv(kind: &Kind) -> String {
+    format!("{}/{}", kind.group, kind.version)
+}
+
+/// `continue`: opaque to clients.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct ContinueToken {
+    #[serde(rename = "v")]
+    version: String,
+    #[serde(rename = "rv")]
+    revision: Revision,
+    /// The last key already sent.
+    start: String,
+}
+
+impl ContinueToken {
+    fn encode(revision: Revision, start: &str) -> String {
+        let token = ContinueToken { version: "orch/v1".into(), revision, start: start.into() };
+        URL_SAFE_NO_PAD.encode(serde_json::json!(token).to_string())
+    }
+
+    fn decode(token: &str, prefix: &str) -> Result<Self, Status> {
+        let invalid = || Status::bad_request("continue key is not valid");
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
+        let token: ContinueToken = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        if token.version != "orch/v1" || !token.start.starts_with(prefix) {
+            return Err(invalid());
+        }
+        Ok(token)
+    }
+}
+
+impl Api {
+    pub async fn list(&self, call: &Call, target: &Target, options: &ListOptions) -> Result<Listed, Status> {
+        let kind = self.kind(&target.resource)?;
+        let selection = Selection::parse(&kind, options)?;
+        // A field selector by name is authorized as access to that object.
+        let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
+        self.authorize(call, "list", &named)?;
+        self.list_authorized(&kind, target, options, &selection).await
+    }
+
+    pub(crate) async fn list_authorized(
+        &self,
+        kind: &Arc<Kind>,
+        target: &Target,
+        options: &ListOptions,
+        selection: &Selection,
+    ) -> Result<Listed, Status> {
+        let prefix = key::kind_prefix(kind, target.namespace.as_deref());
+        let continued = options.continue_token.as_deref().filter(|t| !t.is_empty());
+        let continued = continued.map(|token| ContinueToken::decode(token, &prefix)).transpose()?;
+        if continued.is_some() && version_of(options).is_some_and(|v| v != "0") {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        let (at, after) = match continued {
+            Some(token) => (Some(token.revision), Some(token.start)),
+            None => (self.list_revision(options).await?, None),
+        };
+        let paging = Paging { prefix: &prefix, at, after, limit: options.limit };
+        let page = self.select_page(paging, selection, target)?;
+        Ok(Listed { kind: kind.clone(), ..page.into_listed(kind.clone(), options.limit) })
+    }
+
+    /// The revision the list must be true at; `None`: the present, which is then fresh enough.
+    async fn list_revision(&self, options: &ListOptions) -> Result<Option<Revision>, Status> {
+        let exact = options.resource_version_match.as_deref() == Some("Exact");
+        match version_of(options) {
+            None if options.resource_version_match.as_deref().is_some_and(|m| !m.is_empty()) => Err(
+                Status::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"),
+            ),
+            None => self.cache.fresh().await.map(|_| None).map_err(causes::store),
+            Some("0") if exact => Err(Status::bad_request(
+                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+            )),
+            Some("0") => Ok(None),
+            Some(version) => {
+                let wanted = revision(version)?;
+                self.not_older_than(wanted).await?;
+                // A limited list without a match was exact before matches existed.
+                let legacy = options.resource_version_match.is_none() && options.limit > 0;
+                Ok((exact || legacy).then_some(wanted))
+            }
+        }
+    }
+
+    /// Waits a little for the revision; upstream's 504 when it does not come.
+    pub(crate) async fn not_older_than(&self, wanted: Revision) -> Result<(), Status> {
+        let waited = tokio::time::timeout(PATIENCE, self.cache.wait_for(wanted)).await;
+        waited.map_err(|_| causes::too_large(wanted, self.cache.revision()))
+    }
+
+    fn select_page(
+        &self,
+        paging: Paging<'_>,
+        selection: &Selection,
+        target: &Target,
+    ) -> Result<Selected, Status> {
+        let Paging { prefix, at, mut after, limit } = paging;
+        let continued = after.is_some();
+        let mut selected =
+            Selected { revision: at.unwrap_or(0), items: Vec::new(), remaining: 0, filtered: false };
+        selected.filtered = !selection.is_everything();
+        let mut at = at;
+        loop {
+            let wanted = match (limit, selected.filtered) {
+                (0, _) => 0,
+                (limit, false) => limit,
+                (limit, true) => CHUNK.max(limit),
+            };
+            let revision = at.unwrap_or_else(|| self.cache.revision());
+            let page = self
+                .cache
+                .page(prefix, revision, after.as_deref(), wanted)
+                .map_err(|e| if continued { continue_expired() } else { causes::expired(&e) })?;
+            at = Some(page.revision);
+            selected.revision = page.revision;
+            after = page.items.last().map(|o| o.key.to_string());
+            let total = page.items.len();
+            for (index, object) in page.items.into_iter().enumerate() {
+                if selection.matches(&object) && in_namespace(&object, target) {
+                    selected.items.push(object);
+                }
+                if limit > 0 && selected.items.len() == limit {
+                    selected.remaining = page.remaining + total - index - 1;
+                    return Ok(selected);
+                }
+            }
+            if page.remaining == 0 {
+                return Ok(selected);
+            }
+        }
+    }
+}
+
+struct Paging<'a> {
+    prefix: &'a str,
+    at: Option<Revision>,
+    after: Option<String>,
+    limit: usize,
+}
+
+struct Selected {
+    revision: Revision,
+    items: Vec<Arc<Object>>,
+    /// Objects after the last item, whether they are selected or not.
+    remaining: usize,
+    filtered: bool,
+}
+
+impl Selected {
+    fn into_listed(self, kind: Arc<Kind>, limit: usize) -> Listed {
+        let more = limit > 0 && self.remaining > 0;
+        let last = self.items.last().filter(|_| more);
+        let continue_token = last.map(|object| ContinueToken::encode(self.revision, &object.key));
+        let remaining = (more && !self.filtered).then_some(self.remaining);
+        Listed { kind, revision: self.revision, items: self.items, continue_token, remaining }
+    }
+}
+
+/// A list over all namespaces has a prefix of its own; this holds for the others by construction.
+fn in_namespace(object: &Object, target: &Target) -> bool {
+    debug_assert!(namespace(target).is_empty() || object.key.contains(namespace(target)));
+    true
+}
+
+fn version_of(options: &ListOptions) -> Option<&str> {
+    options.resource_version.as_deref().filter(|v| !v.is_empty())
+}
+
+/// A `resourceVersion` as a number.
+pub fn revision(version: &str) -> Result<Revision, Status> {
+    version.parse().map_err(|_| {
+        Status::bad_request(format!(
+            "Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+        ))
+    })
+}
+
+fn continue_expired() -> Status {
+    Status::new(
+        410,
+        "Expired",
+        "The provided continue parameter is too old to display a consistent list result. \
+         You must start a new list without the continue parameter.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn continue_tokens_belong_to_their_prefix() {
+        let token = ContinueToken::encode(7, "core/pods/a/x");
+        let read = ContinueToken::decode(&token, "core/pods/a/").unwrap();
+        assert_eq!((read.revision, read.start.as_str()), (7, "core/pods/a/x"));
+        assert_eq!(ContinueToken::decode(&token, "core/secrets/").unwrap_err().code, 400);
+        assert_eq!(ContinueToken::decode("%%", "").unwrap_err().code, 400);
+    }
+}

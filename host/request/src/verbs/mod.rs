@@ -1,0 +1,31 @@
+//! The verbs of the API, one file each, the same for every kind.
+//!
+//! ```text
+//! authorize → decode → default → admission (mutate) → default → validate
+//!           → admission (validate) → store (compare-and-swap) → answer
+//! ```
+
+mod api;
+mod create;
+mod decode;
+mod delete;
+mod delete_collection;
+mod get;
+mod list;
+mod metadata;
+mod modify;
+mod patch;
+mod stamp;
+mod update;
+mod watch;
+
+pub(crate) use api::namespace;
+pub use api::{Api, Call, Clock, Parts, SystemClock, Written};
+pub use delete::delete_options;
+pub use delete::{Deleted, success};
+pub use list::Listed;
+pub(crate) use metadata::time;
+pub use modify::{Modification, Part};
+pub(crate) use patch::patched;
+pub(crate) use stamp::stamp;
+pub use watch::WatchItem;

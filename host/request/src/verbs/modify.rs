@@ -1,0 +1,272 @@
+//! The common part of update, patch and writing sub-resources: read, change, check, compare-and-swap.
+
+use std::sync::Arc;
+
+use orch_client::{Target, WriteOptions};
+use orch_object::{Kind, Status};
+use orch_plugin::calls::admission::Operation;
+use orch_store::{Change, Expect, StoreError, Write};
+use orch_watch::Object;
+use serde_json::Value;
+
+use super::api::{Api, Call, Written, namespace};
+use super::{metadata, stamp};
+use crate::{causes, key};
+
+/// Tries of a change that does not depend on a version, when others write at the same time.
+const TRIES: usize = 32;
+
+/// Which part of the object a write may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Everything but `status`.
+    Main,
+    /// `status`, and labels, annotations and finalizers where upstream allows them.
+    Status,
+    /// Decided by the change itself (`scale`, `binding`, `finalize`).
+    Any,
+}
+
+/// How an object is to be changed.
+pub struct Modification<'a> {
+    pub part: Part,
+    pub options: &'a WriteOptions,
+    /// Gives the new object from the current one. Runs again when somebody else was faster.
+    #[allow(clippy::type_complexity)] // one closure, named by its field
+    pub change: &'a (dyn Fn(&Arc<Value>) -> Result<Value, Status> + Send + Sync),
+    /// The change has recorded `managedFields` itself (apply).
+    pub keeps_managed_fields: bool,
+}
+
+impl Api {
+    /// Changes an existing object.
+    pub(crate) async fn modify(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        modification: &Modification<'_>,
+    ) -> Result<Written, Status> {
+        for _ in 0..TRIES {
+            let current = self.current(kind, target).await?;
+            if let Some(written) = self.try_modify(call, kind, target, modification, &current).await? {
+                return Ok(written);
+            }
+        }
+        Err(Status::conflict(kind, &target.name, causes::MODIFIED))
+    }
+
+    /// `None`: somebody else was faster, and the change did not insist on a version.
+    async fn try_modify(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        modification: &Modification<'_>,
+        current: &Object,
+    ) -> Result<Option<Written>, Status> {
+        let old = current.value();
+        let mut new = (modification.change)(&old)?;
+        let insists = insists_on_version(&new);
+        metadata::check_preconditions(&new, &old, kind, &target.name)?;
+        self.shape(call, kind, target, modification, &mut new, &old)?;
+        if same(&new, &old) {
+            return Ok(Some(Written::from_object(current)));
+        }
+        if kind.has_generation {
+            metadata::bump_generation(&mut new, &old);
+        }
+        if modification.options.dry_run {
+            let bytes = stamp::stamped_at(&new, &current.revision.to_string());
+            return Ok(Some(Written { value: Arc::new(new), bytes, created: false }));
+        }
+        match self.put(kind, target, current, new, &old).await {
+            Ok(written) => Ok(Some(written)),
+            Err(Failed::Conflict) if insists => Err(Status::conflict(kind, &target.name, causes::MODIFIED)),
+            Err(Failed::Conflict) => Ok(None),
+            Err(Failed::Status(status)) => Err(status),
+        }
+    }
+
+    /// Keeps what the write may not touch, then defaults, admits and validates.
+    fn shape(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        modification: &Modification<'_>,
+        new: &mut Value,
+        old: &Value,
+    ) -> Result<(), Status> {
+        metadata::keep_system_fields(new, old)?;
+        keep_other_parts(new, old, kind, modification.part);
+        (kind.strategy.default)(new);
+        let dry_run = modification.options.dry_run;
+        let review = self.review(call, kind, target, Operation::Update, Some(old), dry_run);
+        self.mutate(call, &review, new)?;
+        metadata::keep_system_fields(new, old)?;
+        keep_other_parts(new, old, kind, modification.part);
+        if modification.part == Part::Main {
+            (kind.strategy.prepare_update)(new, old);
+        }
+        (kind.strategy.default)(new);
+        if !modification.keeps_managed_fields {
+            let options = modification.options;
+            self.record_managed_fields(call, kind, new, Some(old), &target.subresource, options);
+        }
+        let mut errors = metadata::validate(new, kind, Some(old));
+        errors.extend((kind.strategy.validate)(new, Some(old)));
+        if !errors.is_empty() {
+            return Err(Status::invalid(kind, &target.name, &errors));
+        }
+        let review = self.review(call, kind, target, Operation::Update, Some(old), dry_run);
+        self.admit(call, &review, new)
+    }
+
+    /// Stores the new state; an object that only its finalizers kept alive goes with the last of them.
+    async fn put(
+        &self,
+        kind: &Kind,
+        target: &Target,
+        current: &Object,
+        mut new: Value,
+        old: &Value,
+    ) -> Result<Written, Failed> {
+        let key = key::of(kind, namespace(target), &target.name);
+        let expect = Expect::Revision(current.revision);
+        if ends_with_this_write(&new, old, kind) {
+            let change = Change::Delete(stamp::stamp(&new));
+            let written = self.commit(Write { key, expect, change }, new).await?;
+            self.allocator.release_object(kind, &written.value).await;
+            return Ok(written);
+        }
+        let held = self.allocator.allocate(kind, &mut new, Some(old)).await?;
+        let write = Write { key, expect, change: Change::Put(stamp::stamp(&new)) };
+        match self.commit(write, new).await {
+            Ok(written) => {
+                held.keep();
+                self.allocator.release_dropped(kind, &written.value, old).await;
+                Ok(written)
+            }
+            Err(error) => {
+                held.release(&self.allocator).await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Why a write was not stored.
+enum Failed {
+    Conflict,
+    Status(Status),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict { .. } => Failed::Conflict,
+            other => Failed::Status(causes::store(other)),
+        }
+    }
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Self {
+        Failed::Status(status)
+    }
+}
+
+fn insists_on_version(new: &Value) -> bool {
+    new["metadata"]["resourceVersion"].as_str().is_some_and(|v| !v.is_empty() && v != "0")
+}
+
+/// Equal but for the version and the times in `managedFields`: nothing to store.
+fn same(new: &Value, old: &Value) -> bool {
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else { return new == old };
+    let rest =
+        |fields: &serde_json::Map<String, Value>| fields.len() - fields.contains_key("metadata") as usize;
+    rest(new) == rest(old)
+        && new.iter().filter(|(k, _)| *k != "metadata").all(|(k, v)| old.get(k) == Some(v))
+        && same_metadata(&new["metadata"], &old["metadata"])
+}
+
+fn same_metadata(new: &Value, old: &Value) -> bool {
+    let comparable = |metadata: &Value| {
+        let mut metadata = metadata.clone();
+        if let Some(fields) = metadata.as_object_mut() {
+            fields.remove("resourceVersion");
+            let entries = fields.get_mut("managedFields").and_then(Value::as_array_mut);
+            for entry in entries.into_iter().flatten() {
+                entry.as_object_mut().map(|entry| entry.remove("time"));
+            }
+        }
+        metadata
+    };
+    comparable(new) == comparable(old)
+}
+
+fn keep_other_parts(new: &mut Value, old: &Value, kind: &Kind, part: Part) {
+    match part {
+        Part::Main if kind.has_subresource("status") => keep_field(new, old, "status"),
+        Part::Status => keep_all_but_status(new, old),
+        Part::Main | Part::Any => {}
+    }
+}
+
+fn keep_field(new: &mut Value, old: &Value, field: &str) {
+    let Some(fields) = new.as_object_mut() else { return };
+    match old.get(field) {
+        Some(value) => fields.insert(field.into(), value.clone()),
+        None => fields.remove(field),
+    };
+}
+
+/// A status write may also label and annotate: node agents do so on Node and Pod.
+fn keep_all_but_status(new: &mut Value, old: &Value) {
+    let status = new.get("status").cloned();
+    let mut metadata = old["metadata"].clone();
+    for field in ["labels", "annotations", "finalizers", "managedFields"] {
+        keep_field(&mut metadata, &new["metadata"], field);
+    }
+    *new = old.clone();
+    new["metadata"] = metadata;
+    match (status, new.as_object_mut()) {
+        (Some(status), _) => new["status"] = status,
+        (None, Some(fields)) => drop(fields.remove("status")),
+        (None, None) => {}
+    }
+}
+
+fn ends_with_this_write(new: &Value, old: &Value, kind: &Kind) -> bool {
+    metadata::is_being_deleted(new)
+        && !metadata::has_finalizers(new, kind)
+        && metadata::has_finalizers(old, kind)
+        && new["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn times_of_managed_fields_are_no_change() {
+        let old = json!({"metadata": {"resourceVersion": "1", "managedFields": [{"manager": "a", "time": "1"}]}, "spec": {}});
+        let mut new = json!({"metadata": {"resourceVersion": "2", "managedFields": [{"manager": "a", "time": "2"}]}, "spec": {}});
+        assert!(same(&new, &old));
+        new["spec"]["x"] = 1.into();
+        assert!(!same(&new, &old));
+        assert!(!same(&json!({"metadata": {}}), &json!({"metadata": {}, "spec": {}})));
+    }
+
+    #[test]
+    fn a_status_write_leaves_the_spec_alone() {
+        let old = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"x": 1}, "status": {"old": true}});
+        let mut new = json!({"metadata": {"name": "a", "labels": {"l": "m"}}, "spec": {"x": 2}, "status": {"new": true}});
+        keep_all_but_status(&mut new, &old);
+        let expected = json!({"metadata": {"name": "a", "uid": "u", "labels": {"l": "m"}},
+            "spec": {"x": 1}, "status": {"new": true}});
+        assert_eq!(new, expected);
+    }
+}

@@ -1,0 +1,175 @@
+//! Patch: JSON, merge, strategic merge and apply, on the object or a part of it.
+
+use std::sync::Arc;
+
+use orch_client::{Patch, PatchType, Target, WriteOptions};
+use orch_object::managed_fields::{FieldManager, record_update, reset_fields};
+use orch_object::{Kind, Node, Schemas, Status};
+use serde_json::Value;
+
+use super::api::{Api, Call, Written};
+use super::decode;
+use super::metadata;
+use super::modify::{Modification, Part};
+
+impl Api {
+    pub async fn patch(
+        &self,
+        call: &Call,
+        target: &Target,
+        patch: &Patch,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        let kind = self.kind(&target.resource)?;
+        self.authorize(call, "patch", target)?;
+        self.patch_part(call, &kind, target, patch, Part::Main, options).await
+    }
+
+    /// Patches a part of the object; authorized already.
+    pub(crate) async fn patch_part(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        patch: &Patch,
+        part: Part,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        match patch.patch_type {
+            PatchType::Apply => self.apply(call, kind, target, &patch.body, part, options).await,
+            PatchType::Json | PatchType::Merge | PatchType::Strategic if options.force => {
+                Err(Status::bad_request("force is only allowed for apply patches"))
+            }
+            PatchType::Json | PatchType::Merge | PatchType::Strategic => {
+                let change = |old: &Arc<Value>| {
+                    let mut new = patched(old, patch, node(kind))?;
+                    decode::check(call, kind, &mut new, &options.field_validation)?;
+                    metadata::match_named_target(&mut new, kind, target)?;
+                    Ok(new_or_same(new, old))
+                };
+                let modification =
+                    Modification { part, options, change: &change, keeps_managed_fields: false };
+                self.modify(call, kind, target, &modification).await
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        configuration: &Value,
+        part: Part,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        if options.field_manager.is_empty() {
+            return Err(Status::bad_request(
+                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
+            ));
+        }
+        let mut configuration = configuration.clone();
+        decode::check(call, kind, &mut configuration, &options.field_validation)?;
+        metadata::match_named_target(&mut configuration, kind, target)?;
+        let api_version = kind.api_version();
+        let manager = self.manager(call, kind, &api_version, &target.subresource, options);
+        let applied = |live: Option<&Value>| -> Result<Value, Status> {
+            orch_object::apply::apply(live, &configuration, node(kind), &manager, options.force)
+                .map_err(Status::from)
+        };
+        let change = |old: &Arc<Value>| applied(Some(&**old));
+        let modification = Modification { part, options, change: &change, keeps_managed_fields: true };
+        match self.modify(call, kind, target, &modification).await {
+            Err(status) if status.is_not_found() && part == Part::Main => {
+                if configuration["metadata"]["uid"].as_str().is_some_and(|uid| !uid.is_empty()) {
+                    return Err(Status::conflict(
+                        kind,
+                        &target.name,
+                        "uid mismatch: the provided object specified uid, and no existing object was found",
+                    ));
+                }
+                // Created by the apply; whoever creates it first makes this one an update.
+                let created = self.create_applied(call, kind, target, applied(None)?, options).await;
+                match created {
+                    Err(status) if status.is_already_exists() => {
+                        self.modify(call, kind, target, &modification).await
+                    }
+                    answer => answer,
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    async fn create_applied(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        self.authorize(call, "create", target)?;
+        self.create_authorized(call, kind, target, object, options).await
+    }
+
+    /// Who writes, for `managedFields`.
+    fn manager<'a>(
+        &self,
+        call: &'a Call,
+        kind: &Kind,
+        api_version: &'a str,
+        subresource: &'a str,
+        options: &'a WriteOptions,
+    ) -> FieldManager<'a> {
+        let given = options.field_manager.as_str();
+        FieldManager {
+            name: if given.is_empty() { &call.default_manager } else { given },
+            api_version,
+            subresource,
+            now: self.clock.now(),
+            ignored: reset_fields(kind, subresource),
+        }
+    }
+
+    /// Records what a write other than apply changed.
+    pub(crate) fn record_managed_fields(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        new: &mut Value,
+        old: Option<&Value>,
+        subresource: &str,
+        options: &WriteOptions,
+    ) {
+        let api_version = kind.api_version();
+        let manager = self.manager(call, kind, &api_version, subresource, options);
+        record_update(old, new, node(kind), &manager);
+    }
+}
+
+/// The schema of a kind.
+pub(crate) fn node(kind: &Kind) -> Option<Node<'static>> {
+    Schemas::builtin().root(&kind.schema)
+}
+
+/// A patch that sets nothing about the version patches whatever is current.
+fn new_or_same(mut new: Value, old: &Value) -> Value {
+    if new["metadata"]["resourceVersion"] == old["metadata"]["resourceVersion"]
+        && let Some(metadata) = new["metadata"].as_object_mut()
+    {
+        metadata.remove("resourceVersion");
+    }
+    new
+}
+
+/// The object after a patch that is not an apply.
+pub(crate) fn patched(old: &Value, patch: &Patch, node: Option<Node<'_>>) -> Result<Value, Status> {
+    use orch_object::patch::{json_patch, merge_patch, strategic_merge_patch};
+    let patched = match patch.patch_type {
+        PatchType::Json => json_patch(old, &patch.body),
+        PatchType::Merge | PatchType::Apply => merge_patch(old, &patch.body),
+        PatchType::Strategic => strategic_merge_patch(old, &patch.body, node),
+    };
+    Ok(patched?)
+}

@@ -1,0 +1,70 @@
+//! Update: the whole object, or its status.
+
+use orch_client::{Target, WriteOptions};
+use orch_object::{Kind, Status};
+use serde_json::Value;
+
+use super::api::{Api, Call, Written, namespace};
+use super::modify::{Modification, Part};
+use super::{decode, metadata};
+use crate::{causes, key};
+
+/// Kinds that a PUT may create (`AllowCreateOnUpdate`).
+const CREATED_BY_UPDATE: &[(&str, &str)] = &[
+    ("", "endpoints"),
+    ("", "events"),
+    ("", "limitranges"),
+    ("", "services"),
+    ("coordination.k8s.io", "leases"),
+    ("events.k8s.io", "events"),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("rbac.authorization.k8s.io", "rolebindings"),
+    ("rbac.authorization.k8s.io", "roles"),
+];
+
+impl Api {
+    /// Replaces the object.
+    pub async fn update(
+        &self,
+        call: &Call,
+        target: &Target,
+        object: Value,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        let kind = self.kind(&target.resource)?;
+        self.authorize(call, "update", target)?;
+        self.update_part(call, &kind, target, object, Part::Main, options).await
+    }
+
+    /// Replaces a part of the object; authorized already.
+    pub(crate) async fn update_part(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        mut object: Value,
+        part: Part,
+        options: &WriteOptions,
+    ) -> Result<Written, Status> {
+        decode::check(call, kind, &mut object, &options.field_validation)?;
+        metadata::match_named_target(&mut object, kind, target)?;
+        if part == Part::Main && self.update_creates(kind, target, &object).await? {
+            self.authorize(call, "create", target)?;
+            return self.create_authorized(call, kind, target, object, options).await;
+        }
+        let change = |_: &std::sync::Arc<Value>| Ok(object.clone());
+        let modification = Modification { part, options, change: &change, keeps_managed_fields: false };
+        self.modify(call, kind, target, &modification).await
+    }
+
+    async fn update_creates(&self, kind: &Kind, target: &Target, object: &Value) -> Result<bool, Status> {
+        if !CREATED_BY_UPDATE.contains(&(kind.group.as_str(), kind.plural.as_str()))
+            || !object["metadata"]["resourceVersion"].as_str().unwrap_or_default().is_empty()
+        {
+            return Ok(false);
+        }
+        let key = key::of(kind, namespace(target), &target.name);
+        Ok(self.cache.get_fresh(&key).await.map_err(causes::store)?.is_none())
+    }
+}
