@@ -156,10 +156,10 @@ mod tests {
         let plan = judge(7, current, &writes.iter().collect::<Vec<_>>());
         use Verdict::{Committed, Conflict};
         assert_eq!(plan.verdicts, [Committed(0), Conflict(Some(2)), Committed(1), Conflict(None)]);
-        assert_eq!(plan.rows.iter().map(|r| (r.event.revision, r.previous)).collect::<Vec<_>>(), [
-            (8, 0),
-            (9, 3)
-        ]);
+        assert_eq!(
+            plan.rows.iter().map(|r| (r.event.revision, r.previous)).collect::<Vec<_>>(),
+            [(8, 0), (9, 3)]
+        );
         assert_eq!(&plan.rows[0].event.value[..], b"{\"v\":\"8\"}");
         assert_eq!((plan.last(), plan.wanted()), (9, vec![2]));
     }

@@ -20,7 +20,9 @@ pub enum OpenError {
     },
     #[error("the data file {path} belongs to another program: choose another --data-dir")]
     Foreign { path: PathBuf },
-    #[error("{place} was written by a newer version (schema {found}; this one knows {known}): use that version")]
+    #[error(
+        "{place} was written by a newer version (schema {found}; this one knows {known}): use that version"
+    )]
     Newer { place: String, found: i64, known: i64 },
     #[error("cannot create the folder {path}: {source}")]
     Folder {
@@ -28,7 +30,9 @@ pub enum OpenError {
         #[source]
         source: std::io::Error,
     },
-    #[error("--store {given} is not understood: {reason}; use `sqlite`, a path, or postgres://USER@HOST:PORT/DATABASE")]
+    #[error(
+        "--store {given} is not understood: {reason}; use `sqlite`, a path, or postgres://USER@HOST:PORT/DATABASE"
+    )]
     Address { given: String, reason: String },
     #[error(
         "cannot reach Postgres at {url} ({source}): check that the server runs and listens there, and that user, password and database are right"

@@ -6,7 +6,7 @@
 mod commit;
 mod error;
 mod open;
-
+mod postgres;
 mod queue;
 mod recent;
 mod retention;
@@ -14,7 +14,7 @@ mod sqlite;
 
 pub use error::OpenError;
 pub use open::{Options, open};
-
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 use async_trait::async_trait;

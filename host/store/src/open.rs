@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{OpenError, Sqlite, Store};
+use crate::{OpenError, Postgres, Sqlite, Store};
 
 /// How much history is kept: whatever bound is met first. Current objects always stay.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ impl Default for Options {
 /// Opens `postgres://…`, `sqlite:PATH`, a path, or, for `sqlite`, the default data file.
 pub async fn open(address: &str, default_file: &Path, options: Options) -> Result<Arc<dyn Store>, OpenError> {
     match Address::parse(address, default_file)? {
-        Address::Postgres(_) => todo!(),
+        Address::Postgres(url) => Ok(Arc::new(Postgres::open(url, options).await?)),
         Address::Sqlite(path) => Ok(Arc::new(Sqlite::open(path, options).await?)),
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Cause;
 use crate::{Entry, Revision, StoreError, Write};
 
 /// Writes that share one transaction at most, so that one fsync serves them all.
-pub const GROUP: usize = 512;
+pub const GROUP: usize = 256;
 /// Callers beyond this wait in line.
 const LENGTH: usize = 4096;
 

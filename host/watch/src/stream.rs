@@ -44,7 +44,8 @@ impl Watch {
     pub fn bookmark(&mut self) -> Revision {
         // Holding the lock keeps the feed from sending between the two looks.
         let state = self.shared.state.read();
-        let drained = self.live.as_ref().is_some_and(|live| live.events.is_empty() && !live.events.is_closed());
+        let drained =
+            self.live.as_ref().is_some_and(|live| live.events.is_empty() && !live.events.is_closed());
         if self.behind.is_empty() && drained {
             self.position = self.position.max(state.revision);
         }

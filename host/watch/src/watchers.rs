@@ -55,9 +55,40 @@ impl Watchers {
     pub fn cut_all(&mut self) {
         self.by_prefix.clear();
     }
+}
 
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.by_prefix.values().map(Vec::len).sum()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Object;
+
+    fn event(key: &str) -> Arc<Event> {
+        let object = Object::new(key.into(), 1, bytes::Bytes::from_static(b"{}"));
+        Arc::new(Event { object, before: None, deleted: false })
+    }
+
+    #[test]
+    fn only_those_of_the_key_are_told() {
+        let mut watchers = Watchers::default();
+        let (_, mut all) = watchers.add("", 9);
+        let (_, mut pods) = watchers.add("pods/", 9);
+        let (_, mut one) = watchers.add("pods/a", 9);
+        watchers.send(&event("pods/a"));
+        watchers.send(&event("pods/ab"));
+        watchers.send(&event("nodes/a"));
+        let count = |events: &mut mpsc::Receiver<_>| std::iter::from_fn(|| events.try_recv().ok()).count();
+        assert_eq!((count(&mut all), count(&mut pods), count(&mut one)), (3, 2, 1));
+    }
+
+    #[test]
+    fn the_gone_and_the_slow_leave_nothing_behind() {
+        let mut watchers = Watchers::default();
+        let (id, _receiver) = watchers.add("pods/", 9);
+        watchers.remove("pods/", id);
+        let (_, slow) = watchers.add("nodes/", 1);
+        watchers.send(&event("nodes/a"));
+        watchers.send(&event("nodes/b"));
+        assert!(watchers.by_prefix.is_empty());
+        assert_eq!(slow.len(), 1);
     }
 }

@@ -1,5 +1,8 @@
-//! The SQL of the writer. Rows travel in groups of fixed sizes, so that every statement's text is
-//! one of a few, is prepared once and costs one hand-over to SQLite's thread.
+//! The SQL of the writer.
+//!
+//! Each hand-over to SQLite's thread and back costs more than a statement, so a group of writes
+//! takes two: one text begins and reads, one writes and commits. Texts come in a few sizes, so
+//! that each is prepared once; room left over is filled with NULLs, which select nothing.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,118 +13,92 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 
 use crate::commit::{Plan, Row};
+use crate::queue::GROUP;
 use crate::{Entry, Event, Revision};
 
-/// Largest first; ends with 1.
-const SIZES: [usize; 3] = [64, 8, 1];
+const SIZES: [usize; 5] = [1, 4, 16, 64, GROUP];
 
 type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
 
-/// One statement in each of [`SIZES`].
-struct Grouped([Arc<str>; SIZES.len()]);
-
-impl Grouped {
-    /// `…(row), (row)…`, as often as the group is large.
-    fn new(before: &str, row: &str, after: &str) -> Self {
-        Grouped(SIZES.map(|size| format!("{before}{}{after}", vec![row; size].join(",")).into()))
-    }
-
-    /// Cuts the items into groups and pairs each with its statement.
-    fn cut<'a, T>(&self, mut items: &'a [T]) -> Vec<(Query, &'a [T])> {
-        let mut cut = Vec::new();
-        for (size, sql) in SIZES.into_iter().zip(&self.0) {
-            while items.len() >= size {
-                let (group, rest) = items.split_at(size);
-                cut.push((sqlx::query(AssertSqlSafe(sql.clone())), group));
-                items = rest;
-            }
-        }
-        cut
-    }
-}
-
 pub struct Statements {
-    revisions: Grouped,
-    values: Grouped,
-    append: Grouped,
-    point: Grouped,
-    remove: Grouped,
+    begin: [Arc<str>; SIZES.len()],
+    commit: [Arc<str>; SIZES.len()],
 }
 
 impl Statements {
     pub fn new() -> Self {
         Statements {
-            revisions: Grouped::new("SELECT key, revision FROM objects WHERE key IN (", "?", ")"),
-            values: Grouped::new("SELECT revision, value FROM log WHERE revision IN (", "?", ")"),
-            append: Grouped::new(
-                "INSERT INTO log (revision, previous, deleted, key, value) VALUES ",
-                "(?,?,?,?,?)",
-                "",
-            ),
-            point: Grouped::new(
-                "INSERT INTO objects (key, revision) VALUES ",
-                "(?,?)",
-                " ON CONFLICT (key) DO UPDATE SET revision = excluded.revision",
-            ),
-            remove: Grouped::new("DELETE FROM objects WHERE key IN (", "?", ")"),
+            begin: SIZES.map(|size| begin(size).into()),
+            commit: SIZES.map(|size| commit(size).into()),
         }
     }
 
-    /// The current revisions of those keys that have an object.
-    pub async fn revisions(
+    /// Begins a transaction and reads the current revisions of those keys that have an object.
+    pub async fn begin(
         &self,
         db: &mut SqliteConnection,
         keys: &[&str],
     ) -> Result<HashMap<String, Revision>, sqlx::Error> {
-        let mut found = HashMap::with_capacity(keys.len());
-        for (query, keys) in self.revisions.cut(keys) {
-            let query = keys.iter().fold(query, |query, key| query.bind(key.to_string()));
-            for row in query.fetch_all(&mut *db).await? {
-                found.insert(row.try_get(0)?, revision(&row, 1)?);
-            }
-        }
-        Ok(found)
+        let (query, room) = fitting(&self.begin, keys.len());
+        let query = keys.iter().fold(query, |query, key| query.bind(key.to_string()));
+        let rows = fill(query, room - keys.len()).fetch_all(db).await?;
+        rows.iter().map(|row| Ok((row.try_get(0)?, revision(row, 1)?))).collect()
     }
 
-    pub async fn values(
-        &self,
-        db: &mut SqliteConnection,
-        revisions: &[Revision],
-    ) -> Result<HashMap<Revision, Bytes>, sqlx::Error> {
-        let mut found = HashMap::new();
-        for (query, revisions) in self.values.cut(revisions) {
-            let query = revisions.iter().fold(query, |query, revision| query.bind(*revision as i64));
-            for row in query.fetch_all(&mut *db).await? {
-                found.insert(revision(&row, 0)?, bytes(&row, 1)?);
-            }
-        }
-        Ok(found)
-    }
-
-    /// Appends the rows and points the objects at them.
-    pub async fn write(&self, db: &mut SqliteConnection, plan: &Plan) -> Result<(), sqlx::Error> {
-        for (query, rows) in self.append.cut(&plan.rows) {
-            rows.iter().fold(query, bind_row).execute(&mut *db).await?;
-        }
-        let mut put = Vec::with_capacity(plan.rows.len());
-        let mut removed = Vec::new();
+    /// Appends the rows, points the objects at them, and commits.
+    pub async fn commit(&self, db: &mut SqliteConnection, plan: &Plan) -> Result<(), sqlx::Error> {
+        const APPENDED: usize = 5;
+        let (mut query, room) = fitting(&self.commit, plan.rows.len());
+        query = plan.rows.iter().fold(query, bind_row);
+        query = fill(query, APPENDED * (room - plan.rows.len()));
+        let (mut pointed, mut removed) = (0, Vec::new());
         for (key, revision) in plan.changed() {
             match revision {
-                Some(revision) => put.push((key, revision)),
+                Some(revision) => {
+                    query = query.bind(key.to_string()).bind(revision as i64);
+                    pointed += 1;
+                }
                 None => removed.push(key),
             }
         }
-        for (query, put) in self.point.cut(&put) {
-            let bind = |query: Query, (key, revision): &(&str, Revision)| {
-                query.bind(key.to_string()).bind(*revision as i64)
-            };
-            put.iter().fold(query, bind).execute(&mut *db).await?;
-        }
-        for (query, keys) in self.remove.cut(&removed) {
-            keys.iter().fold(query, |query, key| query.bind(key.to_string())).execute(&mut *db).await?;
-        }
+        query = fill(query, 2 * (room - pointed));
+        query = removed.iter().fold(query, |query, key| query.bind(key.to_string()));
+        fill(query, room - removed.len()).execute(db).await?;
         Ok(())
     }
+}
+
+fn begin(size: usize) -> String {
+    format!("BEGIN IMMEDIATE; SELECT key, revision FROM objects WHERE key IN ({})", list("?", size))
+}
+
+fn commit(size: usize) -> String {
+    format!(
+        "INSERT INTO log (revision, previous, deleted, key, value)
+           SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL;
+         INSERT INTO objects (key, revision)
+           SELECT * FROM (VALUES {}) WHERE column1 IS NOT NULL
+           ON CONFLICT (key) DO UPDATE SET revision = excluded.revision;
+         DELETE FROM objects WHERE key IN ({});
+         COMMIT",
+        list("(?,?,?,?,?)", size),
+        list("(?,?)", size),
+        list("?", size),
+    )
+}
+
+fn list(item: &str, size: usize) -> String {
+    vec![item; size].join(",")
+}
+
+/// The smallest text with room for so many, and its room.
+fn fitting(texts: &[Arc<str>; SIZES.len()], count: usize) -> (Query, usize) {
+    let at = SIZES.iter().position(|size| *size >= count).expect("a group is at most GROUP writes");
+    (sqlx::query(AssertSqlSafe(texts[at].clone())), SIZES[at])
+}
+
+fn fill(query: Query, count: usize) -> Query {
+    (0..count).fold(query, |query, _| query.bind(None::<i64>))
 }
 
 fn bind_row(query: Query, row: &Row) -> Query {
@@ -133,11 +110,27 @@ fn bind_row(query: Query, row: &Row) -> Query {
         .bind(row.event.value.to_vec())
 }
 
+/// The values of these revisions, as far as they are still in the log.
+pub async fn values(
+    db: &mut SqliteConnection,
+    revisions: &[Revision],
+) -> Result<HashMap<Revision, Bytes>, sqlx::Error> {
+    let mut found = HashMap::new();
+    for wanted in revisions {
+        let query = sqlx::query("SELECT value FROM log WHERE revision = ?").bind(*wanted as i64);
+        if let Some(row) = query.fetch_optional(&mut *db).await? {
+            found.insert(*wanted, bytes(&row, 0)?);
+        }
+    }
+    Ok(found)
+}
+
 pub async fn snapshot(db: &mut SqliteConnection) -> Result<Vec<Entry>, sqlx::Error> {
     const SQL: &str = "SELECT o.key, o.revision, l.value
         FROM objects o LEFT JOIN log l ON l.revision = o.revision ORDER BY o.key";
-    let entry =
-        |row: SqliteRow| Ok(Entry { key: row.try_get(0)?, revision: revision(&row, 1)?, value: bytes(&row, 2)? });
+    let entry = |row: SqliteRow| {
+        Ok(Entry { key: row.try_get(0)?, revision: revision(&row, 1)?, value: bytes(&row, 2)? })
+    };
     sqlx::query(SQL).fetch(db).map_ok(entry).try_collect::<Vec<_>>().await?.into_iter().collect()
 }
 

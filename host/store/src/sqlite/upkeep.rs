@@ -59,11 +59,8 @@ impl Upkeep {
         if !self.is_due() {
             return;
         }
-        let done = if self.goal > self.floor {
-            self.forget(db, self.goal).await
-        } else {
-            self.shrink(db).await
-        };
+        let done =
+            if self.goal > self.floor { self.forget(db, self.goal).await } else { self.shrink(db).await };
         if let Err(error) = done {
             tracing::warn!(%error, "the data file could not be compacted; trying again later");
             self.paused = true;

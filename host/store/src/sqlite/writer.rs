@@ -119,13 +119,11 @@ impl Writer {
 
     async fn transact(&mut self, writes: &[&Write]) -> Result<(Plan, HashMap<Revision, Bytes>), sqlx::Error> {
         let db = &mut self.db;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *db).await?;
         let keys: Vec<&str> = writes.iter().map(|write| write.key.as_str()).collect();
-        let current = self.statements.revisions(db, &keys).await?;
+        let current = self.statements.begin(db, &keys).await?;
         let plan = commit::judge(self.head, current, writes);
-        let found = self.statements.values(db, &plan.wanted()).await?;
-        self.statements.write(db, &plan).await?;
-        sqlx::query("COMMIT").execute(&mut *db).await?;
+        let found = statements::values(db, &plan.wanted()).await?;
+        self.statements.commit(db, &plan).await?;
         Ok((plan, found))
     }
 
