@@ -2,15 +2,25 @@
 //! schemas, patches, apply, tables and `Status`. No I/O.
 
 pub mod apply;
+pub mod duration;
+mod field_error;
 pub mod field_path;
+pub mod image;
 pub mod kind;
+mod kinds;
 pub mod managed_fields;
+pub mod names;
 pub mod patch;
+mod print;
+pub mod quantity;
 pub mod schema;
 pub mod selector;
 pub mod status;
+mod strategy;
+mod validation;
 
 pub use kind::{Column, ColumnType, Kind, Kinds, Scope, Strategy, Subresource};
+pub use quantity::Quantity;
 pub use schema::{ListType, Node, PatchStrategies, Schemas, ValueType};
 pub use selector::{FieldSelector, LabelSelector};
 pub use status::{FieldError, FieldErrorKind, Status};

@@ -5,11 +5,15 @@
 //! kilobytes for all of Kubernetes. Descriptions stay compressed until OpenAPI asks for them.
 
 mod builtin;
+mod decode;
 mod load;
+mod parse;
 
 use std::collections::HashMap;
 
 pub use builtin::full_definitions;
+pub use decode::{Decoded, decode};
+pub use parse::{JsonError, parse_json};
 use serde_json::Value;
 
 /// A set of definitions that refer to one another by name.
@@ -192,13 +196,16 @@ impl<'a> Node<'a> {
 
     /// The schema of a named field of an object; of a map, the schema of its values.
     pub fn field(&self, name: &str) -> Option<Node<'a>> {
+        self.named_field(name).map(|(_, node)| node).or_else(|| self.values())
+    }
+
+    /// A field that the schema names, with the schema's own copy of the name.
+    pub fn named_field(&self, name: &str) -> Option<(&'a str, Node<'a>)> {
         let fields = self.field_data();
-        let found =
-            fields.binary_search_by(|field| self.schemas.names[field.name as usize].as_ref().cmp(name));
-        match found {
-            Ok(position) => self.at(fields[position].node),
-            Err(_) => self.values(),
-        }
+        let position = fields
+            .binary_search_by(|field| self.schemas.names[field.name as usize].as_ref().cmp(name))
+            .ok()?;
+        Some((self.schemas.name(fields[position].name)?, self.at(fields[position].node)?))
     }
 
     /// The named fields, in order of their names.

@@ -1,0 +1,28 @@
+//! The built-in rows. One file per API group; what a kind does beyond its data is in `strategy`, how it
+//! prints in `print`.
+
+mod apps;
+mod core;
+mod policy;
+mod row;
+mod virtual_kinds;
+
+use std::sync::OnceLock;
+
+use crate::Kinds;
+
+impl Kinds {
+    /// Every kind the daemon serves from birth.
+    pub fn builtin() -> Kinds {
+        static KINDS: OnceLock<Kinds> = OnceLock::new();
+        KINDS
+            .get_or_init(|| {
+                let rows = [core::rows(), apps::rows(), policy::rows(), virtual_kinds::rows()];
+                Kinds::new(rows.into_iter().flatten().map(row::Row::build).collect())
+            })
+            .clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,325 @@
+//! Structural decode: what Go's decoder does to a request body, by schema instead of by type.
+//!
+//! Unknown fields are pruned and reported, nulls vanish, wrong types are errors in the words of Go's
+//! JSON package, quantities take their canonical form. Nothing is defaulted here.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{Node, ValueType};
+use crate::quantity::Quantity;
+
+/// What was found on the way.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// `unknown field "spec.foo"`, for strict requests an error, for others a warning.
+    pub unknown: Vec<String>,
+    /// `json: cannot unmarshal string into Go struct field …`; with any, the object is unusable.
+    pub errors: Vec<String>,
+}
+
+impl Decoded {
+    pub fn is_clean(&self) -> bool {
+        self.unknown.is_empty() && self.errors.is_empty()
+    }
+}
+
+/// Brings `value` into the schema's shape.
+pub fn decode(node: Node<'_>, value: &mut Value) -> Decoded {
+    let mut decoder = Decoder { found: Decoded::default(), path: Vec::new(), owner: None };
+    decoder.value(node, value);
+    decoder.found
+}
+
+enum Step<'a> {
+    Field(&'a str),
+    Key(String),
+    Index(usize),
+}
+
+struct Decoder<'a> {
+    found: Decoded,
+    path: Vec<Step<'a>>,
+    /// The Go type whose field is being read.
+    owner: Option<&'a str>,
+}
+
+impl<'a> Decoder<'a> {
+    fn value(&mut self, node: Node<'a>, value: &mut Value) {
+        match (node.value_type(), &mut *value) {
+            // Free-form values are kept, nulls too: they may mean something to their reader.
+            (ValueType::Any, _) => {}
+            (ValueType::Object, Value::Object(fields)) => self.object(node, fields),
+            (ValueType::Map, Value::Object(entries)) => self.map(node, entries),
+            (ValueType::Array, Value::Array(items)) => self.array(node, items),
+            (ValueType::String, Value::String(_)) | (ValueType::Boolean, Value::Bool(_)) => {}
+            (ValueType::Integer, Value::Number(_)) => self.integer(node, value),
+            (ValueType::Number, Value::Number(_)) => {}
+            (ValueType::IntOrString, Value::String(_)) => {}
+            (ValueType::IntOrString, Value::Number(number)) if number.is_i64() => {}
+            (ValueType::Quantity, Value::String(_) | Value::Number(_)) => self.quantity(value),
+            (ValueType::Time | ValueType::MicroTime, Value::String(text)) => self.time(text),
+            (ValueType::Bytes, Value::String(text)) => self.bytes(text),
+            (_, value) => self.mismatch(node, value),
+        }
+    }
+
+    fn object(&mut self, node: Node<'a>, fields: &mut Map<String, Value>) {
+        let owner = std::mem::replace(&mut self.owner, node.type_name());
+        let keep = node.preserves_unknown();
+        fields.retain(|name, value| {
+            let Some((name, field)) = node.named_field(name) else {
+                if !keep {
+                    self.unknown(name);
+                }
+                return keep;
+            };
+            // Go takes null for "absent".
+            if value.is_null() {
+                return false;
+            }
+            self.path.push(Step::Field(name));
+            self.value(field, value);
+            self.path.pop();
+            true
+        });
+        self.owner = owner;
+    }
+
+    fn map(&mut self, node: Node<'a>, entries: &mut Map<String, Value>) {
+        let Some(values) = node.values() else { return };
+        for (key, value) in entries.iter_mut() {
+            if value.is_null() {
+                *value = zero(values);
+            }
+            self.path.push(Step::Key(key.clone()));
+            self.value(values, value);
+            self.path.pop();
+        }
+    }
+
+    fn array(&mut self, node: Node<'a>, items: &mut [Value]) {
+        let Some(item) = node.items() else { return };
+        for (index, value) in items.iter_mut().enumerate() {
+            if value.is_null() {
+                *value = zero(item);
+            }
+            self.path.push(Step::Index(index));
+            self.value(item, value);
+            self.path.pop();
+        }
+    }
+
+    fn integer(&mut self, node: Node<'a>, value: &Value) {
+        let fits = match node.format() {
+            Some("int32") => value.as_i64().is_some_and(|number| i32::try_from(number).is_ok()),
+            _ => value.is_i64(),
+        };
+        if !fits {
+            self.mismatch(node, value);
+        }
+    }
+
+    fn quantity(&mut self, value: &mut Value) {
+        match Quantity::from_json(value) {
+            Ok(quantity) => *value = quantity.to_string().into(),
+            Err(error) => self.found.errors.push(error.to_string()),
+        }
+    }
+
+    fn time(&mut self, text: &str) {
+        if text.parse::<Timestamp>().is_err() {
+            let error = format!(
+                "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
+            );
+            self.found.errors.push(error);
+        }
+    }
+
+    fn bytes(&mut self, text: &mut String) {
+        text.retain(|c| c != '\n' && c != '\r');
+        if let Err(error) = STANDARD.decode(text.as_bytes()) {
+            let position = match error {
+                base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+                base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len(),
+            };
+            self.found.errors.push(format!("illegal base64 data at input byte {position}"));
+        }
+    }
+
+    fn mismatch(&mut self, node: Node<'a>, value: &Value) {
+        let wanted = go_type(node);
+        let given = match value {
+            Value::Number(number) if node.value_type() == ValueType::Integer => format!("number {number}"),
+            Value::Null => "null".into(),
+            Value::Bool(_) => "bool".into(),
+            Value::Number(_) => "number".into(),
+            Value::String(_) => "string".into(),
+            Value::Array(_) => "array".into(),
+            Value::Object(_) => "object".into(),
+        };
+        let fields = self.field_names();
+        self.found.errors.push(match self.owner {
+            Some(owner) if !fields.is_empty() => {
+                format!(
+                    "json: cannot unmarshal {given} into Go struct field {owner}.{fields} of type {wanted}"
+                )
+            }
+            _ => format!("json: cannot unmarshal {given} into Go value of type {wanted}"),
+        });
+    }
+
+    fn unknown(&mut self, name: &str) {
+        let mut path = String::new();
+        for step in &self.path {
+            match step {
+                Step::Field(name) if path.is_empty() => path.push_str(name),
+                Step::Field(name) => path.push_str(&format!(".{name}")),
+                Step::Key(key) => path.push_str(&format!(".{key}")),
+                Step::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        let dot = if path.is_empty() { "" } else { "." };
+        self.found.unknown.push(format!("unknown field \"{path}{dot}{name}\""));
+    }
+
+    /// The named fields on the way, as Go's type errors list them.
+    fn field_names(&self) -> String {
+        let fields = self.path.iter().filter_map(|step| match step {
+            Step::Field(name) => Some(*name),
+            Step::Key(_) | Step::Index(_) => None,
+        });
+        fields.collect::<Vec<_>>().join(".")
+    }
+}
+
+/// What Go makes of a null in a list or map.
+fn zero(node: Node<'_>) -> Value {
+    match node.value_type() {
+        ValueType::Object | ValueType::Map => Value::Object(Map::new()),
+        ValueType::Array => Value::Array(Vec::new()),
+        ValueType::Integer | ValueType::Number | ValueType::IntOrString => 0.into(),
+        ValueType::Boolean => false.into(),
+        ValueType::Quantity => "0".into(),
+        ValueType::String | ValueType::Bytes => "".into(),
+        ValueType::Time | ValueType::MicroTime | ValueType::Any => Value::Null,
+    }
+}
+
+fn go_type(node: Node<'_>) -> String {
+    match node.value_type() {
+        ValueType::Object => go_struct(node),
+        ValueType::Map => format!("map[string]{}", node.values().map_or("interface {}".into(), go_type)),
+        ValueType::Array => format!("[]{}", node.items().map_or("interface {}".into(), go_type)),
+        ValueType::String => "string".into(),
+        ValueType::Integer => node.format().unwrap_or("int64").into(),
+        ValueType::Number => "float64".into(),
+        ValueType::Boolean => "bool".into(),
+        ValueType::IntOrString => "intstr.IntOrString".into(),
+        ValueType::Quantity => "resource.Quantity".into(),
+        ValueType::Time => "v1.Time".into(),
+        ValueType::MicroTime => "v1.MicroTime".into(),
+        ValueType::Bytes => "[]uint8".into(),
+        ValueType::Any => "interface {}".into(),
+    }
+}
+
+/// `v1.PodSpec`
+fn go_struct(node: Node<'_>) -> String {
+    let Some(definition) = node.definition() else { return "map[string]interface {}".into() };
+    let mut parts = definition.rsplit('.');
+    let (name, package) = (parts.next().unwrap_or(definition), parts.next().unwrap_or("v1"));
+    format!("{package}.{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schemas;
+    use serde_json::json;
+
+    fn decoded(definition: &str, mut value: Value) -> (Value, Decoded) {
+        let node = Schemas::builtin().root(definition).expect(definition);
+        let found = decode(node, &mut value);
+        (value, found)
+    }
+
+    #[test]
+    fn prunes_unknown_fields_and_nulls() {
+        let (value, found) = decoded(
+            "io.k8s.api.core.v1.Pod",
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "extra": 1,
+                "metadata": { "name": "a", "creationTimestamp": null, "labels": { "free": "key" } },
+                "spec": { "foo": 1, "containers": [{ "name": "c", "imagee": "x", "image": null }, null] },
+            }),
+        );
+        assert_eq!(
+            found.unknown,
+            [
+                r#"unknown field "extra""#,
+                r#"unknown field "spec.containers[0].imagee""#,
+                r#"unknown field "spec.foo""#,
+            ]
+        );
+        assert!(found.errors.is_empty());
+        assert_eq!(
+            value,
+            json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "a", "labels": { "free": "key" } },
+                "spec": { "containers": [{ "name": "c" }, {}] },
+            })
+        );
+    }
+
+    #[test]
+    fn names_wrong_types_as_go_does() {
+        let deployment = "io.k8s.api.apps.v1.Deployment";
+        let secret = "io.k8s.api.core.v1.Secret";
+        let cases = [
+            (
+                deployment,
+                json!({ "spec": { "replicas": "3" } }),
+                "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+            ),
+            (
+                deployment,
+                json!({ "spec": { "replicas": 1.5 } }),
+                "json: cannot unmarshal number 1.5 into Go struct field DeploymentSpec.spec.replicas of type int32",
+            ),
+            (
+                deployment,
+                json!({ "spec": { "replicas": 3_000_000_000_i64 } }),
+                "json: cannot unmarshal number 3000000000 into Go struct field DeploymentSpec.spec.replicas of type int32",
+            ),
+            (
+                deployment,
+                json!({ "metadata": { "labels": { "a": 1 } } }),
+                "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string",
+            ),
+            (
+                deployment,
+                json!({ "spec": { "template": { "spec": { "containers": {} } } } }),
+                "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container",
+            ),
+            (deployment, json!([]), "json: cannot unmarshal array into Go value of type v1.Deployment"),
+            (secret, json!({ "data": { "a": "*" } }), "illegal base64 data at input byte 0"),
+        ];
+        for (definition, value, expected) in cases {
+            assert_eq!(decoded(definition, value).1.errors, [expected]);
+        }
+    }
+
+    #[test]
+    fn quantities_become_canonical() {
+        let (value, found) = decoded(
+            "io.k8s.api.core.v1.Container",
+            json!({ "resources": { "limits": { "cpu": 0.5, "memory": "1024Mi" }, "requests": { "cpu": "x" } } }),
+        );
+        assert_eq!(value["resources"]["limits"], json!({ "cpu": "500m", "memory": "1Gi" }));
+        assert_eq!(found.errors.len(), 1);
+        assert!(found.errors[0].starts_with("quantities must match"), "{:?}", found.errors);
+    }
+}

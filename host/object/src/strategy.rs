@@ -1,0 +1,86 @@
+//! What kinds do beyond the generic pipeline: defaults, preparation, grace, validation.
+//! Defaults and messages are upstream's (`pkg/apis/*/v1/defaults.go`, `pkg/registry`, `validation`).
+
+pub(crate) mod config;
+pub(crate) mod endpoints;
+pub(crate) mod event;
+pub(crate) mod namespace;
+pub(crate) mod node;
+pub(crate) mod plugin;
+pub(crate) mod pod;
+pub(crate) mod policy;
+pub(crate) mod rbac;
+pub(crate) mod service;
+pub(crate) mod workload;
+
+use serde_json::{Map, Value};
+
+use crate::kind::Strategy;
+use crate::validation::metadata::validate_object;
+
+/// Nothing special: metadata is validated, everything else is kept as it came.
+pub(crate) const PLAIN: Strategy = Strategy {
+    default: |_| {},
+    prepare_create: |_| {},
+    prepare_update: |_, _| {},
+    grace_period: |_| None,
+    validate: validate_object,
+};
+
+/// Sets a field that is absent, null or an empty string, as Go's zero values go.
+fn default_to(object: &mut Value, field: &str, value: impl Into<Value>) {
+    let Value::Object(map) = object else { return };
+    match map.get(field) {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) if text.is_empty() => {}
+        Some(_) => return,
+    }
+    map.insert(field.into(), value.into());
+}
+
+/// The object in a field, if there is one.
+fn part<'v>(object: &'v mut Value, field: &str) -> Option<&'v mut Value> {
+    object.get_mut(field).filter(|value| value.is_object())
+}
+
+/// The object in a field, made when it is missing.
+fn ensure<'v>(object: &'v mut Value, field: &str) -> Option<&'v mut Value> {
+    let map = object.as_object_mut()?;
+    let slot = map.entry(field).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = Value::Object(Map::new());
+    }
+    slot.is_object().then_some(slot)
+}
+
+/// The items of a list field.
+fn each<'v>(object: &'v mut Value, field: &str) -> impl Iterator<Item = &'v mut Value> + use<'v> {
+    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn remove(object: &mut Value, field: &str) {
+    if let Value::Object(map) = object {
+        map.remove(field);
+    }
+}
+
+/// A new object starts with a status of its own making.
+fn drop_status(object: &mut Value) {
+    remove(object, "status");
+}
+
+/// An update of the main resource leaves a field as it was.
+fn restore(new: &mut Value, old: &Value, field: &str) {
+    let Value::Object(map) = new else { return };
+    match old.get(field) {
+        Some(value) => map.insert(field.into(), value.clone()),
+        None => map.remove(field),
+    };
+}
+
+fn restore_status(new: &mut Value, old: &Value) {
+    restore(new, old, "status");
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! Endpoints and EndpointSlices.
+
+use serde_json::Value;
+
+use super::{PLAIN, default_to, each};
+use crate::kind::Strategy;
+use crate::validation;
+
+pub(crate) const ENDPOINTS: Strategy =
+    Strategy { default: default_endpoints, validate: validation::endpoints::validate_endpoints, ..PLAIN };
+
+pub(crate) const SLICE: Strategy =
+    Strategy { default: default_slice, validate: validation::endpoints::validate_slice, ..PLAIN };
+
+fn default_endpoints(endpoints: &mut Value) {
+    for subset in each(endpoints, "subsets") {
+        for port in each(subset, "ports") {
+            default_to(port, "protocol", "TCP");
+        }
+    }
+}
+
+fn default_slice(slice: &mut Value) {
+    for port in each(slice, "ports") {
+        default_to(port, "protocol", "TCP");
+        default_to(port, "name", "");
+    }
+}

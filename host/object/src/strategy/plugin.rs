@@ -1,0 +1,22 @@
+use serde_json::Value;
+
+use super::{PLAIN, default_to, drop_status, ensure, restore_status};
+use crate::kind::Strategy;
+use crate::validation;
+
+pub(crate) const STRATEGY: Strategy = Strategy {
+    default,
+    prepare_create: drop_status,
+    prepare_update: restore_status,
+    validate: validation::plugin::validate,
+    ..PLAIN
+};
+
+fn default(plugin: &mut Value) {
+    let Some(spec) = ensure(plugin, "spec") else { return };
+    default_to(spec, "weight", 1);
+    default_to(spec, "failurePolicy", "Fail");
+    if let Some(rollout) = ensure(spec, "rollout") {
+        default_to(rollout, "strategy", "Immediate");
+    }
+}

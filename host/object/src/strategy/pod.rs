@@ -1,0 +1,42 @@
+//! Pods.
+
+pub(crate) mod defaults;
+pub(crate) mod qos;
+
+use serde_json::{Value, json};
+
+use super::restore_status;
+use crate::kind::Strategy;
+use crate::validation;
+
+pub(crate) const STRATEGY: Strategy = Strategy {
+    default: defaults::default_pod,
+    prepare_create,
+    prepare_update: restore_status,
+    grace_period,
+    validate: validation::pod::validate,
+};
+
+fn prepare_create(pod: &mut Value) {
+    pod["status"] = json!({ "phase": "Pending", "qosClass": qos::class(pod) });
+    if pod["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
+        pod["status"]["conditions"] = json!([{
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        }]);
+    }
+}
+
+/// Only a pod that a node runs has an agent to end it gracefully.
+fn grace_period(pod: &Value) -> Option<i64> {
+    let placed = pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
+    let over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    if !placed || over {
+        return None;
+    }
+    let seconds = pod["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    // Negative means "as soon as possible", which one second is.
+    Some(if seconds < 0 { 1 } else { seconds })
+}

@@ -1,0 +1,16 @@
+//! Leases, priority classes, runtime classes.
+
+use super::{PLAIN, default_to};
+use crate::kind::Strategy;
+use crate::validation;
+
+pub(crate) const LEASE: Strategy = Strategy { validate: validation::policy::validate_lease, ..PLAIN };
+
+pub(crate) const PRIORITY_CLASS: Strategy = Strategy {
+    default: |class| default_to(class, "preemptionPolicy", "PreemptLowerPriority"),
+    validate: validation::policy::validate_priority_class,
+    ..PLAIN
+};
+
+pub(crate) const RUNTIME_CLASS: Strategy =
+    Strategy { validate: validation::policy::validate_runtime_class, ..PLAIN };

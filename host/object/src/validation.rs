@@ -1,0 +1,63 @@
+//! What makes an object invalid, in upstream's order and words (`pkg/apis/*/validation`).
+
+pub(crate) mod config;
+pub(crate) mod endpoints;
+pub(crate) mod event;
+pub(crate) mod metadata;
+pub(crate) mod namespace;
+pub(crate) mod node;
+pub(crate) mod path;
+pub(crate) mod plugin;
+pub(crate) mod pod;
+pub(crate) mod policy;
+pub(crate) mod rbac;
+pub(crate) mod selector;
+pub(crate) mod service;
+pub(crate) mod workload;
+
+pub(crate) use path::{Errors, Path};
+use serde_json::Value;
+
+const IMMUTABLE: &str = "field is immutable";
+const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Equal, where absent, empty and false are the same, as typed clients make them.
+fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            let keys = x.keys().chain(y.keys().filter(|key| !x.contains_key(*key)));
+            keys.into_iter().all(|key| same(&a[key], &b[key]))
+        }
+        (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
+        _ => a == b || (is_unset(a) && is_unset(b)),
+    }
+}
+
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.values().all(is_unset),
+        Value::Bool(set) => !set,
+        other => is_empty(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! `metadata`: names, labels, annotations, owners, finalizers.
+
+use serde_json::Value;
+
+use super::{Errors, Path, items, same, text};
+use crate::names::{self, Rule};
+use crate::status::FieldError;
+
+/// Of all keys and values together.
+const ANNOTATIONS_SIZE: usize = 256 * 1024;
+
+/// For kinds with nothing to say beyond metadata.
+pub(crate) fn validate_object(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    validate(object, old, names::dns1123_subdomain, &mut errors);
+    errors.into_vec()
+}
+
+/// `rule` judges the name; that there is a name at all the request pipeline sees to.
+pub(crate) fn validate(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
+    let path = Path::new("metadata");
+    let metadata = &object["metadata"];
+    validate_name(metadata, &path, rule, errors);
+    validate_labels(&metadata["labels"], &path.child("labels"), errors);
+    validate_annotations(&metadata["annotations"], &path.child("annotations"), errors);
+    validate_owners(&metadata["ownerReferences"], &path.child("ownerReferences"), errors);
+    validate_finalizers(&metadata["finalizers"], &path.child("finalizers"), errors);
+    if let Some(old) = old {
+        validate_update(metadata, &old["metadata"], &path, errors);
+    }
+}
+
+fn validate_name(metadata: &Value, path: &Path, rule: Rule, errors: &mut Errors) {
+    let prefix = text(&metadata["generateName"]);
+    // A prefix may end in a dash, since more follows.
+    let prefix = prefix.strip_suffix('-').map_or(prefix.to_owned(), |base| format!("{base}a"));
+    if !prefix.is_empty() {
+        errors.rule(&path.child("generateName"), &prefix, rule);
+    }
+    let name = text(&metadata["name"]);
+    if !name.is_empty() {
+        errors.rule(&path.child("name"), name, rule);
+    }
+    let namespace = text(&metadata["namespace"]);
+    if !namespace.is_empty() {
+        errors.rule(&path.child("namespace"), namespace, names::dns1123_label);
+    }
+}
+
+pub(crate) fn validate_labels(labels: &Value, path: &Path, errors: &mut Errors) {
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        errors.rule(path, key, names::qualified_name);
+        errors.rule(path, text(value), names::label_value);
+    }
+}
+
+pub(crate) fn validate_annotations(annotations: &Value, path: &Path, errors: &mut Errors) {
+    let mut size = 0;
+    for (key, value) in annotations.as_object().into_iter().flatten() {
+        for message in names::qualified_name(&key.to_lowercase()) {
+            errors.push(FieldError::invalid(path.as_str(), key.as_str(), message));
+        }
+        size += key.len() + text(value).len();
+    }
+    if size > ANNOTATIONS_SIZE {
+        errors.too_long(path, ANNOTATIONS_SIZE);
+    }
+}
+
+fn validate_owners(owners: &Value, path: &Path, errors: &mut Errors) {
+    let mut controller: Option<&Value> = None;
+    for (index, owner) in items(owners).iter().enumerate() {
+        let at = path.index(index);
+        for (field, detail) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
+            if text(&owner[field]).is_empty() {
+                errors.push(FieldError::invalid(at.child(field).as_str(), "", detail));
+            }
+        }
+        if owner["controller"] != true {
+            continue;
+        }
+        if let Some(first) = controller {
+            let both = format!("{}/{}", text(&first["kind"]), text(&first["name"]));
+            let this = format!("{}/{}", text(&owner["kind"]), text(&owner["name"]));
+            let detail = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references for {both} and {this}"
+            );
+            errors.invalid(path, owners, detail);
+        }
+        controller = Some(owner);
+    }
+}
+
+fn validate_finalizers(finalizers: &Value, path: &Path, errors: &mut Errors) {
+    let names: Vec<&str> = items(finalizers).iter().map(text).collect();
+    for (index, name) in names.iter().enumerate() {
+        errors.rule(&path.index(index), name, names::qualified_name);
+    }
+    if names.contains(&"orphan") && names.contains(&"foregroundDeletion") {
+        errors.invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set");
+    }
+}
+
+fn validate_update(new: &Value, old: &Value, path: &Path, errors: &mut Errors) {
+    for field in ["name", "namespace", "uid", "creationTimestamp"] {
+        // The pipeline restores what a client left out.
+        if !new[field].is_null() {
+            errors.immutable(&path.child(field), &new[field], &old[field]);
+        }
+    }
+    if !old["deletionTimestamp"].is_string() || same(&new["finalizers"], &old["finalizers"]) {
+        return;
+    }
+    let known = items(&old["finalizers"]);
+    let added: Vec<String> =
+        items(&new["finalizers"]).iter().filter(|name| !known.contains(name)).map(Value::to_string).collect();
+    if !added.is_empty() {
+        let detail = format!(
+            "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+            added.join(", ")
+        );
+        errors.forbidden(&path.child("finalizers"), detail);
+    }
+}

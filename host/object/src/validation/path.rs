@@ -1,0 +1,126 @@
+//! Where in the object a value stands, and the collection of what is wrong.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{IMMUTABLE, NOT_NEGATIVE, same, text};
+use crate::names::Rule;
+use crate::status::FieldError;
+
+/// `spec.containers[0].image`
+#[derive(Debug, Clone)]
+pub(crate) struct Path(String);
+
+impl Path {
+    pub fn new(root: &str) -> Path {
+        Path(root.into())
+    }
+
+    pub fn child(&self, name: &str) -> Path {
+        if self.0.is_empty() { Path(name.into()) } else { Path(format!("{}.{name}", self.0)) }
+    }
+
+    pub fn index(&self, index: usize) -> Path {
+        Path(format!("{}[{index}]", self.0))
+    }
+
+    pub fn key(&self, key: &str) -> Path {
+        Path(format!("{}[{key}]", self.0))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is wrong so far.
+#[derive(Debug, Default)]
+pub(crate) struct Errors(Vec<FieldError>);
+
+impl Errors {
+    pub fn push(&mut self, error: FieldError) {
+        self.0.push(error);
+    }
+
+    pub fn required(&mut self, path: &Path, detail: &str) {
+        self.push(FieldError::required(path.as_str(), detail));
+    }
+
+    pub fn invalid(&mut self, path: &Path, value: &Value, detail: impl Into<String>) {
+        self.push(FieldError::invalid(path.as_str(), value.clone(), detail));
+    }
+
+    pub fn forbidden(&mut self, path: &Path, detail: impl Into<String>) {
+        self.push(FieldError::forbidden(path.as_str(), detail));
+    }
+
+    pub fn duplicate(&mut self, path: &Path, value: impl Into<Value>) {
+        self.push(FieldError::duplicate(path.as_str(), value));
+    }
+
+    pub fn not_found(&mut self, path: &Path, value: impl Into<Value>) {
+        self.push(FieldError::not_found(path.as_str(), value));
+    }
+
+    pub fn too_long(&mut self, path: &Path, bytes: usize) {
+        self.push(FieldError::too_long(path.as_str(), bytes));
+    }
+
+    /// Everything that a rule about names finds.
+    pub fn rule(&mut self, path: &Path, value: &str, rule: Rule) {
+        for message in rule(value) {
+            self.push(FieldError::invalid(path.as_str(), value, message));
+        }
+    }
+
+    /// A string that must be one of a few; absent counts as empty.
+    pub fn one_of(&mut self, path: &Path, value: &Value, supported: &[&str]) {
+        let value = text(value);
+        if !supported.contains(&value) {
+            self.push(FieldError::not_supported(path.as_str(), value, supported));
+        }
+    }
+
+    /// As `one_of`, but a missing value is a missing value.
+    pub fn required_one_of(&mut self, path: &Path, value: &Value, supported: &[&str]) {
+        if text(value).is_empty() {
+            self.required(path, "");
+        } else {
+            self.one_of(path, value, supported);
+        }
+    }
+
+    /// Absent or one of a few.
+    pub fn optional_one_of(&mut self, path: &Path, value: &Value, supported: &[&str]) {
+        if !text(value).is_empty() {
+            self.one_of(path, value, supported);
+        }
+    }
+
+    pub fn not_negative(&mut self, path: &Path, value: &Value) {
+        if value.as_i64().is_some_and(|number| number < 0) {
+            self.invalid(path, value, NOT_NEGATIVE);
+        }
+    }
+
+    pub fn immutable(&mut self, path: &Path, new: &Value, old: &Value) {
+        if !same(new, old) {
+            self.invalid(path, new, IMMUTABLE);
+        }
+    }
+
+    pub fn into_vec(self) -> Vec<FieldError> {
+        self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
