@@ -1,0 +1,251 @@
+//! The wiring: informers in, one thread for the cycles, tasks out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use orch_client::events::Recorder;
+use orch_client::informer::{self, Event};
+use orch_client::{Client, ListOptions, Resource, Target};
+use orch_plugin::calls::CallError;
+use orch_plugin::calls::scheduler::SchedulerPlugin;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::core::{Core, Effect, Input};
+use crate::pod::{self, PodInfo};
+use crate::queue::Delays;
+use crate::resident::{Resident, Settings};
+
+const NODES: Resource = Resource::core("nodes");
+const PODS: Resource = Resource::core("pods");
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Pods whose `spec.schedulerName` is another one are left alone.
+    pub scheduler_name: String,
+    pub initial_backoff: Duration,
+    pub max_backoff: Duration,
+    /// An unschedulable pod is tried again after this long though nothing it waits for changed.
+    pub unschedulable_flush: Duration,
+    /// Bindings and status writes under way at once.
+    pub parallel_writes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            scheduler_name: "default-scheduler".into(),
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(10),
+            unschedulable_flush: Duration::from_secs(300),
+            parallel_writes: 64,
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SchedulerError {
+    /// The plugin did not take the state; what was installed before goes on.
+    #[error("cannot bring the plugin {name} up to date: {source}")]
+    Sync {
+        name: String,
+        #[source]
+        source: CallError,
+    },
+    #[error("the scheduler has stopped")]
+    Stopped,
+}
+
+/// A running scheduler. Cheap to clone; it stops with the token given to [`Scheduler::start`].
+#[derive(Clone)]
+pub struct Scheduler {
+    inputs: mpsc::Sender<Input>,
+}
+
+impl Scheduler {
+    /// Starts informers and the scheduling thread on the current runtime. Pods wait until a plugin
+    /// that filters is installed.
+    pub fn start(client: Arc<dyn Client>, options: Options, stop: CancellationToken) -> Self {
+        let (inputs, received) = mpsc::channel();
+        let scheduler = Scheduler { inputs };
+        scheduler.follow_nodes(client.clone(), stop.clone());
+        scheduler.follow_pods(client.clone(), stop.clone());
+        let api = Api {
+            recorder: Recorder::start(client.clone(), &options.scheduler_name, ""),
+            client,
+            permits: Arc::new(Semaphore::new(options.parallel_writes)),
+        };
+        let delays = Delays {
+            initial_backoff: options.initial_backoff,
+            max_backoff: options.max_backoff,
+            flush: options.unschedulable_flush,
+        };
+        let worker = Worker {
+            core: Core::new(&options.scheduler_name, delays),
+            inputs: scheduler.inputs.clone(),
+            api,
+            runtime: tokio::runtime::Handle::current(),
+            reports: HashMap::new(),
+        };
+        std::thread::Builder::new()
+            .name("scheduler".into())
+            .spawn(move || worker.run(&received))
+            .expect("a thread can be started: without one there is no scheduler");
+        let inputs = scheduler.inputs.clone();
+        tokio::spawn(async move {
+            stop.cancelled().await;
+            let _ = inputs.send(Input::Stop);
+        });
+        scheduler
+    }
+
+    /// Adds a plugin, or swaps the one of the same name: the new one is given the whole state beside
+    /// the running cycles, then takes its place between two of them.
+    pub async fn install(
+        &self,
+        name: &str,
+        plugin: Arc<dyn SchedulerPlugin>,
+        settings: Settings,
+    ) -> Result<(), SchedulerError> {
+        let failed = |source| SchedulerError::Sync { name: name.into(), source };
+        let (reply, snapshot) = oneshot::channel();
+        self.send(Input::Snapshot(reply))?;
+        let snapshot = snapshot.await.map_err(|_| SchedulerError::Stopped)?;
+        let mut resident = Resident::new(name, plugin, settings);
+        let prepared = tokio::task::spawn_blocking(move || {
+            for change in &snapshot.changes {
+                resident.apply(change);
+            }
+            resident.flush().map(|()| (resident, snapshot.lease))
+        });
+        let (resident, lease) = prepared.await.map_err(|_| SchedulerError::Stopped)?.map_err(failed)?;
+        let (reply, installed) = oneshot::channel();
+        self.send(Input::Install(Box::new(resident), lease, reply))?;
+        installed.await.map_err(|_| SchedulerError::Stopped)?.map_err(failed)
+    }
+
+    /// Takes a plugin out; no cycle asks it any more when this returns. False: there was none.
+    pub async fn remove(&self, name: &str) -> Result<bool, SchedulerError> {
+        let (reply, removed) = oneshot::channel();
+        self.send(Input::Remove(name.into(), reply))?;
+        removed.await.map_err(|_| SchedulerError::Stopped)
+    }
+
+    fn send(&self, input: Input) -> Result<(), SchedulerError> {
+        self.inputs.send(input).map_err(|_| SchedulerError::Stopped)
+    }
+
+    fn follow_nodes(&self, client: Arc<dyn Client>, stop: CancellationToken) {
+        let inputs = self.inputs.clone();
+        let (_, mut events) = informer::start(client, Target::all(&NODES), ListOptions::default(), stop);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                let input = match event {
+                    Event::Added(node) | Event::Modified { now: node, .. } => Input::Node(node),
+                    Event::Deleted(node) => {
+                        Input::NodeGone(node["metadata"]["name"].as_str().unwrap_or_default().into())
+                    }
+                    Event::Synced => Input::Synced,
+                };
+                if inputs.send(input).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn follow_pods(&self, client: Arc<dyn Client>, stop: CancellationToken) {
+        let inputs = self.inputs.clone();
+        let (_, mut events) = informer::start(client, Target::all(&PODS), ListOptions::default(), stop);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                let input = match event {
+                    Event::Added(pod) | Event::Modified { now: pod, .. } => {
+                        Input::Pod(Arc::new(PodInfo::new(pod)))
+                    }
+                    Event::Deleted(pod) => Input::PodGone(pod::uid(&pod).into()),
+                    Event::Synced => Input::Synced,
+                };
+                if inputs.send(input).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// What the scheduling thread owns.
+struct Worker {
+    core: Core,
+    inputs: mpsc::Sender<Input>,
+    api: Api,
+    runtime: tokio::runtime::Handle,
+    /// Reports that may still be under way.
+    reports: HashMap<Arc<str>, JoinHandle<()>>,
+}
+
+impl Worker {
+    fn run(mut self, received: &mpsc::Receiver<Input>) {
+        loop {
+            // Everything known goes in before the next decision is made.
+            while let Ok(input) = received.try_recv() {
+                if matches!(input, Input::Stop) {
+                    return;
+                }
+                self.core.handle(input, Instant::now());
+            }
+            if let Some(effect) = self.core.step(Instant::now()) {
+                self.perform(effect);
+                continue;
+            }
+            self.core.settle(Instant::now());
+            match self.wait(received) {
+                None | Some(Input::Stop) => return,
+                Some(input) => self.core.handle(input, Instant::now()),
+            }
+        }
+    }
+
+    /// The next input; `None` when there can be none.
+    fn wait(&self, received: &mpsc::Receiver<Input>) -> Option<Input> {
+        let Some(due) = self.core.next_due() else { return received.recv().ok() };
+        match received.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            Ok(input) => Some(input),
+            Err(mpsc::RecvTimeoutError::Timeout) => Some(Input::Due),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let api = self.api.clone();
+        match effect {
+            Effect::Bind { pod, node } => {
+                let inputs = self.inputs.clone();
+                let report = self.reports.remove(&pod.uid);
+                self.runtime.spawn(async move {
+                    // A late PodScheduled=False must not overwrite what the binding sets.
+                    if let Some(report) = report {
+                        let _ = report.await;
+                    }
+                    let result = api.bind(&pod, &node).await;
+                    let _ = inputs.send(Input::Bound(pod.uid.clone(), result));
+                });
+            }
+            Effect::Report { pod, failure } => {
+                self.reports.retain(|_, report| !report.is_finished());
+                let uid = pod.uid.clone();
+                let earlier = self.reports.remove(&uid);
+                let report = self.runtime.spawn(async move {
+                    if let Some(earlier) = earlier {
+                        let _ = earlier.await;
+                    }
+                    api.report(&pod, &failure).await;
+                });
+                self.reports.insert(uid, report);
+            }
+        }
+    }
+}
