@@ -1,0 +1,295 @@
+//! The API as one controller sees it: reads from caches of the kinds it watches, everything else as
+//! its own service account.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use orch_client::events::Recorder;
+use orch_client::{
+    Client, DeleteOptions, ListOptions, Patch, PatchType, Precondition, Propagation, Target, WriteOptions,
+};
+use orch_object::{FieldSelector, Kind, LabelSelector, Status};
+use orch_plugin::calls::controller::{self as calls, ApiError, ControllerApi, ServedResource};
+use parking_lot::RwLock;
+use serde_json::Value;
+
+use crate::informers::{Informers, KindName, SharedInformer, resource};
+use crate::writes::Writes;
+
+/// What is known of a controller by its name; it outlives a swap of the plugin.
+pub(crate) struct Account {
+    pub name: String,
+    /// Acts as the controller's service account.
+    pub client: Arc<dyn Client>,
+    pub recorder: Recorder,
+    /// Kinds that it watches, and so may read from caches.
+    pub watched: RwLock<HashSet<KindName>>,
+    pub writes: Writes,
+}
+
+pub(crate) struct Api {
+    pub account: Arc<Account>,
+    pub informers: Arc<Informers>,
+}
+
+fn failed(status: Status) -> ApiError {
+    ApiError { code: status.code, reason: status.reason, message: status.message }
+}
+
+fn bad_request(message: impl std::fmt::Display) -> ApiError {
+    ApiError { code: 400, reason: "BadRequest".into(), message: message.to_string() }
+}
+
+fn parse(json: &str) -> Result<Value, ApiError> {
+    serde_json::from_str(json).map_err(|error| bad_request(format!("not JSON: {error}")))
+}
+
+fn target(kind: &Kind, namespace: &str, name: &str) -> Target {
+    let resource = resource(kind);
+    match (kind.namespaced() && !namespace.is_empty(), name.is_empty()) {
+        (true, true) => Target::within(&resource, namespace),
+        (true, false) => Target::named(&resource, namespace, name),
+        (false, true) => Target::all(&resource),
+        (false, false) => Target::cluster(&resource, name),
+    }
+}
+
+fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+    object["metadata"][field].as_str().unwrap_or_default()
+}
+
+impl Api {
+    fn kind(&self, api_version: &str, kind: &str) -> Result<Arc<Kind>, ApiError> {
+        self.informers.kind(api_version, kind).ok_or_else(|| ApiError {
+            code: 404,
+            reason: "NotFound".into(),
+            message: format!("the server does not serve {kind} in {api_version}"),
+        })
+    }
+
+    fn kind_of(&self, object: &Value) -> Result<Arc<Kind>, ApiError> {
+        self.kind(
+            object["apiVersion"].as_str().unwrap_or_default(),
+            object["kind"].as_str().unwrap_or_default(),
+        )
+    }
+
+    /// The cache of a kind that the controller watches, once its own writes are in it.
+    async fn cached(&self, api_version: &str, kind: &str) -> Option<Arc<SharedInformer>> {
+        let name = (api_version.to_string(), kind.to_string());
+        if !self.account.watched.read().contains(&name) {
+            return None;
+        }
+        let informer = self.informers.running(api_version, kind).filter(|informer| informer.is_synced())?;
+        self.account.writes.arrived(&name, &informer).await.then_some(informer)
+    }
+
+    fn options(&self) -> WriteOptions {
+        WriteOptions { field_manager: format!("{}-controller", self.account.name), ..WriteOptions::default() }
+    }
+
+    async fn list_live(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Vec<Arc<Value>>, ApiError> {
+        let options = ListOptions {
+            label_selector: labels.into(),
+            field_selector: fields.into(),
+            ..ListOptions::default()
+        };
+        let list = self.account.client.list(&target(kind, namespace, ""), &options).await.map_err(failed)?;
+        Ok(list.items)
+    }
+}
+
+fn select(
+    informer: &SharedInformer,
+    namespace: &str,
+    labels: &str,
+    fields: &str,
+) -> Result<Vec<Arc<Value>>, ApiError> {
+    let labels: LabelSelector = labels.parse().map_err(bad_request)?;
+    let fields: FieldSelector = fields.parse().map_err(bad_request)?;
+    let cache = informer.cache();
+    let chosen = cache
+        .within(namespace)
+        .filter(|object| labels.matches_object(object) && fields.matches(object, None))
+        .cloned()
+        .collect();
+    Ok(chosen)
+}
+
+fn delete_options(json: &str) -> Result<DeleteOptions, ApiError> {
+    if json.is_empty() {
+        return Ok(DeleteOptions::default());
+    }
+    let options = parse(json)?;
+    let precondition = |field: &str| options["preconditions"][field].as_str().map(String::from);
+    let propagation = match options["propagationPolicy"].as_str() {
+        None => None,
+        Some("Background") => Some(Propagation::Background),
+        Some("Foreground") => Some(Propagation::Foreground),
+        Some("Orphan") => Some(Propagation::Orphan),
+        Some(other) => return Err(bad_request(format!("unknown propagationPolicy {other:?}"))),
+    };
+    Ok(DeleteOptions {
+        grace_period_seconds: options["gracePeriodSeconds"].as_i64(),
+        preconditions: Precondition {
+            uid: precondition("uid"),
+            resource_version: precondition("resourceVersion"),
+        },
+        propagation,
+        dry_run: false,
+    })
+}
+
+#[async_trait]
+impl ControllerApi for Api {
+    fn resources(&self) -> Vec<ServedResource> {
+        let kinds = self.informers.client().kinds();
+        let served = |kind: &Arc<Kind>| ServedResource {
+            api_version: kind.api_version(),
+            kind: kind.kind.clone(),
+            plural: kind.plural.clone(),
+            namespaced: kind.namespaced(),
+            verbs: kind.verbs.clone(),
+        };
+        kinds.iter().map(served).collect()
+    }
+
+    async fn get(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        live: bool,
+    ) -> Result<Option<String>, ApiError> {
+        let row = self.kind(api_version, kind)?;
+        if !live && let Some(informer) = self.cached(api_version, kind).await {
+            return Ok(informer.cache().get(namespace, name).map(|object| object.to_string()));
+        }
+        match self.account.client.get(&target(&row, namespace, name)).await {
+            Ok(object) => Ok(Some(object.to_string())),
+            Err(status) if status.is_not_found() => Ok(None),
+            Err(status) => Err(failed(status)),
+        }
+    }
+
+    async fn list(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Vec<String>, ApiError> {
+        let row = self.kind(api_version, kind)?;
+        let objects = match self.cached(api_version, kind).await {
+            Some(informer) => select(&informer, namespace, labels, fields)?,
+            None => self.list_live(&row, namespace, labels, fields).await?,
+        };
+        Ok(objects.iter().map(|object| object.to_string()).collect())
+    }
+
+    async fn dependents(&self, owner_uid: &str) -> Result<Vec<String>, ApiError> {
+        let objects = self.account.client.dependents(owner_uid).await.map_err(failed)?;
+        Ok(objects.iter().map(|object| object.to_string()).collect())
+    }
+
+    async fn create(&self, object: &str) -> Result<String, ApiError> {
+        let object = parse(object)?;
+        let kind = self.kind_of(&object)?;
+        let target = target(&kind, text(&object, "namespace"), "");
+        let stored = self.account.client.create(&target, object, &self.options()).await.map_err(failed)?;
+        self.account.writes.wrote(&kind, &stored);
+        Ok(stored.to_string())
+    }
+
+    async fn update(&self, object: &str, subresource: &str) -> Result<String, ApiError> {
+        let object = parse(object)?;
+        let kind = self.kind_of(&object)?;
+        let target =
+            target(&kind, text(&object, "namespace"), text(&object, "name")).subresource(subresource);
+        let stored = self.account.client.update(&target, object, &self.options()).await.map_err(failed)?;
+        self.account.writes.wrote(&kind, &stored);
+        Ok(stored.to_string())
+    }
+
+    async fn patch(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        subresource: &str,
+        patch_type: calls::PatchType,
+        body: &str,
+    ) -> Result<String, ApiError> {
+        let kind = self.kind(api_version, kind)?;
+        let patch_type = match patch_type {
+            calls::PatchType::Json => PatchType::Json,
+            calls::PatchType::Merge => PatchType::Merge,
+            calls::PatchType::Strategic => PatchType::Strategic,
+            calls::PatchType::Apply => PatchType::Apply,
+        };
+        let patch = Patch { patch_type, body: parse(body)? };
+        let target = target(&kind, namespace, name).subresource(subresource);
+        let stored = self.account.client.patch(&target, patch, &self.options()).await.map_err(failed)?;
+        self.account.writes.wrote(&kind, &stored);
+        Ok(stored.to_string())
+    }
+
+    async fn delete(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        options: &str,
+    ) -> Result<(), ApiError> {
+        let row = self.kind(api_version, kind)?;
+        let options = delete_options(options)?;
+        let cached = self.informers.running(api_version, kind);
+        let known = cached.and_then(|informer| informer.cache().get(namespace, name).cloned());
+        let answer =
+            self.account.client.delete(&target(&row, namespace, name), &options).await.map_err(failed)?;
+        if text(&answer, "resourceVersion").is_empty() {
+            if let Some(known) = known {
+                self.account.writes.removed(&row, &known);
+            }
+        } else {
+            self.account.writes.wrote(&row, &answer);
+        }
+        Ok(())
+    }
+
+    async fn delete_collection(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: &str,
+        options: &str,
+    ) -> Result<(), ApiError> {
+        let kind = self.kind(api_version, kind)?;
+        let (list, options) = (ListOptions::default(), delete_options(options)?);
+        let target = target(&kind, namespace, "");
+        self.account.client.delete_collection(&target, &list, &options).await.map_err(failed)?;
+        Ok(())
+    }
+
+    async fn event(&self, regarding: &str, event_type: &str, reason: &str, message: &str) {
+        match parse(regarding) {
+            Ok(object) => self.account.recorder.event(&object, event_type, reason, message),
+            Err(error) => tracing::warn!(controller = self.account.name, error = error.message, "no event"),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
+    }
+}

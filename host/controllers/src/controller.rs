@@ -1,0 +1,209 @@
+//! One controller at work: what it watches, its queue, its workers.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orch_client::informer::Event;
+use orch_object::Kind;
+use orch_plugin::calls::CallError;
+use orch_plugin::calls::controller::{ControllerPlugin, WatchOf};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::informers::{Informers, SharedInformer};
+use crate::mapping::Mapping;
+use crate::queue::WorkQueue;
+
+/// How often wildcard watches look for kinds that have come to be served.
+const NEW_KINDS: Duration = Duration::from_secs(10);
+
+pub(crate) struct Running {
+    pub queue: Arc<WorkQueue>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The kinds a watch ranges over.
+pub(crate) fn kinds_of(watch: &WatchOf, informers: &Informers) -> Vec<Arc<Kind>> {
+    let interest = &watch.interest;
+    if interest.kind != "*" {
+        return informers.kind(&interest.api_version, &interest.kind).into_iter().collect();
+    }
+    // One version of each kind; not Events, which outnumber everything and are owned by nothing.
+    let mut seen = HashSet::new();
+    let watchable = |kind: &Arc<Kind>| {
+        kind.kind != "Event" && ["list", "watch"].iter().all(|verb| kind.verbs.iter().any(|v| v == verb))
+    };
+    let mut kinds = informers.client().kinds();
+    kinds.retain(|kind| watchable(kind) && seen.insert((kind.group.clone(), kind.kind.clone())));
+    kinds
+}
+
+impl Running {
+    /// Begins to watch; workers begin when everything watched has been listed.
+    pub fn start(
+        name: &str,
+        plugin: &Arc<dyn ControllerPlugin>,
+        informers: &Arc<Informers>,
+        stop: CancellationToken,
+    ) -> Self {
+        let running = Running { queue: Arc::default(), stop, tasks: TaskTracker::new() };
+        let (synced, all_synced) = mpsc::channel::<()>(1);
+        for (index, watch) in plugin.description().watches.iter().enumerate() {
+            let mapping = Arc::new(Mapping::new(plugin.clone(), index as u32, watch.clone()));
+            let mut known = HashSet::new();
+            for kind in kinds_of(watch, informers) {
+                known.insert((kind.group.clone(), kind.kind.clone()));
+                running.follow(name, &mapping, informers.watch(&kind), Some(synced.clone()));
+            }
+            if watch.interest.kind == "*" {
+                running.follow_new_kinds(name, mapping, informers.clone(), known);
+            }
+        }
+        drop(synced);
+        running.start_workers(name, plugin, all_synced);
+        running
+    }
+
+    /// No new key is begun; returns when those being worked on are done.
+    pub async fn drain(self) {
+        self.queue.close();
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// `synced` is dropped when the first list is in the queue.
+    fn follow(
+        &self,
+        name: &str,
+        mapping: &Arc<Mapping>,
+        informer: Arc<SharedInformer>,
+        synced: Option<mpsc::Sender<()>>,
+    ) {
+        let mut dispatcher =
+            Dispatcher { name: name.into(), mapping: mapping.clone(), queue: self.queue.clone(), synced };
+        let stop = self.stop.clone();
+        let mut events = informer.subscribe();
+        self.tasks.spawn(async move {
+            let _keep = informer;
+            let dispatch = async {
+                while let Some(event) = events.recv().await {
+                    dispatcher.dispatch(event).await;
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = dispatch => {}
+            }
+        });
+    }
+
+    fn follow_new_kinds(
+        &self,
+        name: &str,
+        mapping: Arc<Mapping>,
+        informers: Arc<Informers>,
+        mut known: HashSet<(String, String)>,
+    ) {
+        let (name, stop) = (name.to_string(), self.stop.clone());
+        let this = Running { queue: self.queue.clone(), stop: stop.clone(), tasks: self.tasks.clone() };
+        self.tasks.spawn(async move {
+            let look = async {
+                loop {
+                    tokio::time::sleep(NEW_KINDS).await;
+                    for kind in kinds_of(&mapping.watch, &informers) {
+                        if known.insert((kind.group.clone(), kind.kind.clone())) {
+                            this.follow(&name, &mapping, informers.watch(&kind), None);
+                        }
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = look => {}
+            }
+        });
+    }
+
+    fn start_workers(
+        &self,
+        name: &str,
+        plugin: &Arc<dyn ControllerPlugin>,
+        mut all_synced: mpsc::Receiver<()>,
+    ) {
+        let workers = plugin.description().concurrency.max(1);
+        let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
+        let (name, plugin, queue) = (name.to_string(), plugin.clone(), self.queue.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = all_synced.recv() => {} // nothing is ever sent: the last sender is gone
+            }
+            for _ in 0..workers {
+                tasks.spawn(work(name.clone(), plugin.clone(), queue.clone()));
+            }
+        });
+    }
+}
+
+struct Dispatcher {
+    name: String,
+    mapping: Arc<Mapping>,
+    queue: Arc<WorkQueue>,
+    synced: Option<mpsc::Sender<()>>,
+}
+
+impl Dispatcher {
+    /// Adds the keys an event concerns; a plugin that does not answer is asked until it does, for a
+    /// change that is not mapped is a change that is never seen.
+    async fn dispatch(&mut self, event: Event) {
+        if matches!(event, Event::Synced) {
+            self.synced = None;
+            return;
+        }
+        let mut delay = Duration::from_millis(50);
+        loop {
+            match self.mapping.keys(&event).await {
+                Ok(keys) => return keys.iter().for_each(|key| self.queue.add(key)),
+                Err(error) => {
+                    tracing::warn!(controller = self.name, %error, "no keys for a change; asking again");
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
+}
+
+async fn work(name: String, plugin: Arc<dyn ControllerPlugin>, queue: Arc<WorkQueue>) {
+    while let Some(key) = queue.get().await {
+        match plugin.reconcile(&key).await {
+            Ok(outcome) => {
+                queue.forget(&key);
+                if let Some(millis) = outcome.requeue_after_ms {
+                    queue.add_after(&key, Duration::from_millis(millis));
+                }
+            }
+            Err(error) => {
+                tell(&name, &key, &error);
+                queue.add_rate_limited(&key);
+            }
+        }
+        queue.done(&key);
+    }
+}
+
+/// Conflicts are how optimistic writes work; everything else is worth a line.
+fn tell(controller: &str, key: &str, error: &CallError) {
+    match error {
+        CallError::Refused { message, .. } if message.contains("the object has been modified") => {
+            tracing::debug!(controller, key, %error, "trying again");
+        }
+        CallError::Refused { .. } | CallError::Trapped { .. } | CallError::Deadline { .. } => {
+            tracing::warn!(controller, key, %error, "reconcile failed; trying again");
+        }
+    }
+}
