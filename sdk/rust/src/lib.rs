@@ -27,6 +27,7 @@
 pub mod admission;
 #[doc(hidden)]
 pub mod bindings;
+pub mod claim;
 pub mod cni;
 pub mod controller;
 #[cfg(not(target_family = "wasm"))]
