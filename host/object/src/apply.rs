@@ -18,7 +18,7 @@ pub use conflict::{Conflict, Conflicts};
 
 use crate::managed_fields::{
     Diff, Entries, Entry, FieldManager, FieldSet, Operation, compare, everything, owned_fields,
-    take_managed_fields, written,
+    take_managed_fields, without_unowned, written,
 };
 use crate::schema::Node;
 use crate::status::Status;
@@ -153,9 +153,10 @@ impl Planned {
         let previous = live.entries.position(manager, Operation::Apply);
         let merged = merge::merge(&live.object, applied, node);
         let object = match previous {
-            Some(index) => prune::prune(merged, &live.entries, index, &fields, node),
+            Some(index) => prune::prune(merged, applied, &live.entries, index, &fields, node),
             None => merged,
         };
+        let fields = without_unowned(fields);
         let diff = written(compare(Some(&live.object), &object, node), manager);
         Planned { object, fields, diff, previous }
     }

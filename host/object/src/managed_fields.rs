@@ -21,7 +21,7 @@ pub(crate) use compare::{Diff, compare};
 pub(crate) use element::{display_path, field_element, item_element, name_of};
 pub(crate) use entry::{Entries, Entry, Operation, take_managed_fields};
 pub use field_set::FieldSet;
-pub(crate) use owned::{is_declared, is_leaf, owned_fields};
+pub(crate) use owned::{is_declared, is_leaf, owned_fields, without_unowned};
 pub use record::record_update;
 pub(crate) use record::{everything, written};
 

@@ -2,14 +2,17 @@
 
 use serde_json::{Map, Value};
 
+use super::merge::merge;
 use crate::managed_fields::{
     Entries, FieldSet, field_element, is_declared, is_leaf, item_element, name_of, owned_fields,
 };
 use crate::schema::Node;
 
-/// `previous`: the applier's entry among `entries`; `fields`: what it applies now.
+/// `merged` holds `applied` already. `previous`: the applier's entry among `entries`; `fields`: what it
+/// applies now.
 pub(super) fn prune(
     merged: Value,
+    applied: &Value,
     entries: &Entries,
     previous: usize,
     fields: &FieldSet,
@@ -36,7 +39,9 @@ pub(super) fn prune(
     unowned.subtract(&managed);
     let mut gone = all;
     gone.subtract(&left(&without(&merged, &unowned, node)));
-    without(&merged, &gone.intersection(&last), node)
+    let pruned = without(&merged, &gone.intersection(&last), node);
+    // A map that lost its last field went with it, though it may be applied empty.
+    merge(&pruned, applied, node)
 }
 
 /// The set with the declared fields on the way to its members as members themselves.

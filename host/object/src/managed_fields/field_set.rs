@@ -117,6 +117,16 @@ impl FieldSet {
         remove_below(&mut self.0, &names);
     }
 
+    /// Takes an element of the root alone, not what is below it.
+    pub(crate) fn remove_member(&mut self, element: &str) {
+        let Some(Value::Object(node)) = self.0.get_mut(element) else { return };
+        if node.is_empty() {
+            self.0.remove(element);
+        } else {
+            node.remove(SELF);
+        }
+    }
+
     /// Members before what is below them, as upstream walks a set.
     pub fn paths(&self) -> Vec<Vec<&str>> {
         let mut paths = Vec::new();

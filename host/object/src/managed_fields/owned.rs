@@ -11,20 +11,17 @@ use crate::schema::{ListType, Node, ValueType};
 
 /// Every path that `object` sets, leaves and items of sets and list maps.
 pub(crate) fn owned_fields(object: &Value, node: Option<Node<'_>>) -> FieldSet {
-    let mut root = Marks::default();
-    for (name, value) in object.as_object().into_iter().flatten() {
-        if UNOWNED.contains(&name.as_str()) {
-            continue;
-        }
-        let mut child = if name == "metadata" {
-            fields(value, node.and_then(|n| n.field(name)), &UNOWNED_METADATA)
-        } else {
-            field(name, value, node)
-        };
-        child.member &= name != "metadata";
-        root.put(|| field_element(name), child);
+    fields(object, node).into()
+}
+
+/// Takes out what nobody ever owns.
+pub(crate) fn without_unowned(mut fields: FieldSet) -> FieldSet {
+    UNOWNED.iter().for_each(|name| fields.remove_below(name));
+    for name in UNOWNED_METADATA {
+        fields.remove_below(&format!("metadata.{name}"));
     }
-    root.into()
+    fields.remove_member("f:metadata");
+    fields
 }
 
 /// True when a struct declares the field; keys of maps and unknown fields are not declared.
@@ -53,16 +50,14 @@ fn marks(value: &Value, node: Option<Node<'_>>) -> Marks {
     match (value, node) {
         _ if is_leaf(value, node) => Marks { member: true, ..Marks::default() },
         (Value::Array(values), Some(list)) => items(values, list),
-        _ => fields(value, node, &[]),
+        _ => fields(value, node),
     }
 }
 
-fn fields(value: &Value, node: Option<Node<'_>>, except: &[&str]) -> Marks {
+fn fields(value: &Value, node: Option<Node<'_>>) -> Marks {
     let mut marks = Marks::default();
     for (name, value) in value.as_object().into_iter().flatten() {
-        if !except.contains(&name.as_str()) {
-            marks.put(|| field_element(name), field(name, value, node));
-        }
+        marks.put(|| field_element(name), field(name, value, node));
     }
     marks
 }
