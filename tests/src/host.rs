@@ -41,8 +41,9 @@ impl Network {
 
     /// A command that runs inside.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name]).arg(program);
+        // Not `ip netns exec`: that mounts a /sys of its own, without cgroups.
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/run/netns/{}", self.name)).arg("--").arg(program);
         command
     }
 }
@@ -113,7 +114,7 @@ impl Host {
     /// `kill -9` of the daemon, and of nothing else.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("the host runs");
-        // `ip netns exec` replaces itself by the program: the child is the daemon.
+        // `nsenter` replaces itself by the program: the child is the daemon.
         kill(Pid::from_raw(process.id() as i32), Signal::SIGKILL).expect("the daemon is there to kill");
         process.wait().expect("the daemon is ours");
     }

@@ -70,8 +70,11 @@ impl Pods {
         Ok(())
     }
 
-    pub fn node(&self) -> Arc<Namespace> {
-        self.node.clone()
+    /// Nobody is in charge any more: what is attached stays, nothing new is.
+    pub async fn remove(&self) {
+        let mut driver = self.driver.lock().await;
+        driver.plugin = None;
+        driver.informed = None;
     }
 
     fn file(&self, sandbox_id: &str) -> PathBuf {

@@ -12,12 +12,16 @@ mod paths;
 mod pod;
 mod pods;
 mod probe;
+mod purge;
 mod quantity;
 mod references;
 mod registration;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod time;
 mod volume;
 
-pub use agent::NodeAgent;
+pub use agent::{NodeAgent, StartError};
 pub use config::Config;
+pub use purge::{PurgeError, purge};

@@ -52,6 +52,8 @@ pub struct Placement {
     /// Factor of a scheduler plugin's scores.
     pub weight: i64,
     pub failure_policy: FailurePolicy,
+    /// `spec.config`, for worlds whose component is configured where it is called (CNI).
+    pub config: serde_json::Value,
 }
 
 /// A component ready to be called.

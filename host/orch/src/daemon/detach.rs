@@ -18,7 +18,7 @@ pub fn start(flags: &Up) -> anyhow::Result<ExitCode> {
         bail!("orch already runs on {} (process {pid})", config.data_dir.display());
     }
     std::fs::create_dir_all(&config.data_dir)?;
-    let ready = config.data_dir.join("run/ready");
+    let ready = super::wiring::ready_file(&config.data_dir);
     let _ = std::fs::remove_file(&ready);
     let log_path = config.data_dir.join("orch.log");
     let log = std::fs::File::options().create(true).append(true).open(&log_path)?;

@@ -1,9 +1,11 @@
 //! `orch up` and `orch down`: the wiring of the host, its lock, its start in the background and its end.
 
+mod address;
 pub mod detach;
 pub mod down;
 mod lock;
 mod logging;
+mod plugins;
 mod preflight;
 mod wiring;
 

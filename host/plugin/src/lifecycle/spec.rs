@@ -100,6 +100,7 @@ impl PluginSpec {
             order: self.order,
             weight: self.weight,
             failure_policy: self.failure_policy,
+            config: self.config.clone(),
         }
     }
 

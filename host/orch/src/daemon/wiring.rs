@@ -1,0 +1,193 @@
+//! The whole host in one readable place: which part is given which.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use orch_client::node::{NodeConnection, Nodes};
+use orch_client::{Client, Identity, ListOptions, Resource, Target, informer};
+use orch_container::{OrchRuntime, RegistryConfig};
+use orch_controllers::Controllers;
+use orch_network::Network;
+use orch_node::NodeAgent;
+use orch_object::Kinds;
+use orch_request::{LocalClient, Server, ServiceCidr, kubeconfig};
+use orch_scheduler::Scheduler;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::plugins::{self, Callers, Defaults};
+use crate::config::Config;
+
+/// A running host.
+pub struct Host {
+    tasks: TaskTracker,
+    controllers: Controllers,
+    store: Arc<dyn orch_store::Store>,
+}
+
+impl Host {
+    /// Returns once the node is Ready.
+    pub async fn start(config: &Config, stop: CancellationToken) -> anyhow::Result<Host> {
+        let tasks = TaskTracker::new();
+        let address = super::address::of_this_machine();
+        let file = config.data_dir.join("store/state.db");
+        let store = orch_store::open(&config.store, &file, Default::default()).await?;
+        let settings = server_config(config, address)?;
+        let server = Server::new(settings, store.clone(), Arc::new(Kinds::builtin())).await?;
+        kubeconfig::write_admin(&config.data_dir.join("kubeconfig"), &server.local_url(), server.pki())
+            .context("cannot write the kubeconfig")?;
+        let clients = {
+            let api = server.api();
+            move |identity: Identity| -> Arc<dyn Client> { Arc::new(LocalClient::new(api.clone(), identity)) }
+        };
+
+        let network =
+            Network::start(network_config(config, address)?, clients(of_the_host("network")), stop.clone()).await?;
+        let runtime = OrchRuntime::open(runtime_config(config)).await.context("containers")?;
+        let agent = NodeAgent::start(
+            node_config(config, address)?,
+            clients(Identity::new(
+                format!("system:node:{}", config.node_name),
+                &["system:nodes", "system:authenticated"],
+            )),
+            Arc::new(runtime),
+            network.pods.clone(),
+            stop.clone(),
+        )?;
+        server.set_nodes(Box::new(OneNode { name: config.node_name.clone(), agent }));
+
+        let scheduler = Scheduler::start(
+            clients(Identity::new("system:kube-scheduler", &["system:authenticated"])),
+            Default::default(),
+            stop.clone(),
+        );
+        let controllers = Controllers::start(Arc::new(clients.clone()), stop.clone());
+        let callers = Callers {
+            scheduler,
+            controllers: controllers.clone(),
+            admission: server.admission(),
+            pods: network.pods.clone(),
+            client: clients(of_the_host("plugins")),
+        };
+        let defaults = Defaults { root_ca: server.pki().ca_certificate().to_string() };
+        plugins::start(callers, &config.data_dir.join("cache"), defaults, &tasks, stop.clone()).await?;
+
+        tasks.spawn(server.run(stop.clone()));
+        tasks.close();
+        node_ready(clients(of_the_host("host")), &config.node_name, &stop).await?;
+        std::fs::write(ready_file(&config.data_dir), "")?;
+        Ok(Host { tasks, controllers, store })
+    }
+
+    /// Returns when everything that was under way has ended.
+    pub async fn stopped(self) {
+        self.controllers.shut_down().await;
+        if tokio::time::timeout(Duration::from_secs(8), self.tasks.wait()).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+        self.store.close().await;
+    }
+}
+
+/// Exists while a ready host runs; `orch up --detach` waits for it.
+pub fn ready_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("run/ready")
+}
+
+/// Parts of the host itself: they may do everything, each under a name of its own.
+fn of_the_host(part: &str) -> Identity {
+    Identity::new(format!("system:orch:{part}"), &["system:masters", "system:authenticated"])
+}
+
+fn server_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_request::Config> {
+    let mut server = orch_request::Config::new(config.listen, address.into(), config.data_dir.join("pki"));
+    server.service_cidr = service_cidr(config)?;
+    server.cluster_domain = config.cluster_domain.clone();
+    server.names = vec![config.node_name.clone()];
+    Ok(server)
+}
+
+fn service_cidr(config: &Config) -> anyhow::Result<ServiceCidr> {
+    config.service_cidr.parse().with_context(|| format!("serviceCidr {}", config.service_cidr))
+}
+
+/// The first /24 of the pods' range: there is one node.
+fn node_pod_cidr(config: &Config) -> anyhow::Result<String> {
+    let wrong = || format!("podCidr {}: write it as 10.244.0.0/16, a /24 or larger", config.pod_cidr);
+    let (base, length) = config.pod_cidr.split_once('/').with_context(wrong)?;
+    let base: Ipv4Addr = base.parse().with_context(wrong)?;
+    let length: u8 = length.parse().with_context(wrong)?;
+    anyhow::ensure!(length <= 24, wrong());
+    Ok(format!("{base}/24"))
+}
+
+fn network_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_network::Config> {
+    Ok(orch_network::Config {
+        data_dir: config.data_dir.clone(),
+        node_ip: address,
+        node_pod_cidr: node_pod_cidr(config)?,
+        pod_cidr: config.pod_cidr.clone(),
+        service_cidr: config.service_cidr.clone(),
+        cluster_dns: service_cidr(config)?.address(10),
+        cluster_domain: config.cluster_domain.clone(),
+    })
+}
+
+fn runtime_config(config: &Config) -> orch_container::Config {
+    let mut runtime = orch_container::Config::new(&config.data_dir);
+    runtime.registries = RegistryConfig {
+        mirrors: config.registry_mirrors.iter().map(|(name, url)| (name.clone(), vec![url.clone()])).collect(),
+        insecure: config.insecure_registries.clone(),
+    };
+    runtime
+}
+
+fn node_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_node::Config> {
+    Ok(orch_node::Config {
+        node_name: config.node_name.clone(),
+        data_dir: config.data_dir.clone(),
+        addresses: vec![address.into()],
+        labels: [("node-role.kubernetes.io/control-plane".to_string(), String::new())].into(),
+        pod_cidrs: vec![node_pod_cidr(config)?],
+        version: orch_request::GIT_VERSION.into(),
+        ..Default::default()
+    })
+}
+
+/// The node agent of this process.
+struct OneNode {
+    name: String,
+    agent: Arc<NodeAgent>,
+}
+
+impl Nodes for OneNode {
+    fn connection(&self, node_name: &str) -> Option<Arc<dyn NodeConnection>> {
+        (node_name == self.name).then(|| self.agent.clone() as Arc<dyn NodeConnection>)
+    }
+}
+
+/// Waits until the API says that the node is Ready.
+async fn node_ready(client: Arc<dyn Client>, name: &str, stop: &CancellationToken) -> anyhow::Result<()> {
+    let options = ListOptions { field_selector: format!("metadata.name={name}"), ..Default::default() };
+    let watching = stop.child_token();
+    let (nodes, mut events) = informer::start(client, Target::all(&Resource::core("nodes")), options, watching.clone());
+    let ready = async {
+        loop {
+            if nodes.get(name).is_some_and(|node| is_ready(&node)) {
+                return Ok(());
+            }
+            events.recv().await.context("stopped before the node was ready")?;
+        }
+    };
+    let result = tokio::time::timeout(Duration::from_secs(60), ready).await.context("the node is not ready after 60 s");
+    watching.cancel();
+    result?
+}
+
+fn is_ready(node: &serde_json::Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+    conditions.iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
+}
