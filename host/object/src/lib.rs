@@ -10,6 +10,7 @@ pub mod kind;
 mod kinds;
 pub mod managed_fields;
 pub mod names;
+pub mod openapi;
 pub mod patch;
 mod print;
 pub mod quantity;
@@ -17,6 +18,7 @@ pub mod schema;
 pub mod selector;
 pub mod status;
 mod strategy;
+pub mod table;
 mod validation;
 
 pub use kind::{Column, ColumnType, Kind, Kinds, Scope, Strategy, Subresource};

@@ -11,7 +11,7 @@ mod parse;
 
 use std::collections::HashMap;
 
-pub use builtin::full_definitions;
+pub use builtin::{definitions_digest, full_definitions};
 pub use decode::{Decoded, decode};
 pub use parse::{JsonError, parse_json};
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! The schemas that `build.rs` embedded.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read};
 use std::sync::OnceLock;
 
@@ -32,6 +33,13 @@ pub fn full_definitions() -> BTreeMap<String, String> {
         .filter_map(|line| line.split_once('\t'))
         .map(|(name, schema)| (name.to_owned(), schema.to_owned()))
         .collect()
+}
+
+/// Changes when the built-in definitions do.
+pub fn definitions_digest() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    FULL.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// `metadata` of a custom resource is an `ObjectMeta`, whatever its author wrote beside it.
