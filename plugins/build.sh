@@ -37,7 +37,13 @@ for name in "${policies[@]}" "${fixtures[@]}"; do arguments+=(-p "$name"); done
 "${CARGO:-cargo}" build --quiet --lib --profile guest --target "$target" --target-dir target/guests "${arguments[@]}"
 
 unset RUSTC RUSTFLAGS
-componentize() { "${CARGO:-cargo}" run --quiet --release -p orch-plugin --bin orch-componentize -- "$@"; }
+# Asked only when something that the program is made of is newer: cargo would wait for other builds.
+program=target/release/orch-componentize
+if [ ! -x "$program" ] || [ -n "$(find host/plugin/src host/plugin/Cargo.toml Cargo.lock -newer "$program" -print -quit)" ]; then
+    "${CARGO:-cargo}" build --quiet --release -p orch-plugin --bin orch-componentize
+    touch "$program"
+fi
+componentize() { "$program" "$@"; }
 mapfile -t files < <(built "${policies[@]}")
 componentize "$components" "${files[@]}"
 if [ ${#fixtures[@]} -gt 0 ]; then

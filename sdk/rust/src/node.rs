@@ -16,6 +16,13 @@ pub struct Node {
     pub status: Status,
 }
 
+impl Node {
+    /// From a Node as JSON. Compiled once, here, not with each policy's own settings.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        serde_json::from_str(json).map_err(|error| format!("node: {error}"))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(default)]
 pub struct Metadata {

@@ -109,6 +109,13 @@ pub struct NodeSelectorTerm {
     pub match_fields: Vec<Requirement>,
 }
 
+impl Pod {
+    /// From a Pod as JSON. Compiled once, here, not with each policy's own settings.
+    pub fn parse(json: &str) -> Result<Self, String> {
+        serde_json::from_str(json).map_err(|error| format!("pod: {error}"))
+    }
+}
+
 /// The paths of a Pod that [`Spec::requests`] reads.
 pub const REQUEST_FIELDS: [&str; 6] = [
     "spec.containers[*].resources.requests",

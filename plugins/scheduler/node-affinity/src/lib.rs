@@ -33,7 +33,7 @@ impl Policy for NodeAffinityPolicy {
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::NodeUpsert { index, node } => {
-                let node: Node = orch_sdk::serde_json::from_str(&node).map_err(|error| error.to_string())?;
+                let node = Node::parse(&node)?;
                 let labels = Labels { name: node.metadata.name, labels: node.metadata.labels };
                 self.place(index, Some(labels));
             }
@@ -88,7 +88,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(pod: &str) -> Result<Self, String> {
-        let pod: Pod = orch_sdk::serde_json::from_str(pod).map_err(|error| error.to_string())?;
+        let pod = Pod::parse(pod)?;
         let affinity = pod.spec.affinity.and_then(|affinity| affinity.node_affinity).unwrap_or_default();
         Ok(Wanted { node_selector: pod.spec.node_selector, affinity })
     }

@@ -61,7 +61,7 @@ pub struct Request {
 
 impl Request {
     pub fn read(pod: &str, resources: &mut Resources) -> Result<Self, String> {
-        let pod: Pod = orch_sdk::serde_json::from_str(pod).map_err(|error| format!("pod: {error}"))?;
+        let pod = Pod::parse(pod)?;
         let mut request = Request::default();
         for (name, amount) in pod.spec.requests(amount) {
             match name.as_str() {

@@ -82,7 +82,7 @@ impl Rows {
     }
 
     pub fn upsert_node(&mut self, index: usize, node: &str) -> Result<(), String> {
-        let node: Node = orch_sdk::serde_json::from_str(node).map_err(|error| format!("node: {error}"))?;
+        let node = Node::parse(node)?;
         let mut extended = Vec::new();
         let row = self.row(index);
         row.present = true;

@@ -24,7 +24,7 @@ impl Policy for NodeUnschedulable {
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::NodeUpsert { index, node } => {
-                let node: Node = orch_sdk::serde_json::from_str(&node).map_err(|error| error.to_string())?;
+                let node = Node::parse(&node)?;
                 if node.spec.unschedulable {
                     self.cordoned.insert(index)
                 } else {
@@ -41,7 +41,7 @@ impl Policy for NodeUnschedulable {
         if self.cordoned.is_empty() {
             return Ok(Vec::new());
         }
-        let pod: Pod = orch_sdk::serde_json::from_str(pod).map_err(|error| error.to_string())?;
+        let pod = Pod::parse(pod)?;
         let taint = Taint {
             key: "node.kubernetes.io/unschedulable".into(),
             value: String::new(),

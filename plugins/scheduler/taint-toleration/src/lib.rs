@@ -39,7 +39,7 @@ impl Policy for TaintToleration {
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::NodeUpsert { index, node } => {
-                let node: Node = orch_sdk::serde_json::from_str(&node).map_err(|error| error.to_string())?;
+                let node = Node::parse(&node)?;
                 self.place(index, Some(node.spec.taints));
             }
             Delta::NodeRemove { index } => self.place(index, None),
@@ -107,7 +107,7 @@ impl TaintToleration {
 }
 
 fn tolerations(pod: &str) -> Result<Vec<Toleration>, String> {
-    let pod: Pod = orch_sdk::serde_json::from_str(pod).map_err(|error| error.to_string())?;
+    let pod = Pod::parse(pod)?;
     Ok(pod.spec.tolerations)
 }
 

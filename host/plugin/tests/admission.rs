@@ -1,0 +1,69 @@
+//! The admission checks as components.
+
+mod support;
+
+use std::sync::Arc;
+
+use orch_plugin::Limits;
+use orch_plugin::calls::admission::{AdmissionPlugin, Delta, Operation};
+use orch_plugin::worlds::AdmissionComponent;
+use serde_json::{Value, json};
+
+fn load(name: &str) -> Arc<AdmissionComponent> {
+    support::engine().load_admission(name, &support::policy(name), &json!({}), Limits::default()).unwrap()
+}
+
+fn create(resource: &str, namespace: &str, object: Value) -> String {
+    json!({
+        "uid": "r-1", "operation": "CREATE", "namespace": namespace, "name": "web", "object": object,
+        "resource": {"group": "", "version": "v1", "resource": resource}, "oldObject": null, "options": null,
+        "kind": {"group": "", "version": "v1", "kind": "Pod"}, "userInfo": {"username": "u"}, "dryRun": false,
+    })
+    .to_string()
+}
+
+#[test]
+fn namespaces_are_known_as_they_come_and_go() {
+    let check = load("namespace-lifecycle");
+    let description = check.description();
+    assert!(!description.mutates);
+    assert_eq!(description.rules[0].operations, [Operation::Create, Operation::Delete]);
+    assert_eq!(description.interests[0].kind, "Namespace");
+    let namespace = |name: &str| json!({"kind": "Namespace", "metadata": {"name": name}}).to_string();
+    check.sync(&[Delta::Upsert(namespace("a")), Delta::Upsert(namespace("b"))]).unwrap();
+    check.sync(&[Delta::Remove(namespace("b"))]).unwrap();
+    assert!(check.review(&create("pods", "a", json!({}))).unwrap().is_ok());
+    let denied = check.review(&create("pods", "b", json!({}))).unwrap().unwrap_err();
+    assert_eq!((denied.code, denied.reason.as_str()), (404, "NotFound"));
+    assert_eq!(denied.message, "namespaces \"b\" not found");
+}
+
+#[test]
+fn pods_get_their_account_and_its_token() {
+    let check = load("service-account-admission");
+    assert!(check.description().mutates);
+    let account = json!({"kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "a"}});
+    check.sync(&[Delta::Upsert(account.to_string())]).unwrap();
+    let pod = json!({"metadata": {"name": "web"}, "spec": {"containers": [{"name": "c"}]}});
+    let admitted = check.review(&create("pods", "a", pod.clone())).unwrap().unwrap();
+    let patch: Value = serde_json::from_str(&admitted.patch).unwrap();
+    let paths: Vec<&str> = patch.as_array().unwrap().iter().filter_map(|op| op["path"].as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "/spec/containers/0/volumeMounts",
+            "/spec/serviceAccount",
+            "/spec/serviceAccountName",
+            "/spec/volumes",
+        ]
+    );
+    assert_eq!(check.review(&create("pods", "b", pod)).unwrap().unwrap_err().code, 403);
+}
+
+#[test]
+fn a_request_that_is_none_is_denied_not_trapped() {
+    let check = load("default-toleration-seconds");
+    let denied = check.review("{}").unwrap().unwrap_err();
+    assert_eq!(denied.code, 500);
+    assert_eq!(check.stats().traps, 0);
+}
