@@ -13,6 +13,7 @@ pub mod names;
 pub mod openapi;
 pub mod patch;
 mod print;
+pub mod protobuf;
 pub mod quantity;
 pub mod schema;
 pub mod selector;

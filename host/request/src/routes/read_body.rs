@@ -1,4 +1,4 @@
-//! Request bodies: bounded, JSON or YAML, no deeper than any object is.
+//! Request bodies: bounded, in JSON, YAML or protobuf, no deeper than any object is.
 
 use axum::extract::Request;
 use bytes::Bytes;
@@ -26,11 +26,14 @@ pub async fn read(request: Request) -> Result<(Bytes, String), Status> {
     }
 }
 
-/// An object in JSON or YAML, and the fields it gives twice.
+/// An object in JSON, YAML or Kubernetes' protobuf, and the fields it gives twice.
 pub fn parse(bytes: &[u8], media: &str) -> Result<(Value, Vec<String>), Status> {
     match media {
         "application/json" => parse_json(bytes),
         "application/yaml" => Ok((parse_yaml(bytes)?, Vec::new())),
+        "application/vnd.kubernetes.protobuf" => orch_object::protobuf::decode(bytes)
+            .map(|object| (object, Vec::new()))
+            .map_err(|error| Status::bad_request(error.to_string())),
         other => Err(unsupported(other)),
     }
 }
