@@ -51,10 +51,9 @@ impl Version for Group {
     }
 
     fn create(&self, resources: &Resources) -> io::Result<()> {
-        for controller in ["cpu", "memory", "pids"] {
-            if let Some((_, dir)) = self.dirs.iter().find(|(name, _)| name == controller) {
-                std::fs::create_dir_all(dir)?;
-            }
+        // In every hierarchy, so that no parent that a container is about to use is empty and removed.
+        for (_, dir) in &self.dirs {
+            std::fs::create_dir_all(dir)?;
         }
         if let Some(shares) = resources.cpu_shares {
             write_if_there(&self.file("cpu", "cpu.shares"), shares)?;

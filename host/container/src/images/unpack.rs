@@ -172,11 +172,12 @@ impl Unpacker<'_> {
 fn metadata<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Metadata> {
     let header = entry.header();
     let number = |value: u64| u32::try_from(value).map_err(|_| io::Error::from(io::ErrorKind::InvalidData));
+    let raw = header.as_old();
     let mut metadata = Metadata {
-        mode: header.mode()? & 0o7777,
-        uid: number(header.uid()?)?,
-        gid: number(header.gid()?)?,
-        modified: TimeSpec::new(header.mtime()? as i64, 0),
+        mode: if is_empty(&raw.mode) { 0 } else { header.mode()? & 0o7777 },
+        uid: if is_empty(&raw.uid) { 0 } else { number(header.uid()?)? },
+        gid: if is_empty(&raw.gid) { 0 } else { number(header.gid()?)? },
+        modified: TimeSpec::new(if is_empty(&raw.mtime) { 0 } else { header.mtime()? as i64 }, 0),
         xattrs: Vec::new(),
     };
     let Some(extensions) = entry.pax_extensions()? else { return Ok(metadata) };
@@ -197,6 +198,11 @@ fn metadata<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Metadata> {
         }
     }
     Ok(metadata)
+}
+
+/// Some writers leave numbers out that are 0.
+fn is_empty(field: &[u8]) -> bool {
+    field.iter().all(|byte| matches!(byte, 0 | b' '))
 }
 
 /// `1700000000.123456789`

@@ -6,8 +6,10 @@ mod namespaces;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::mount::{MsFlags, mount};
+use parking_lot::Mutex;
 use tokio::net::{TcpSocket, TcpStream};
 
 use crate::cgroup::Cgroup;
@@ -28,6 +30,8 @@ pub struct Sandboxes {
     pinned: PathBuf,
     /// `/orch/<8 hex>`
     cgroup_root: String,
+    /// Held while groups are made below shared parents, and while parents that have become empty are removed.
+    parents: Arc<Mutex<()>>,
 }
 
 impl Sandboxes {
@@ -36,6 +40,7 @@ impl Sandboxes {
             dir: data_dir.join("sandboxes"),
             pinned: data_dir.join("run/ns"),
             cgroup_root: cgroup_root.to_owned(),
+            parents: Arc::default(),
         };
         std::fs::create_dir_all(&sandboxes.dir)?;
         std::fs::create_dir_all(&sandboxes.pinned)?;
@@ -58,7 +63,10 @@ impl Sandboxes {
     fn make(&self, config: &SandboxConfig) -> io::Result<Sandbox> {
         let dir = self.dir.join(&config.id);
         std::fs::create_dir_all(dir.join("shm"))?;
-        self.cgroup(config).create(&config.resources)?;
+        {
+            let _held = self.parents.lock();
+            self.cgroup(config).create(&config.resources)?;
+        }
         namespaces::pin(config, &self.pinned.join(&config.id))?;
         if !config.host_ipc {
             let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -91,6 +99,7 @@ impl Sandboxes {
     }
 
     fn remove_empty_parents(&self, cgroup_parent: &str) {
+        let _held = self.parents.lock();
         let mut path = Path::new(cgroup_parent);
         while let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Cgroup::new(&format!("{}/{}", self.cgroup_root, parent.display())).remove_if_empty();

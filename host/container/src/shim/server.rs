@@ -549,14 +549,14 @@ impl Shim {
             }
         }
         for connection in self.connections.values() {
-            match connection.role {
+            let word = match connection.role {
                 // Killed with the container.
-                Role::Exec(_) => drop(connection.reply(&Reply::ExecExited { code: 137 }, &[])),
-                Role::Watching | Role::Attached(_) => {
-                    drop(connection.reply(&Reply::Exited(exit.clone()), &[]))
-                }
-                Role::Asking | Role::Starting => {}
-            }
+                Role::Exec(_) => Reply::ExecExited { code: 137 },
+                Role::Watching | Role::Attached(_) => Reply::Exited(exit.clone()),
+                Role::Asking | Role::Starting => continue,
+            };
+            // Whoever has left meanwhile finds the exit file.
+            connection.reply(&word, &[]);
         }
         self.connections.clear();
         if let Err(e) = self.cgroup.remove() {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder};
 
-use super::create_error;
+use super::{create_error, privileges};
 use crate::cgroup::Hierarchies;
 use crate::runtime::{RuntimeError, Security};
 
@@ -99,6 +99,7 @@ fn compute(security: &Security, no_mknod: bool) -> Result<Capabilities, RuntimeE
     for name in names(&security.drop_capabilities).filter(|name| name != "ALL") {
         set.remove(&parse(&name)?);
     }
+    set.retain(|capability| known.contains(capability));
     Ok(set)
 }
 
@@ -113,13 +114,15 @@ fn parse(name: &str) -> Result<Capability, RuntimeError> {
     Capability::from_str(name).map_err(|_| create_error(format!("unknown capability \"CAP_{name}\"")))
 }
 
-/// Those that this kernel has: setting others would fail.
+/// Those that this kernel has and that this process may give: setting others would fail.
 fn known() -> Vec<Capability> {
+    let allowed = privileges::bounding_set();
     let last: usize = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .unwrap_or(ALL.len() - 1);
-    ALL.into_iter().take(last + 1).collect()
+    let numbered = ALL.into_iter().enumerate().take(last + 1);
+    numbered.filter(|(number, _)| allowed & (1 << number) != 0).map(|(_, capability)| capability).collect()
 }
 
 /// The ambient and inheritable sets stay empty, so that a user other than root has none.

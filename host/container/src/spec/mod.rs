@@ -3,6 +3,7 @@
 mod capabilities;
 mod devices;
 mod mounts;
+mod privileges;
 mod resources;
 mod seccomp;
 
@@ -115,10 +116,11 @@ fn process(
     capabilities: &oci_spec::runtime::Capabilities,
 ) -> Result<Process, OciSpecError> {
     let config = sources.config;
+    let open_files = privileges::open_files(OPEN_FILES);
     let files = PosixRlimitBuilder::default()
         .typ(PosixRlimitType::RlimitNofile)
-        .hard(OPEN_FILES)
-        .soft(OPEN_FILES)
+        .hard(open_files)
+        .soft(open_files)
         .build()?;
     let user = UserBuilder::default()
         .uid(sources.user.uid)
@@ -137,7 +139,7 @@ fn process(
         .build()?;
     // `Some(false)` would load the seccomp filter after the capability to do so is gone.
     process.set_no_new_privileges(config.security.no_new_privileges.then_some(true));
-    process.set_oom_score_adj(config.resources.oom_score_adj);
+    process.set_oom_score_adj(config.resources.oom_score_adj.map(privileges::oom_score));
     Ok(process)
 }
 

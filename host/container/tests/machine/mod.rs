@@ -18,9 +18,26 @@ use tokio::sync::mpsc;
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The data directory; its end is the end of everything in it, also when a test fails.
+pub struct Data(tempfile::TempDir);
+
+impl Data {
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        if let Err(e) = orch_container::purge(self.path()) {
+            eprintln!("{} is not cleaned: {e}", self.path().display());
+        }
+    }
+}
+
 pub struct Machine {
-    pub data: tempfile::TempDir,
     pub runtime: OrchRuntime,
+    pub data: Data,
 }
 
 impl Machine {
@@ -33,15 +50,13 @@ impl Machine {
             nix::unistd::geteuid().is_root(),
             "these tests make containers: run them as root (sudo -E cargo test)"
         );
-        let data = tempfile::tempdir().unwrap();
+        let data = Data(tempfile::tempdir().unwrap());
         let runtime = open(data.path(), registries).await;
         Self { data, runtime }
     }
 
-    /// As a daemon that ends and comes back.
-    pub async fn restart(self) -> Self {
-        let Self { data, runtime } = self;
-        drop(runtime);
+    /// As a daemon that comes back.
+    pub async fn reopen(data: Data) -> Self {
         let runtime = open(data.path(), RegistryConfig::default()).await;
         Self { data, runtime }
     }
@@ -192,6 +207,20 @@ impl Machine {
         orch_container::purge(self.data.path()).unwrap();
         orch_container::purge(self.data.path()).unwrap();
     }
+}
+
+/// Until a process is dead; whoever inherits it may take long to reap it.
+pub async fn until_gone(pid: i32) {
+    let lives = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        !(stat.is_empty() || stat.contains(") Z"))
+    };
+    let wait = async {
+        while lives() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("process {pid} lives on"));
 }
 
 pub fn assert_nothing_left(data: &Path, cgroup_root: &str) {
