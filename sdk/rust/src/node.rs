@@ -17,7 +17,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// From a Node as JSON. Compiled once, here, not with each policy's own settings.
     pub fn parse(json: &str) -> Result<Self, String> {
         serde_json::from_str(json).map_err(|error| format!("node: {error}"))
     }

@@ -9,12 +9,13 @@ pub use crate::node::{Metadata, Quantity};
 use crate::selector::Requirement;
 use crate::toleration::Toleration;
 
+/// A policy that reads little of the spec gives a struct of its own for `S`, and is smaller for it.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
-#[serde(default)]
-pub struct Pod {
+#[serde(default, bound(deserialize = "S: Default + Deserialize<'de>"))]
+pub struct Pod<S = Spec> {
     pub metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
-    pub spec: Spec,
+    pub spec: S,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -109,11 +110,18 @@ pub struct NodeSelectorTerm {
     pub match_fields: Vec<Requirement>,
 }
 
-impl Pod {
-    /// From a Pod as JSON. Compiled once, here, not with each policy's own settings.
+impl<S: Default + serde::de::DeserializeOwned> Pod<S> {
     pub fn parse(json: &str) -> Result<Self, String> {
         serde_json::from_str(json).map_err(|error| format!("pod: {error}"))
     }
+}
+
+/// The spec of a policy that reads only tolerations.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(default)]
+pub struct Tolerations {
+    #[serde(deserialize_with = "or_default")]
+    pub tolerations: Vec<Toleration>,
 }
 
 /// The paths of a Pod that [`Spec::requests`] reads.

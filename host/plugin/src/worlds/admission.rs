@@ -7,7 +7,7 @@ use wasmtime::component::HasSelf;
 
 use super::bindings::admission::exports::orch::admission::check as wit;
 use super::bindings::admission::{Admission, AdmissionPre};
-use super::resident::{Instance, Instantiate, Needs, Resident};
+use super::resident::{Instance, Instantiate, Resident};
 use super::scheduler::configured;
 use super::{Context, HostState, pre_instantiate};
 use crate::calls::CallError;
@@ -66,7 +66,7 @@ impl Instantiate for Make {
         let begun = context.begin(&mut store, "instantiate", false);
         let exports = self.0.instantiate(&mut store);
         drop(begun);
-        Ok(Instance { exports: exports?, store, synced: false })
+        Ok(Instance { exports: exports?, store })
     }
 
     fn configure(
@@ -121,7 +121,7 @@ impl AdmissionPlugin for AdmissionComponent {
     fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
         let deltas: Vec<wit::Delta> = deltas.iter().map(wit::Delta::from).collect();
         self.resident
-            .call("sync", Needs::IsState, |instance, _, context| {
+            .call("sync", |instance, _, context| {
                 let begun = context.begin(&mut instance.store, "sync", false);
                 let result = instance.exports.orch_admission_check().call_sync(&mut instance.store, &deltas);
                 context.end(begun, &instance.store, result)
@@ -131,7 +131,7 @@ impl AdmissionPlugin for AdmissionComponent {
 
     fn review(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError> {
         let request = request.to_string();
-        let verdict = self.resident.call("review", Needs::State, |instance, _, context| {
+        let verdict = self.resident.call("review", |instance, _, context| {
             let begun = context.begin(&mut instance.store, "review", false);
             let result = instance.exports.orch_admission_check().call_review(&mut instance.store, &request);
             context.end(begun, &instance.store, result)

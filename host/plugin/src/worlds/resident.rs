@@ -12,8 +12,6 @@ use crate::calls::CallError;
 pub(super) struct Instance<B> {
     pub store: Store<HostState<()>>,
     pub exports: B,
-    /// It has been told the resident state.
-    pub synced: bool,
 }
 
 /// How an instance of a world comes to be, and is told its configuration.
@@ -37,8 +35,6 @@ pub(super) struct Resident<I: Instantiate> {
     count: AtomicU64,
     /// The configuration that a fresh instance gets.
     config: Mutex<String>,
-    /// Some instance has held state: a fresh one answers nothing before it is told it again.
-    stateful: std::sync::atomic::AtomicBool,
 }
 
 impl<I: Instantiate> Resident<I> {
@@ -49,7 +45,6 @@ impl<I: Instantiate> Resident<I> {
             live: Mutex::new(Some(first)),
             count: AtomicU64::new(1),
             config: Mutex::new(config),
-            stateful: false.into(),
         }
     }
 
@@ -59,34 +54,21 @@ impl<I: Instantiate> Resident<I> {
 
     /// The new configuration on the state as it is; refused, the old one stays.
     pub fn configure(&self, config: &str) -> Result<(), CallError> {
-        self.call("configure", Needs::Nothing, |instance, make, context| {
-            make.configure(context, instance, config)
-        })?
-        .map_err(|message| self.context.refused("configure", message))?;
+        self.call("configure", |instance, make, context| make.configure(context, instance, config))?
+            .map_err(|message| self.context.refused("configure", message))?;
         *self.config.lock() = config.into();
         Ok(())
     }
 
-    /// Runs a call on the live instance, after an earlier failure on a fresh one. A call that fails
-    /// ends the instance.
+    /// Runs a call on the live instance, after an earlier failure on a fresh one, which has no state:
+    /// callers compare [`Resident::instance`] and send it. A call that fails ends the instance.
     pub fn call<R>(
         &self,
         function: &'static str,
-        needs: Needs,
         call: impl FnOnce(&mut Instance<I::Exports>, &I, &Context) -> Result<R, CallError>,
     ) -> Result<R, CallError> {
         let mut live = self.live.lock();
         let instance = self.live_instance(&mut live, function)?;
-        match needs {
-            Needs::State if !instance.synced && self.stateful.load(Ordering::Acquire) => {
-                return Err(self.context.refused(function, "it was restarted and waits for its state"));
-            }
-            Needs::State | Needs::Nothing => {}
-            Needs::IsState => {
-                instance.synced = true;
-                self.stateful.store(true, Ordering::Release);
-            }
-        }
         let result = call(instance, &self.make, &self.context);
         if result.is_err() {
             *live = None;
@@ -117,14 +99,4 @@ impl<I: Instantiate> Resident<I> {
             .map_err(|message| self.context.refused("configure", message))?;
         Ok(instance)
     }
-}
-
-/// What a call needs of the instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
-    Nothing,
-    /// The resident state, if the plugin ever had any.
-    State,
-    /// It brings the state.
-    IsState,
 }

@@ -7,7 +7,7 @@ use wasmtime::component::HasSelf;
 
 use super::bindings::scheduler::exports::orch::scheduler::policy as wit;
 use super::bindings::scheduler::{Scheduler, SchedulerPre};
-use super::resident::{Instance, Instantiate, Needs, Resident};
+use super::resident::{Instance, Instantiate, Resident};
 use super::{Context, HostState, pre_instantiate};
 use crate::calls::scheduler::{Delta, Description, Rejection, SchedulerPlugin};
 use crate::calls::{CallError, NodeSet};
@@ -78,7 +78,7 @@ impl Instantiate for Make {
         let begun = context.begin(&mut store, "instantiate", false);
         let exports = self.0.instantiate(&mut store);
         drop(begun);
-        Ok(Instance { exports: exports?, store, synced: false })
+        Ok(Instance { exports: exports?, store })
     }
 
     fn configure(
@@ -114,11 +114,10 @@ impl SchedulerComponent {
     fn ask<R>(
         &self,
         function: &'static str,
-        needs: Needs,
         call: impl FnOnce(&mut Instance<Scheduler>) -> wasmtime::Result<Result<R, String>>,
     ) -> Result<R, CallError> {
         self.resident
-            .call(function, needs, |instance, _, context| {
+            .call(function, |instance, _, context| {
                 let begun = context.begin(&mut instance.store, function, false);
                 let result = call(instance);
                 context.end(begun, &instance.store, result)
@@ -147,13 +146,13 @@ impl SchedulerPlugin for SchedulerComponent {
 
     fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
         let deltas: Vec<wit::Delta> = deltas.iter().map(wit::Delta::from).collect();
-        self.ask("sync", Needs::IsState, |instance| {
+        self.ask("sync", |instance| {
             instance.exports.orch_scheduler_policy().call_sync(&mut instance.store, &deltas)
         })
     }
 
     fn filter(&self, pod: &str) -> Result<Vec<Rejection>, CallError> {
-        let verdict = self.ask("filter", Needs::State, |instance| {
+        let verdict = self.ask("filter", |instance| {
             instance.exports.orch_scheduler_policy().call_filter(&mut instance.store, pod)
         })?;
         check_rejections(&verdict.rejections)
@@ -162,7 +161,7 @@ impl SchedulerPlugin for SchedulerComponent {
     }
 
     fn score(&self, pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, CallError> {
-        let scores = self.ask("score", Needs::State, |instance| {
+        let scores = self.ask("score", |instance| {
             instance.exports.orch_scheduler_policy().call_score(&mut instance.store, pod, feasible)
         })?;
         check_scores(&scores).map_err(|error| self.resident.context.refused("score", error))?;

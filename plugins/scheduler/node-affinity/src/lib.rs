@@ -88,7 +88,7 @@ struct Wanted {
 
 impl Wanted {
     fn read(pod: &str) -> Result<Self, String> {
-        let pod = Pod::parse(pod)?;
+        let pod: Pod = Pod::parse(pod)?;
         let affinity = pod.spec.affinity.and_then(|affinity| affinity.node_affinity).unwrap_or_default();
         Ok(Wanted { node_selector: pod.spec.node_selector, affinity })
     }

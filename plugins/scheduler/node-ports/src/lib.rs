@@ -100,7 +100,7 @@ impl NodePorts {
 
 /// The host ports of containers and sidecars, with the defaults written out.
 fn host_ports(pod: &str) -> Result<Vec<Port>, String> {
-    let pod = Pod::parse(pod)?;
+    let pod: Pod = Pod::parse(pod)?;
     let sidecars = pod.spec.init_containers.into_iter().filter(|container| container.is_sidecar());
     let ports = pod.spec.containers.into_iter().chain(sidecars).flat_map(|container| container.ports);
     Ok(ports.filter(|port| port.host_port > 0).map(with_defaults).collect())

@@ -61,7 +61,7 @@ pub struct Request {
 
 impl Request {
     pub fn read(pod: &str, resources: &mut Resources) -> Result<Self, String> {
-        let pod = Pod::parse(pod)?;
+        let pod: Pod = Pod::parse(pod)?;
         let mut request = Request::default();
         for (name, amount) in pod.spec.requests(amount) {
             match name.as_str() {

@@ -2,7 +2,7 @@
 //! for it.
 
 use orch_sdk::node::Node;
-use orch_sdk::pod::Pod;
+use orch_sdk::pod::{Pod, Tolerations};
 use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy, Rejection};
 use orch_sdk::toleration::Taint;
 
@@ -41,7 +41,7 @@ impl Policy for NodeUnschedulable {
         if self.cordoned.is_empty() {
             return Ok(Vec::new());
         }
-        let pod = Pod::parse(pod)?;
+        let pod = Pod::<Tolerations>::parse(pod)?;
         let taint = Taint {
             key: "node.kubernetes.io/unschedulable".into(),
             value: String::new(),

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use orch_sdk::node::Node;
-use orch_sdk::pod::Pod;
+use orch_sdk::pod::{Pod, Tolerations};
 use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy, Rejection, normalize_reversed};
 use orch_sdk::toleration::{Taint, Toleration};
 
@@ -107,7 +107,7 @@ impl TaintToleration {
 }
 
 fn tolerations(pod: &str) -> Result<Vec<Toleration>, String> {
-    let pod = Pod::parse(pod)?;
+    let pod = Pod::<Tolerations>::parse(pod)?;
     Ok(pod.spec.tolerations)
 }
 
