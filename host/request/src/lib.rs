@@ -21,6 +21,7 @@ mod routes;
 mod serve;
 mod server;
 mod state;
+pub mod streams;
 mod subresources;
 mod tokens;
 mod verbs;
@@ -30,6 +31,3 @@ pub use local::LocalClient;
 pub use routes::{GIT_VERSION, Health};
 pub use server::{Config, NodesSlot, Server, ServerError};
 pub use verbs::{Api, Call, Clock};
-
-/// What `/version` says, and the node's `kubeletVersion`: the Kubernetes version whose API this is.
-pub const GIT_VERSION: &str = concat!("v1.37.0+orch", env!("CARGO_PKG_VERSION"));

@@ -13,7 +13,7 @@ pub(super) use {frame::Frame, frame::FrameCodec, headers::HeaderCompressor, head
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SpdyError {
+pub enum SpdyError {
     #[error("control frame of SPDY version {0}, not 3")]
     Version(u16),
     #[error("frame of type {kind} with {length} bytes, too short for its fields")]

@@ -25,8 +25,12 @@ pub(super) enum Encoding {
     Base64,
 }
 
-/// What this side sends: bytes of a channel.
-pub(super) type Outgoing = (u8, Bytes);
+/// What this side sends.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Data(u8, Bytes),
+    Close,
+}
 
 /// What the client sends.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub(super) enum Incoming {
 
 /// The sending half: messages go out in the order they come in.
 pub(super) struct Sending {
-    pub outgoing: mpsc::Sender<Outgoing>,
+    outgoing: mpsc::Sender<Outgoing>,
     done: CancellationToken,
 }
 
@@ -60,11 +64,14 @@ pub(super) fn channels(socket: WebSocket, encoding: Encoding, closes_channels: b
 
 impl Sending {
     pub(super) fn writer(&self, channel: u8) -> MessageWriter<Outgoing> {
-        MessageWriter::new(self.outgoing.clone(), move |bytes| (channel, bytes), None)
+        MessageWriter::new(self.outgoing.clone(), move |bytes| Outgoing::Data(channel, bytes), None)
     }
-    /// Sends what is waiting and closes the connection. All writers must be dropped by now.
+    pub(super) async fn send(&self, channel: u8, bytes: Bytes) {
+        let _ = self.outgoing.send(Outgoing::Data(channel, bytes)).await;
+    }
+    /// Sends what is waiting and closes the connection.
     pub(super) async fn finish(self) {
-        drop(self.outgoing);
+        let _ = self.outgoing.send(Outgoing::Close).await;
         self.done.cancelled().await;
     }
 }
@@ -76,7 +83,7 @@ async fn send(
     done: CancellationToken,
 ) {
     let _done = done.drop_guard();
-    while let Some((channel, bytes)) = queue.recv().await {
+    while let Some(Outgoing::Data(channel, bytes)) = queue.recv().await {
         if sink.feed(encoding.message(channel, &bytes)).await.is_err() {
             return;
         }

@@ -76,7 +76,7 @@ async fn run(socket: WebSocket, command: Command, protocol: Protocol) {
         () = inputs.forward(&mut receiving) => return,
     };
     if let Some(message) = error_message(&outcome, protocol.errors) {
-        let _ = sending.outgoing.send((ERROR, message)).await;
+        sending.send(ERROR, message).await;
     }
     let goodbye = async {
         sending.finish().await;
@@ -92,7 +92,7 @@ async fn greet(command: &Command, sending: &Sending) {
         options if options.stderr => STDERR,
         _ => ERROR,
     };
-    let _ = sending.outgoing.send((channel, Bytes::new())).await;
+    sending.send(channel, Bytes::new()).await;
 }
 
 fn stdio(command: &Command, sending: &Sending) -> (Stdio, Inputs) {
