@@ -53,7 +53,8 @@ impl Pods {
                     self.add(&agent, now, &mut found);
                 }
                 Event::Modified { now, .. } => {
-                    if !self.put(uid(&now), Input::Pod(now.clone())) {
+                    // Without a worker, a pod past its grace only waits for others' finalizers.
+                    if !self.put(uid(&now), Input::Pod(now.clone())) && !is_past_grace(&now) {
                         self.add(&agent, now, &mut found);
                     }
                 }
@@ -149,6 +150,10 @@ impl Pods {
         let Some(uid) = container.config.labels.get(labels::POD_UID).cloned() else { return };
         self.put(&uid, Input::Container(container));
     }
+}
+
+fn is_past_grace(object: &Value) -> bool {
+    object["metadata"]["deletionGracePeriodSeconds"] == 0
 }
 
 fn uid(object: &Value) -> &str {

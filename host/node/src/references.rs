@@ -35,6 +35,11 @@ fn target(kind: SourceKind, namespace: &str) -> Target {
     }
 }
 
+/// Revisions are one growing sequence of numbers (DESIGN.md 3), so that newer can be told from older.
+pub fn version(object: &Value) -> u64 {
+    object["metadata"]["resourceVersion"].as_str().and_then(|v| v.parse().ok()).unwrap_or_default()
+}
+
 impl References {
     pub fn new(client: Arc<dyn Client>, stop: CancellationToken) -> Self {
         References { client, stop, watched: Arc::default() }
@@ -103,15 +108,11 @@ async fn forward(
             Some(informer::Event::Deleted(_) | informer::Event::Synced) => continue,
             None => return,
         };
-        let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        let version = version(&object);
         let watched = watched.lock();
         let readers = watched.get(&key).into_iter().flat_map(|entry| entry.readers.values());
         for reader in readers {
-            reader.put(Input::ObjectChanged {
-                kind: key.1,
-                name: key.2.clone(),
-                version: version.to_string(),
-            });
+            reader.put(Input::ObjectChanged { kind: key.1, name: key.2.clone(), version });
         }
     }
 }

@@ -67,7 +67,7 @@ pub fn adopt(pod: &Pod, mut found: Found, now: Instant) -> Adopted {
     }
     adopted.record.initialized =
         has_sandbox && pod.spec.containers.iter().any(|c| adopted.record.container(&c.name).is_some());
-    adopted.record.adopting = adopted.record.any_running();
+    adopted.record.adopting = has_sandbox && !is_known_end;
     restore_probe_results(pod, &mut adopted.record);
     adopted
 }

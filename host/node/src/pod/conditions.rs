@@ -54,8 +54,7 @@ fn condition(pod: &Pod, name: &str, verdict: Verdict, before: &Value, now: &str)
         .filter(|known| known["status"] == status)
         .and_then(|known| known["lastTransitionTime"].as_str())
         .unwrap_or(now);
-    let mut condition =
-        json!({ "type": name, "status": status, "lastProbeTime": null, "lastTransitionTime": since });
+    let mut condition = json!({ "type": name, "status": status, "lastTransitionTime": since });
     if !verdict.reason.is_empty() {
         condition["reason"] = verdict.reason.into();
     }

@@ -8,6 +8,7 @@ use super::env::ConfigError;
 use super::expand::expand;
 use super::labels;
 use super::qos;
+use super::sandbox;
 use super::security;
 use super::spec::{Container, Pod, VolumeMount};
 use crate::agent::Agent;
@@ -25,7 +26,7 @@ pub struct Start<'a> {
 }
 
 pub fn build(agent: &Agent, start: Start) -> Result<ContainerConfig, ConfigError> {
-    let Start { pod, container, image, sandbox_id, restart_count, env } = start;
+    let Start { pod, container, image, sandbox_id, restart_count, mut env } = start;
     refuse_unsupported(container)?;
     let security = security::merge(pod, container, image, &agent.paths)?;
     let mounts = mounts(agent, pod, container, restart_count, &env)?;
@@ -33,14 +34,20 @@ pub fn build(agent: &Agent, start: Start) -> Result<ContainerConfig, ConfigError
     labels.insert(labels::IMAGE_ID.into(), image::shown_id(image));
     let signal = container.lifecycle.stop_signal.clone().or_else(|| image.stop_signal.clone());
     labels.extend(signal.map(|signal| (labels::STOP_SIGNAL.to_string(), signal)));
-    let expanded = |words: &[String]| words.iter().map(|word| expand(word, |n| lookup(&env, n))).collect();
+    let expanded = |words: &[String]| -> Vec<String> {
+        words.iter().map(|word| expand(word, |n| lookup(&env, n))).collect()
+    };
+    let (command, args) = (expanded(&container.command), expanded(&container.args));
+    if lookup(&env, "HOSTNAME").is_none() {
+        env.push(("HOSTNAME".into(), sandbox::hostname(agent, pod)));
+    }
     let meta = &pod.metadata;
     Ok(ContainerConfig {
         id: new_id(),
         sandbox_id: sandbox_id.to_string(),
         image_id: image.id.clone(),
-        command: expanded(&container.command),
-        args: expanded(&container.args),
+        command,
+        args,
         working_dir: container.working_dir.clone(),
         mounts,
         devices: vec![],

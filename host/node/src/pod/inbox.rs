@@ -34,15 +34,11 @@ pub enum Input {
     Gone,
     /// What the runtime says of one of the pod's containers.
     Container(Container),
-    ContainerRemoved {
-        container: String,
-        id: String,
-    },
     /// A ConfigMap or Secret the pod uses.
     ObjectChanged {
         kind: SourceKind,
         name: String,
-        version: String,
+        version: u64,
     },
     Probed {
         container_id: String,

@@ -28,3 +28,6 @@ mod stop;
 mod take;
 pub mod view;
 pub mod worker;
+
+#[cfg(test)]
+mod tests;

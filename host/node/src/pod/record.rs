@@ -90,7 +90,7 @@ pub struct Record {
     pub stale_content: bool,
     /// Every init container has been passed once in this sandbox.
     pub initialized: bool,
-    /// Running containers were taken over; nothing is published until the sandbox is known.
+    /// A sandbox was taken over; nothing is told until its addresses are known.
     pub adopting: bool,
     pub deleted_from_api: bool,
 }
@@ -149,7 +149,6 @@ pub struct FailedProbe {
 #[derive(Debug, Clone)]
 pub struct Attempt {
     pub id: String,
-    pub sandbox_id: String,
     pub restart_count: u32,
     pub state: State,
     /// As the spec named it.
@@ -167,7 +166,6 @@ impl Attempt {
         let label = |name: &str| container.config.labels.get(name).cloned().unwrap_or_default();
         Attempt {
             id: container.config.id.clone(),
-            sandbox_id: container.config.sandbox_id.clone(),
             restart_count: label(labels::RESTART_COUNT).parse().unwrap_or_default(),
             state: container.state.clone(),
             image: label(labels::IMAGE),

@@ -73,14 +73,9 @@ async fn sandbox(
 
 async fn create(agent: &Agent, pod: &Pod) -> Result<SandboxHandle, String> {
     let spec = &pod.spec;
-    let domain = agent.network.cluster_domain();
     let config = SandboxConfig {
         id: format!("{}-0", pod.metadata.uid),
-        hostname: if spec.host_network {
-            agent.machine.hostname.clone()
-        } else {
-            files::kernel_hostname(pod, domain)
-        },
+        hostname: hostname(agent, pod),
         host_network: spec.host_network,
         host_ipc: spec.host_ipc,
         host_pid: spec.host_pid,
@@ -102,6 +97,14 @@ async fn create(agent: &Agent, pod: &Pod) -> Result<SandboxHandle, String> {
     }
 }
 
+/// What `hostname` prints inside.
+pub fn hostname(agent: &Agent, pod: &Pod) -> String {
+    if pod.spec.host_network {
+        return agent.machine.hostname.clone();
+    }
+    files::kernel_hostname(pod, agent.network.cluster_domain())
+}
+
 async fn connect(agent: &Agent, pod: &Pod, handle: &SandboxHandle) -> Result<Vec<IpAddr>, String> {
     let Some(namespace) = &handle.network_namespace else { return Ok(agent.config.addresses.clone()) };
     let cni_pod = cni::Pod {
@@ -120,14 +123,9 @@ fn write_files(agent: &Agent, pod: &Pod, ips: &[IpAddr]) -> std::io::Result<()> 
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let hosts = files::etc_hosts(pod, ips, domain, &read("/etc/hosts"));
     let resolver = files::resolv_conf(pod, &agent.network.cluster_dns(), domain, &host_resolver());
-    let hostname = if pod.spec.host_network {
-        agent.machine.hostname.clone()
-    } else {
-        files::kernel_hostname(pod, domain)
-    };
     write_if_changed(&agent.paths.etc_hosts(uid), &hosts)?;
     write_if_changed(&agent.paths.resolv_conf(uid), &resolver)?;
-    write_if_changed(&agent.paths.etc_hostname(uid), &format!("{hostname}\n"))
+    write_if_changed(&agent.paths.etc_hostname(uid), &format!("{}\n", hostname(agent, pod)))
 }
 
 /// systemd-resolved's stub listens on a loopback address that pods cannot reach.
@@ -144,7 +142,9 @@ fn write_if_changed(path: &Path, text: &str) -> std::io::Result<()> {
     if std::fs::read_to_string(path).is_ok_and(|known| known == text) {
         return Ok(());
     }
-    std::fs::write(path, text)
+    std::fs::write(path, text)?;
+    // Whatever the daemon's umask: every user of the container reads it.
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644))
 }
 
 pub async fn remove(agent: &Agent, handle: &SandboxHandle) -> Result<(), String> {

@@ -226,7 +226,6 @@ fn reported_last_state(pod: &Pod, container: &Container) -> Value {
             "exitCode": 137,
             "reason": "ContainerStatusUnknown",
             "message": "The container could not be located when the pod was terminated",
-            "startedAt": null, "finishedAt": null,
         }});
     }
     if status["lastState"].is_object() { status["lastState"].clone() } else { json!({}) }

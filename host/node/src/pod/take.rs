@@ -18,7 +18,7 @@ use super::start::POST_START_FAILED;
 use super::worker::Worker;
 use crate::events::About;
 use crate::probe::{ProbeKind, Probes, Subject};
-use crate::volume::{MountError, Mounted};
+use crate::volume::{self, MountError, Mounted};
 
 impl Worker {
     pub(super) fn take(&mut self, input: Input) {
@@ -26,8 +26,7 @@ impl Worker {
             Input::Pod(object) => self.take_pod(object),
             Input::Gone => self.take_gone(),
             Input::Container(container) => self.take_container(&container),
-            Input::ContainerRemoved { .. } => {}
-            Input::ObjectChanged { kind, name, version } => self.take_object(kind, name, &version),
+            Input::ObjectChanged { kind, name, version } => self.take_object(kind, name, version),
             Input::Probed { container_id, kind, healthy } => self.take_probe(&container_id, kind, healthy),
             Input::Stopped { container, id } => self.take_stopped(&container, &id),
             Input::SetUp(outcome) => self.take_set_up(outcome),
@@ -134,11 +133,12 @@ impl Worker {
         self.probes.insert(attempt.id, probes);
     }
 
-    fn take_object(&mut self, kind: SourceKind, name: String, version: &str) {
-        if self.versions.get(&(kind, name)).is_some_and(|known| known == version) {
-            return;
-        }
-        self.record.stale_content |= self.record.is_set_up();
+    fn take_object(&mut self, kind: SourceKind, name: String, version: u64) {
+        let key = (kind, name);
+        let written = self.versions.get(&key).copied().unwrap_or_default();
+        let is_in_volume = volume::referenced_objects(&self.pod).contains(&key);
+        self.record.stale_content |= is_in_volume && self.record.is_set_up() && written < version;
+        self.heard.insert(key, version);
         // Whatever waited for the object need not wait longer.
         self.record.retry_at = None;
         for known in self.record.containers.values_mut() {
@@ -225,6 +225,12 @@ impl Worker {
     fn remember_volumes(&mut self, mounted: Mounted) {
         self.record.volumes = Volumes::Mounted { refresh_at: mounted.refresh_at };
         self.versions = mounted.versions.into_iter().collect();
+        // It may have changed while its older content was being written.
+        let in_volumes = volume::referenced_objects(&self.pod);
+        let is_old = |(key, heard): (&(SourceKind, String), &u64)| {
+            in_volumes.contains(key) && self.versions.get(key).copied().unwrap_or_default() < *heard
+        };
+        self.record.stale_content |= self.heard.iter().any(is_old);
     }
 
     /// 0.5 s doubling to one minute.
@@ -294,6 +300,7 @@ impl Worker {
             Ok(()) => {
                 self.record.sandbox = Sandbox::Removed;
                 self.record.volumes = Volumes::Removed;
+                self.record.adopting = false;
                 self.probes.clear();
                 self.settle();
             }

@@ -40,9 +40,13 @@ pub struct Worker {
     pub(super) stops: HashMap<String, Stop>,
     pub(super) probes: HashMap<String, Probes>,
     /// `resourceVersion`s of what the volumes hold.
-    pub(super) versions: HashMap<(SourceKind, String), String>,
+    pub(super) versions: HashMap<(SourceKind, String), u64>,
+    /// The newest `resourceVersion`s heard of.
+    pub(super) heard: HashMap<(SourceKind, String), u64>,
     /// When the node first saw the pod, as `status.startTime`.
     start_time: String,
+    /// `activeDeadlineSeconds`, and when that is.
+    deadline: Option<(i64, Instant)>,
     pub(super) telling: Telling,
     stale: Option<Adopted>,
     /// Nothing of the pod is left.
@@ -74,7 +78,9 @@ impl Worker {
             stops: HashMap::new(),
             probes: HashMap::new(),
             versions: HashMap::new(),
+            heard: HashMap::new(),
             start_time,
+            deadline: None,
             telling: Telling::default(),
             stale: Some(adopted),
             finished: false,
@@ -117,7 +123,8 @@ impl Worker {
         }
         let mut wake_at;
         loop {
-            let plan = plan(&self.pod, &self.record, self.deadline(), Instant::now());
+            let deadline = self.deadline();
+            let plan = plan(&self.pod, &self.record, deadline, Instant::now());
             wake_at = plan.wake_at;
             let mut again = false;
             for action in plan.actions {
@@ -169,11 +176,15 @@ impl Worker {
     }
 
     /// When `activeDeadlineSeconds` runs out.
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&mut self) -> Option<Instant> {
         let seconds = self.pod.spec.active_deadline_seconds?;
-        let started: jiff::Timestamp = self.start_time.parse().ok()?;
-        let passed = jiff::Timestamp::now().duration_since(started).as_secs();
-        Some(Instant::now() + Duration::from_secs(u64::try_from(seconds - passed).unwrap_or(0)))
+        if self.deadline.is_none_or(|(known, _)| known != seconds) {
+            let started: jiff::Timestamp = self.start_time.parse().ok()?;
+            let passed = jiff::Timestamp::now().duration_since(started).as_secs();
+            let left = Duration::from_secs(u64::try_from(seconds - passed).unwrap_or(0));
+            self.deadline = Some((seconds, Instant::now() + left));
+        }
+        self.deadline.map(|(_, at)| at)
     }
 
     fn perform(&mut self, action: Action) {
@@ -280,11 +291,10 @@ impl Worker {
             // Out of sight at once, so that it is removed once.
             known.attempts.retain(|a| a.id != id);
         }
-        let (agent, inbox) = (self.agent.clone(), self.inbox.clone());
+        let agent = self.agent.clone();
         self.agent.spawn(async move {
-            match agent.runtime.remove_container(&id).await {
-                Ok(()) => inbox.put(Input::ContainerRemoved { container, id }),
-                Err(error) => tracing::warn!(container = id, %error, "a dead container could not be removed"),
+            if let Err(error) = agent.runtime.remove_container(&id).await {
+                tracing::warn!(container = id, %error, "a dead container could not be removed");
             }
         });
     }

@@ -120,3 +120,35 @@ impl Reporter {
         self.agent.events.normal(&About::node(name), reason, format!("Node {name} status is now: {reason}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Bench, NODE};
+    use orch_client::Client;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_node_is_ready_at_once_and_its_lease_is_renewed() {
+        let bench = Bench::start();
+        let before = Instant::now();
+        let target = Target::cluster(&Resource::core("nodes"), NODE);
+        let mut changed = bench.client.changed();
+        let node = loop {
+            match bench.client.get(&target).await {
+                Ok(node) if object::is_ready(&node["status"]) => break node,
+                Ok(_) | Err(_) => changed.changed().await.unwrap(),
+            }
+        };
+        assert_eq!(before.elapsed(), Duration::ZERO);
+        assert_eq!(node["status"]["nodeInfo"]["kubeletVersion"], "v1.37.0+orch");
+        assert_eq!(node["status"]["capacity"]["pods"], "110");
+        let lease =
+            Target::named(&Resource::new("coordination.k8s.io", "v1", "leases"), "kube-node-lease", NODE);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let first = bench.client.get(&lease).await.unwrap();
+        assert_eq!(first["metadata"]["ownerReferences"][0]["name"], NODE);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let second = bench.client.get(&lease).await.unwrap();
+        assert_ne!(first["spec"]["renewTime"], second["spec"]["renewTime"]);
+    }
+}

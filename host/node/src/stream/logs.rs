@@ -2,7 +2,7 @@
 
 use std::io::{self, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -195,21 +195,20 @@ async fn tail_start(file: &mut File, lines: usize) -> io::Result<u64> {
     Ok(0)
 }
 
-/// The file of a run, for tests of rotation.
-#[cfg(test)]
-fn write(path: &Path, lines: &[&str]) {
-    use std::io::Write;
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-    for (index, line) in lines.iter().enumerate() {
-        writeln!(file, "2026-11-21T12:00:{index:02}.000000000Z stdout F {line}").unwrap();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn write(path: &Path, lines: &[&str]) {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        for (index, line) in lines.iter().enumerate() {
+            writeln!(file, "2026-11-21T12:00:{index:02}.000000000Z stdout F {line}").unwrap();
+        }
+    }
 
     async fn text(path: &Path, options: LogOptions) -> String {
         let mut chunks = read(path.into(), options, Box::new(|| false)).await.unwrap();

@@ -125,7 +125,6 @@ mod tests {
         };
         Attempt {
             id: id.into(),
-            sandbox_id: String::new(),
             restart_count,
             state: if running { State::Running { started_at_ms: 0 } } else { State::Exited(exit) },
             image: String::new(),

@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::pod::env::{SourceKind, Sources};
 use crate::pod::fields::Downward;
 use crate::pod::spec::Pod;
+use crate::references;
 
 pub use mounts::remove_tree;
 pub use source::{Projection, Volume, VolumeSource, referenced_objects};
@@ -35,7 +36,7 @@ pub struct MountError {
 pub struct Mounted {
     pub refresh_at: Option<Instant>,
     /// `resourceVersion`s of the objects whose content is in the volumes.
-    pub versions: Vec<((SourceKind, String), String)>,
+    pub versions: Vec<((SourceKind, String), u64)>,
 }
 
 /// Makes every volume that a container mounts; idempotent, and renews contents that have changed.
@@ -90,8 +91,7 @@ async fn fetch(
     let sources =
         agent.references.fetch(&pod.metadata.namespace, names).await.map_err(|status| status.message)?;
     for (key, object) in &sources {
-        let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_string();
-        mounted.versions.push((key.clone(), version));
+        mounted.versions.push((key.clone(), references::version(object)));
     }
     Ok(sources)
 }

@@ -1,0 +1,332 @@
+//! Start, end, order, back-off.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::testing::Bench;
+use crate::testing::runtime::Behaviour;
+
+fn exit(after: u64, code: i32) -> Behaviour {
+    Behaviour::Exit { after: Duration::from_secs(after), code }
+}
+
+fn one() -> Value {
+    json!({"containers": [{"name": "c", "image": "i:1"}]})
+}
+
+fn condition<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == name).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_runs_and_is_deleted() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", one()).await;
+    let status = bench.until_phase("p", "Running").await;
+    let container = &status["containerStatuses"][0];
+    assert_eq!(container["ready"], true);
+    assert_eq!(container["started"], true);
+    assert_eq!(container["restartCount"], 0);
+    assert!(container["containerID"].as_str().unwrap().starts_with("orch://"));
+    assert_eq!(status["podIP"], "10.244.0.1");
+    assert_eq!(status["hostIPs"], json!([{"ip": "192.0.2.1"}]));
+    assert_eq!(status["qosClass"], "BestEffort");
+    assert_eq!(condition(&status, "Ready")["status"], "True");
+    assert_eq!(condition(&status, "PodReadyToStartContainers")["status"], "True");
+
+    bench.delete("p", None).await;
+    bench.until_gone("p").await;
+    bench.until_clean().await;
+    assert_eq!(bench.runtime.count("signal c 15"), 1);
+    assert_eq!(bench.runtime.count("signal c 9"), 0);
+    assert_eq!(bench.network.detached.lock().len(), 1);
+    let events = bench.events("p").await;
+    for reason in ["Pulled:", "Created:", "Started:", "Killing: Stopping container c"] {
+        assert!(events.iter().any(|e| e.starts_with(reason)), "{reason} in {events:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_path_to_running_waits_for_nothing() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let before = Instant::now();
+    bench.create("p", one()).await;
+    bench.until_phase("p", "Running").await;
+    assert_eq!(before.elapsed(), Duration::ZERO, "no timer lies on the way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stubborn_container_is_killed_after_its_grace() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("c", [Behaviour::Stubborn]);
+    bench.create("p", one()).await;
+    bench.until_phase("p", "Running").await;
+    let before = Instant::now();
+    bench.delete("p", Some(7)).await;
+    bench.until_gone("p").await;
+    assert_eq!(before.elapsed().as_secs(), 7);
+    assert_eq!(bench.runtime.count("signal c 9"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_grace_replaces_the_one_in_force() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("c", [Behaviour::Stubborn]);
+    bench.create("p", one()).await;
+    bench.until_phase("p", "Running").await;
+    let before = Instant::now();
+    bench.delete("p", Some(600)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    bench.delete("p", Some(2)).await;
+    bench.until_gone("p").await;
+    assert_eq!(before.elapsed().as_secs(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pre_stop_runs_before_the_signal() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let mut spec = one();
+    spec["containers"][0]["lifecycle"] = json!({"preStop": {"exec": {"command": ["bye"]}}});
+    bench.create("p", spec).await;
+    bench.until_phase("p", "Running").await;
+    bench.delete("p", None).await;
+    bench.until_gone("p").await;
+    let calls = bench.runtime.calls();
+    let at = |what: &str| calls.iter().position(|c| c == what).unwrap();
+    assert!(at("exec c bye") < at("signal c 15"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn crashes_back_off_and_keep_the_last_state() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("c", [exit(1, 3)]);
+    let begun = Instant::now();
+    bench.create("p", one()).await;
+    let status = bench
+        .until("p", "in back-off", |s| {
+            s["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+        })
+        .await;
+    let container = &status["containerStatuses"][0];
+    let message = container["state"]["waiting"]["message"].as_str().unwrap();
+    assert!(message.starts_with("back-off 10s restarting failed container=c pod=p_default("), "{message}");
+    assert_eq!(container["lastState"]["terminated"]["exitCode"], 3);
+    assert_eq!(container["lastState"]["terminated"]["reason"], "Error");
+    assert_eq!(status["phase"], "Running");
+    assert_eq!(condition(&status, "Ready")["reason"], "ContainersNotReady");
+    // 1 s of life, an immediate restart, 1 s; then 10, 20 and 40 s of back-off with a second of life each.
+    for (restarts, seconds) in [(2, 12), (3, 33), (4, 74)] {
+        let what = format!("restarted {restarts} times");
+        bench.until("p", &what, |s| s["containerStatuses"][0]["restartCount"] == restarts).await;
+        assert_eq!(begun.elapsed().as_secs(), seconds, "{what}");
+    }
+    assert!(bench.runtime.ids().len() <= 3, "dead containers are collected");
+    let events = bench.events("p").await;
+    assert!(
+        events
+            .iter()
+            .any(|e| e.starts_with("BackOff: Back-off restarting failed container c in pod p_default("))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn restart_policies_end_pods() {
+    for (policy, code, phase, starts) in
+        [("Never", 0, "Succeeded", 1), ("Never", 1, "Failed", 1), ("OnFailure", 0, "Succeeded", 1)]
+    {
+        let bench = Bench::start();
+        bench.runtime.add_image("i:1");
+        bench.runtime.script("c", [exit(1, code)]);
+        let mut spec = one();
+        spec["restartPolicy"] = policy.into();
+        bench.create("p", spec).await;
+        let status = bench.until_phase("p", phase).await;
+        assert_eq!(status["containerStatuses"][0]["state"]["terminated"]["exitCode"], code);
+        assert_eq!(bench.runtime.count("start c"), starts);
+        assert_eq!(status["podIP"], "10.244.0.1", "a completed pod shows where it was");
+        let reason = if code == 0 { "PodCompleted" } else { "PodFailed" };
+        assert_eq!(condition(&status, "Ready")["reason"], reason);
+        bench.delete("p", None).await;
+        bench.until_gone("p").await;
+        bench.until_clean().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_failure_restarts_only_failures() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("c", [exit(1, 1), exit(1, 0)]);
+    let mut spec = one();
+    spec["restartPolicy"] = "OnFailure".into();
+    bench.create("p", spec).await;
+    let status = bench.until_phase("p", "Succeeded").await;
+    assert_eq!(status["containerStatuses"][0]["restartCount"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn init_containers_run_in_order_and_sidecars_stay() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("first", [exit(5, 1), exit(5, 0)]);
+    bench.runtime.script("third", [exit(5, 0)]);
+    let spec = json!({
+        "initContainers": [
+            {"name": "first", "image": "i:1"},
+            {"name": "side", "image": "i:1", "restartPolicy": "Always"},
+            {"name": "third", "image": "i:1"}],
+        "containers": [{"name": "c", "image": "i:1"}]});
+    bench.create("p", spec).await;
+    let early = bench.until("p", "told", |s| s["containerStatuses"].is_array()).await;
+    assert_eq!(early["containerStatuses"][0]["state"]["waiting"]["reason"], "PodInitializing");
+    assert_eq!(condition(&early, "Initialized")["reason"], "ContainersNotInitialized");
+    assert_eq!(
+        condition(&early, "Initialized")["message"],
+        "containers with incomplete status: [first side third]"
+    );
+    let status = bench.until_phase("p", "Running").await;
+    assert_eq!(condition(&status, "Initialized")["status"], "True");
+    assert_eq!(status["initContainerStatuses"][0]["restartCount"], 1);
+    assert_eq!(status["initContainerStatuses"][0]["ready"], true);
+    assert_eq!(status["initContainerStatuses"][1]["started"], true);
+    let starts: Vec<_> = bench.runtime.calls().into_iter().filter(|c| c.starts_with("start")).collect();
+    assert_eq!(starts, ["start first", "start first", "start side", "start third", "start c"]);
+
+    bench.runtime.exit("side", 1);
+    bench.until("p", "a restarted sidecar", |s| s["initContainerStatuses"][1]["restartCount"] == 1).await;
+    bench.delete("p", None).await;
+    bench.until_gone("p").await;
+    let signals: Vec<_> = bench.runtime.calls().into_iter().filter(|c| c.starts_with("signal")).collect();
+    assert_eq!(signals, ["signal c 15", "signal side 15"], "sidecars go last");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_init_container_fails_the_pod() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("first", [exit(1, 9)]);
+    let spec = json!({"restartPolicy": "Never", "initContainers": [{"name": "first", "image": "i:1"}],
+        "containers": [{"name": "c", "image": "i:1"}]});
+    bench.create("p", spec).await;
+    bench.until_phase("p", "Failed").await;
+    assert_eq!(bench.runtime.count("start c"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pulls_back_off_in_upstreams_words() {
+    let bench = Bench::start();
+    bench.create("p", one()).await;
+    let reason = |s: &Value| s["containerStatuses"][0]["state"]["waiting"]["reason"].clone();
+    bench.until("p", "ErrImagePull", |s| reason(s) == "ErrImagePull").await;
+    let status = bench.until("p", "ImagePullBackOff", |s| reason(s) == "ImagePullBackOff").await;
+    let message = status["containerStatuses"][0]["state"]["waiting"]["message"].as_str().unwrap();
+    assert!(message.starts_with("Back-off pulling image \"i:1\""));
+    assert_eq!(status["phase"], "Pending");
+    bench.runtime.make_pullable("i:1");
+    bench.until_phase("p", "Running").await;
+    assert_eq!(bench.runtime.count("pull"), 2);
+    let events = bench.events("p").await;
+    for reason in ["Pulling: Pulling image", "Failed: Failed to pull image", "BackOff: Back-off pulling"] {
+        assert!(events.iter().any(|e| e.starts_with(reason)), "{reason} in {events:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_that_cannot_be_are_named() {
+    let bench = Bench::start();
+    for (image, policy, reason) in
+        [("i:1", "Never", "ErrImageNeverPull"), ("Not An Image", "IfNotPresent", "InvalidImageName")]
+    {
+        let name = reason.to_lowercase();
+        bench
+            .create(&name, json!({"containers": [{"name": "c", "image": image, "imagePullPolicy": policy}]}))
+            .await;
+        bench
+            .until(&name, reason, |s| s["containerStatuses"][0]["state"]["waiting"]["reason"] == reason)
+            .await;
+        bench.delete(&name, None).await;
+        bench.until_gone(&name).await;
+    }
+    bench.until_clean().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_does_not_exist_crashes_the_container() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("c", [Behaviour::FailToStart("exec: \"/nope\": no such file or directory")]);
+    bench.create("p", one()).await;
+    let reason = |s: &Value| s["containerStatuses"][0]["state"]["waiting"]["reason"].clone();
+    let status = bench.until("p", "RunContainerError", |s| reason(s) == "RunContainerError").await;
+    let last = &status["containerStatuses"][0]["lastState"]["terminated"];
+    assert_eq!((&last["reason"], &last["exitCode"]), (&json!("StartError"), &json!(127)));
+    bench.until("p", "CrashLoopBackOff", |s| reason(s) == "CrashLoopBackOff").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_fails_the_pod() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let mut spec = one();
+    spec["activeDeadlineSeconds"] = 20.into();
+    bench.create("p", spec).await;
+    let status = bench.until_phase("p", "Failed").await;
+    assert_eq!(status["reason"], "DeadlineExceeded");
+    assert_eq!(bench.runtime.count("signal c 15"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_deleted_while_pulling_or_waiting_goes_at_once() {
+    let bench = Bench::start();
+    bench.create("p", one()).await;
+    bench.until("p", "ErrImagePull", |s| !s["containerStatuses"][0]["state"]["waiting"].is_null()).await;
+    let before = Instant::now();
+    bench.delete("p", None).await;
+    bench.until_gone("p").await;
+    assert!(before.elapsed() < Duration::from_secs(1));
+    bench.until_clean().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_force_deleted_pod_is_still_stopped() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", one()).await;
+    bench.until_phase("p", "Running").await;
+    bench.delete("p", Some(0)).await;
+    bench.until_clean().await;
+    assert_eq!(bench.runtime.count("signal c 15"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_post_start_hook_restarts_the_container() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.answer("hello", 1, "no");
+    let mut spec = one();
+    spec["containers"][0]["lifecycle"] = json!({"postStart": {"exec": {"command": ["hello"]}}});
+    bench.create("p", spec).await;
+    bench.until("p", "restarted", |s| s["containerStatuses"][0]["restartCount"] == 1).await;
+    let events = bench.events("p").await;
+    assert!(events.iter().any(|e| e.starts_with("FailedPostStartHook")), "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_built_is_refused_by_name() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let mut spec = one();
+    spec["shareProcessNamespace"] = true.into();
+    bench.create("p", spec).await;
+    let status = bench.until_phase("p", "Failed").await;
+    assert_eq!(status["message"], "shareProcessNamespace is not supported by this node");
+    assert_eq!(bench.runtime.count("start"), 0);
+}
