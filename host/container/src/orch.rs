@@ -60,7 +60,13 @@ pub fn default_cgroup_root(data_dir: &Path) -> String {
     format!("/orch/{}", hex::encode(&hash[..4]))
 }
 
+/// Cheap to clone; all clones are the same runtime.
+#[derive(Clone)]
 pub struct OrchRuntime {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     images: Images,
     store: Sandboxes,
     containers_dir: PathBuf,
@@ -87,7 +93,7 @@ impl OrchRuntime {
         let open = (data_dir.clone(), config.registries);
         let images = crate::blocking(move || Images::open(&open.0, open.1)).await?;
         let named = |entry: Arc<Entry>| (entry.record.config.id.clone(), entry);
-        Ok(Self {
+        let inner = Inner {
             images,
             store,
             containers_dir: containers_dir(&data_dir),
@@ -95,13 +101,27 @@ impl OrchRuntime {
             sandboxes: Mutex::new(sandboxes.into_iter().map(|s| (s.config.id.clone(), s)).collect()),
             containers: Mutex::new(entries.into_iter().map(named).collect()),
             changes,
-        })
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     pub fn image_store(&self) -> &Images {
-        &self.images
+        &self.inner.images
     }
 
+    /// Does the work even when the caller stops waiting for it: half of it must not stay.
+    async fn wholly<T, W, F>(&self, work: W) -> Result<T, RuntimeError>
+    where
+        T: Send + 'static,
+        W: FnOnce(Arc<Inner>) -> F,
+        F: Future<Output = Result<T, RuntimeError>> + Send + 'static,
+    {
+        let task = tokio::spawn(work(self.inner.clone()));
+        task.await.unwrap_or_else(|e| Err(RuntimeError::Other(e.to_string())))
+    }
+}
+
+impl Inner {
     fn sandbox(&self, id: &str) -> Result<Sandbox, RuntimeError> {
         let found = self.sandboxes.lock().get(id).cloned();
         found.ok_or_else(|| RuntimeError::NotFound { what: "sandbox", id: id.to_owned() })
@@ -145,21 +165,7 @@ impl OrchRuntime {
             }
         }
     }
-}
 
-fn absolute(path: &Path) -> Result<PathBuf, RuntimeError> {
-    let fail = |source| RuntimeError::Io { what: format!("data directory {}", path.display()), source };
-    std::fs::create_dir_all(path).map_err(fail)?;
-    path.canonicalize().map_err(fail)
-}
-
-/// The shim could not be asked; what that means for the caller.
-fn shim_error(id: &str, error: io::Error) -> RuntimeError {
-    RuntimeError::Io { what: format!("ask the shim of container {id}"), source: error }
-}
-
-#[async_trait]
-impl Runtime for OrchRuntime {
     async fn create_sandbox(&self, config: SandboxConfig) -> Result<Sandbox, RuntimeError> {
         let store = self.store.clone();
         let sandbox = crate::blocking(move || store.create(config)).await?;
@@ -176,10 +182,6 @@ impl Runtime for OrchRuntime {
         crate::blocking(move || store.remove(&sandbox.config)).await?;
         self.sandboxes.lock().remove(id);
         Ok(())
-    }
-
-    async fn sandboxes(&self) -> Result<Vec<Sandbox>, RuntimeError> {
-        Ok(self.sandboxes.lock().values().cloned().collect())
     }
 
     async fn create_container(&self, config: ContainerConfig) -> Result<(), RuntimeError> {
@@ -217,8 +219,57 @@ impl Runtime for OrchRuntime {
         }
     }
 
+    async fn remove_container(&self, id: &str) -> Result<(), RuntimeError> {
+        let Ok(entry) = self.entry(id) else { return Ok(()) };
+        let fail = |source| RuntimeError::Io { what: format!("remove container {id}"), source };
+        remove::remove(&entry).await.map_err(fail)?;
+        self.containers.lock().remove(id);
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, RuntimeError> {
+    let fail = |source| RuntimeError::Io { what: format!("data directory {}", path.display()), source };
+    std::fs::create_dir_all(path).map_err(fail)?;
+    path.canonicalize().map_err(fail)
+}
+
+/// The shim could not be asked; what that means for the caller.
+fn shim_error(id: &str, error: io::Error) -> RuntimeError {
+    RuntimeError::Io { what: format!("ask the shim of container {id}"), source: error }
+}
+
+#[async_trait]
+impl Runtime for OrchRuntime {
+    async fn create_sandbox(&self, config: SandboxConfig) -> Result<Sandbox, RuntimeError> {
+        self.wholly(|inner| async move { inner.create_sandbox(config).await }).await
+    }
+
+    async fn remove_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
+        let id = id.to_owned();
+        self.wholly(|inner| async move { inner.remove_sandbox(&id).await }).await
+    }
+
+    async fn create_container(&self, config: ContainerConfig) -> Result<(), RuntimeError> {
+        self.wholly(|inner| async move { inner.create_container(config).await }).await
+    }
+
+    async fn start_container(&self, id: &str) -> Result<(), RuntimeError> {
+        let id = id.to_owned();
+        self.wholly(|inner| async move { inner.start_container(&id).await }).await
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<(), RuntimeError> {
+        let id = id.to_owned();
+        self.wholly(|inner| async move { inner.remove_container(&id).await }).await
+    }
+
+    async fn sandboxes(&self) -> Result<Vec<Sandbox>, RuntimeError> {
+        Ok(self.inner.sandboxes.lock().values().cloned().collect())
+    }
+
     async fn signal_container(&self, id: &str, signal: i32) -> Result<(), RuntimeError> {
-        let entry = self.entry(id)?;
+        let entry = self.inner.entry(id)?;
         if matches!(entry.state(), State::Exited(_)) {
             return Ok(());
         }
@@ -235,28 +286,20 @@ impl Runtime for OrchRuntime {
         }
     }
 
-    async fn remove_container(&self, id: &str) -> Result<(), RuntimeError> {
-        let Ok(entry) = self.entry(id) else { return Ok(()) };
-        let fail = |source| RuntimeError::Io { what: format!("remove container {id}"), source };
-        remove::remove(&entry).await.map_err(fail)?;
-        self.containers.lock().remove(id);
-        Ok(())
-    }
-
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError> {
-        Ok(self.containers.lock().values().map(|entry| entry.container()).collect())
+        Ok(self.inner.containers.lock().values().map(|entry| entry.container()).collect())
     }
 
     async fn container(&self, id: &str) -> Result<Container, RuntimeError> {
-        Ok(self.entry(id)?.container())
+        Ok(self.inner.entry(id)?.container())
     }
 
     fn changes(&self) -> broadcast::Receiver<Changed> {
-        self.changes.subscribe()
+        self.inner.changes.subscribe()
     }
 
     async fn stats(&self, id: &str) -> Result<Stats, RuntimeError> {
-        let cgroup = self.entry(id)?.cgroup();
+        let cgroup = self.inner.entry(id)?.cgroup();
         let id = id.to_owned();
         crate::blocking(move || {
             cgroup.stats().map_err(|source| match source.kind() {
@@ -268,11 +311,11 @@ impl Runtime for OrchRuntime {
     }
 
     async fn exec(&self, id: &str, request: ExecRequest) -> Result<i32, RuntimeError> {
-        streams::exec(&self.entry(id)?.dir, request).await
+        streams::exec(&self.inner.entry(id)?.dir, request).await
     }
 
     async fn attach(&self, id: &str, request: ExecRequest) -> Result<(), RuntimeError> {
-        streams::attach(&self.entry(id)?.dir, request).await
+        streams::attach(&self.inner.entry(id)?.dir, request).await
     }
 
     async fn connect(
@@ -281,7 +324,7 @@ impl Runtime for OrchRuntime {
         ip: IpAddr,
         port: u16,
     ) -> Result<tokio::net::TcpStream, RuntimeError> {
-        let sandbox = self.sandbox(sandbox_id)?;
+        let sandbox = self.inner.sandbox(sandbox_id)?;
         let address = sandbox::address(ip, port);
         sandbox::connect(sandbox.network_namespace, address)
             .await
@@ -289,25 +332,25 @@ impl Runtime for OrchRuntime {
     }
 
     async fn image(&self, reference: &str) -> Result<Option<Image>, RuntimeError> {
-        self.images.image(reference).await
+        self.inner.images.image(reference).await
     }
 
     async fn pull(&self, reference: &str, credentials: Credentials) -> Result<Image, RuntimeError> {
-        self.images.pull(reference, credentials).await
+        self.inner.images.pull(reference, credentials).await
     }
 
     async fn import(
         &self,
         archive: BoxStream<'static, io::Result<Bytes>>,
     ) -> Result<Vec<Image>, RuntimeError> {
-        self.images.import(archive).await
+        self.inner.images.import(archive).await
     }
 
     async fn images(&self) -> Result<Vec<Image>, RuntimeError> {
-        self.images.images().await
+        self.inner.images.images().await
     }
 
     async fn remove_image(&self, id: &str) -> Result<(), RuntimeError> {
-        self.images.remove(id).await
+        self.inner.images.remove(id).await
     }
 }

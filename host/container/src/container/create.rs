@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
@@ -17,6 +18,9 @@ use crate::sandbox::Sandboxes;
 use crate::shim::protocol::Reply;
 use crate::shim::{CONFIG, ShimConfig, record};
 use crate::spec::{self, Sources, create_error};
+
+/// Creating takes milliseconds; a file system that hangs must not hang the caller for ever.
+const CREATE_PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is needed beside the container's own configuration.
 pub struct Surroundings<'a> {
@@ -156,8 +160,14 @@ pub async fn start_shim(program: &Path, dir: &Path) -> Result<(ShimConnection, i
     let (own, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .map_err(|e| fail("socketpair")(e.into()))?;
     let shim = ShimConnection::new(own).map_err(fail("connection"))?;
-    spawn(program, dir, theirs).map_err(fail("execute"))?;
-    match shim.receive().await.map_err(fail("receive"))? {
+    let mut child = spawn(program, dir, theirs).map_err(fail("execute"))?;
+    let Ok(answer) = tokio::time::timeout(CREATE_PATIENCE, shim.receive()).await else {
+        child.kill().await.map_err(fail("kill"))?;
+        return Err(create_error("timed out creating the container".to_owned()));
+    };
+    // From here on tokio reaps the shim whenever it ends.
+    drop(child);
+    match answer.map_err(fail("receive"))? {
         Some((Reply::Created { pid }, _)) => Ok((shim, pid)),
         Some((Reply::CreateFailed { message }, _)) => Err(create_error(message)),
         Some((other, _)) => Err(create_error(format!("the shim answered {other:?}"))),
@@ -165,10 +175,9 @@ pub async fn start_shim(program: &Path, dir: &Path) -> Result<(ShimConnection, i
     }
 }
 
-/// The child is not waited for here: tokio reaps it when it ends.
-fn spawn(program: &Path, dir: &Path, connection: OwnedFd) -> io::Result<()> {
+fn spawn(program: &Path, dir: &Path, connection: OwnedFd) -> io::Result<tokio::process::Child> {
     let log = std::fs::File::create(dir.join("shim.log"))?;
-    let child = tokio::process::Command::new(program)
+    tokio::process::Command::new(program)
         .arg(crate::shim::COMMAND)
         .arg(dir)
         // Its own: the daemon's may hold what libcontainer acts upon (LISTEN_FDS).
@@ -177,9 +186,7 @@ fn spawn(program: &Path, dir: &Path, connection: OwnedFd) -> io::Result<()> {
         .stdin(Stdio::from(connection))
         .stdout(Stdio::null())
         .stderr(Stdio::from(log))
-        .spawn()?;
-    drop(child);
-    Ok(())
+        .spawn()
 }
 
 fn last_words(dir: &Path) -> String {
