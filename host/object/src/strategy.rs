@@ -55,7 +55,7 @@ fn ensure<'v>(object: &'v mut Value, field: &str) -> Option<&'v mut Value> {
 
 /// The items of a list field.
 fn each<'v>(object: &'v mut Value, field: &str) -> impl Iterator<Item = &'v mut Value> + use<'v> {
-    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten()
+    object.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten().filter(|item| item.is_object())
 }
 
 fn remove(object: &mut Value, field: &str) {

@@ -53,8 +53,10 @@ impl Errors {
         self.push(FieldError::required(path.as_str(), detail));
     }
 
+    /// A field that is absent shows as Go's empty string.
     pub fn invalid(&mut self, path: &Path, value: &Value, detail: impl Into<String>) {
-        self.push(FieldError::invalid(path.as_str(), value.clone(), detail));
+        let shown = if value.is_null() { "".into() } else { value.clone() };
+        self.push(FieldError::invalid(path.as_str(), shown, detail));
     }
 
     pub fn forbidden(&mut self, path: &Path, detail: impl Into<String>) {

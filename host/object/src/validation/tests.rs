@@ -1,1 +1,273 @@
+use serde_json::{Value, json};
 
+use crate::Kinds;
+
+/// What is wrong, as messages; defaults are set first, as the pipeline does.
+fn errors(api_version: &str, kind: &str, object: Value, old: Option<Value>) -> Vec<String> {
+    let kinds = Kinds::builtin();
+    let strategy = kinds.by_kind(api_version, kind).expect(kind).strategy;
+    let prepared = |mut object: Value| {
+        (strategy.default)(&mut object);
+        object
+    };
+    let (object, old) = (prepared(object), old.map(prepared));
+    (strategy.validate)(&object, old.as_ref()).iter().map(ToString::to_string).collect()
+}
+
+fn pod() -> Value {
+    json!({ "metadata": { "name": "p", "namespace": "default" }, "spec": { "containers": [{ "name": "c", "image": "busybox" }] } })
+}
+
+/// A valid pod with one thing changed, and what is then wrong.
+fn assert_pod(change: impl Fn(&mut Value), expected: &[&str]) {
+    let mut object = pod();
+    change(&mut object);
+    assert_eq!(errors("v1", "Pod", object, None), expected);
+}
+
+#[test]
+fn a_plain_pod_is_valid() {
+    assert_pod(|_| {}, &[]);
+}
+
+#[test]
+fn pods_are_checked_field_by_field() {
+    assert_pod(|pod| pod["spec"]["containers"] = json!([]), &["spec.containers: Required value"]);
+    assert_pod(
+        |pod| pod["spec"]["containers"][0]["image"] = "".into(),
+        &["spec.containers[0].image: Required value"],
+    );
+    assert_pod(
+        |pod| pod["spec"]["restartPolicy"] = "Sometimes".into(),
+        &[
+            r#"spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure""#,
+        ],
+    );
+    assert_pod(
+        |pod| {
+            pod["spec"]["containers"] = json!([{ "name": "c", "image": "a" }, { "name": "c", "image": "b" }])
+        },
+        &[r#"spec.containers[1].name: Duplicate value: "c""#],
+    );
+    assert_pod(
+        |pod| pod["spec"]["containers"][0]["volumeMounts"] = json!([{ "name": "v", "mountPath": "/v" }]),
+        &[r#"spec.containers[0].volumeMounts[0].name: Not found: "v""#],
+    );
+    assert_pod(
+        |pod| {
+            pod["spec"]["containers"][0]["resources"] =
+                json!({ "requests": { "cpu": "2" }, "limits": { "cpu": "1" } })
+        },
+        &[
+            r#"spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1"#,
+        ],
+    );
+    assert_pod(
+        |pod| pod["spec"]["containers"][0]["ports"] = json!([{ "containerPort": 70000 }, { "name": "x" }]),
+        &[
+            "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+            "spec.containers[0].ports[1].containerPort: Required value",
+        ],
+    );
+    assert_pod(
+        |pod| pod["spec"]["containers"][0]["livenessProbe"] = json!({}),
+        &["spec.containers[0].livenessProbe: Required value: must specify a handler type"],
+    );
+    assert_pod(
+        |pod| pod["spec"]["containers"][0]["env"] = json!([{ "name": "A", "value": "x", "valueFrom": { "secretKeyRef": { "name": "s", "key": "k" } } }]),
+        &[
+            r#"spec.containers[0].env[0].valueFrom: Invalid value: "": may not be specified when `value` is not empty"#,
+        ],
+    );
+    assert_pod(
+        |pod| pod["spec"]["volumes"] = json!([{ "name": "v", "emptyDir": {}, "hostPath": { "path": "/" } }]),
+        &["spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type"],
+    );
+    assert_pod(
+        |pod| pod["spec"]["tolerations"] = json!([{ "operator": "Exists", "tolerationSeconds": 3 }]),
+        &[
+            r#"spec.tolerations[0].effect: Invalid value: "": effect must be 'NoExecute' when `tolerationSeconds` is set"#,
+        ],
+    );
+    assert_pod(
+        |pod| pod["metadata"]["labels"] = json!({ "a b": "c" }),
+        &[
+            r#"metadata.labels: Invalid value: "a b": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"#,
+        ],
+    );
+}
+
+#[test]
+fn names_are_checked_by_kind() {
+    assert_eq!(errors("v1", "Namespace", json!({ "metadata": { "name": "a.b" } }), None).len(), 1);
+    assert_eq!(errors("v1", "Node", json!({ "metadata": { "name": "a.b" } }), None), Vec::<String>::new());
+    let service = json!({ "metadata": { "name": "0a" }, "spec": { "ports": [{ "port": 80 }] } });
+    let found = errors("v1", "Service", service, None);
+    assert!(
+        found.len() == 1 && found[0].starts_with(r#"metadata.name: Invalid value: "0a": a DNS-1035 label"#),
+        "{found:?}"
+    );
+    let role = json!({ "metadata": { "name": "system:a" }, "rules": [] });
+    assert_eq!(errors("rbac.authorization.k8s.io/v1", "Role", role, None), Vec::<String>::new());
+}
+
+#[test]
+fn running_pods_change_images_only() {
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut new = pod();
+        change(&mut new);
+        errors("v1", "Pod", new, Some(pod()))
+    };
+    assert_eq!(changed(&|pod| pod["spec"]["containers"][0]["image"] = "other".into()), Vec::<String>::new());
+    assert_eq!(changed(&|pod| pod["spec"]["hostNetwork"] = false.into()), Vec::<String>::new());
+    assert_eq!(
+        changed(&|pod| pod["spec"]["tolerations"] = json!([{ "operator": "Exists" }])),
+        Vec::<String>::new()
+    );
+    let found = changed(&|pod| pod["spec"]["containers"][0]["command"] = json!(["sh"]));
+    assert!(
+        found.len() == 1
+            && found[0].starts_with("spec: Forbidden: pod updates may not change fields other than"),
+        "{found:?}"
+    );
+    assert_eq!(
+        changed(&|pod| pod["spec"]["containers"] =
+            json!([{ "name": "c", "image": "a" }, { "name": "d", "image": "b" }])),
+        ["spec.containers: Forbidden: pod updates may not add or remove containers"]
+    );
+    assert_eq!(
+        changed(&|pod| pod["spec"]["schedulingGates"] = json!([{ "name": "a/b" }])),
+        ["spec.schedulingGates[0]: Forbidden: only deletion is allowed, but found new scheduling gate 'a/b'"]
+    );
+}
+
+fn deployment() -> Value {
+    json!({
+        "metadata": { "name": "d", "namespace": "default" },
+        "spec": {
+            "selector": { "matchLabels": { "app": "web" } },
+            "template": { "metadata": { "labels": { "app": "web" } }, "spec": { "containers": [{ "name": "c", "image": "x:1" }] } },
+        },
+    })
+}
+
+#[test]
+fn deployments_are_checked() {
+    let changed = |old: Option<Value>, change: &dyn Fn(&mut Value)| {
+        let mut new = deployment();
+        change(&mut new);
+        errors("apps/v1", "Deployment", new, old)
+    };
+    assert_eq!(changed(None, &|_| {}), Vec::<String>::new());
+    assert_eq!(
+        changed(None, &|new| new["spec"]["replicas"] = (-1).into()),
+        ["spec.replicas: Invalid value: -1: must be greater than or equal to 0"]
+    );
+    assert_eq!(
+        changed(None, &|new| new["spec"]["template"]["metadata"]["labels"] = json!({ "app": "other" })),
+        [
+            r#"spec.template.metadata.labels: Invalid value: {"app":"other"}: `selector` does not match template `labels`"#
+        ]
+    );
+    assert_eq!(
+        changed(None, &|new| new["spec"]["template"]["spec"]["restartPolicy"] = "Never".into()),
+        [r#"spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always""#]
+    );
+    assert_eq!(
+        changed(None, &|new| new["spec"]["strategy"] =
+            json!({ "rollingUpdate": { "maxSurge": 0, "maxUnavailable": "0%" } })),
+        [
+            r#"spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "0%": may not be 0 when `maxSurge` is 0"#
+        ]
+    );
+    let relabel = |new: &mut Value| {
+        new["spec"]["selector"] = json!({ "matchLabels": { "app": "other" } });
+        new["spec"]["template"]["metadata"]["labels"] = json!({ "app": "other" });
+    };
+    assert_eq!(
+        changed(Some(deployment()), &relabel),
+        [r#"spec.selector: Invalid value: {"matchLabels":{"app":"other"}}: field is immutable"#]
+    );
+}
+
+#[test]
+fn services_are_checked() {
+    let service = |spec: Value| json!({ "metadata": { "name": "s" }, "spec": spec });
+    let found = |spec: Value| errors("v1", "Service", service(spec), None);
+    assert_eq!(found(json!({})), ["spec.ports: Required value"]);
+    assert_eq!(
+        found(json!({ "ports": [{ "port": 80 }, { "port": 80, "name": "b" }] })).first().map(String::as_str),
+        Some("spec.ports[0].name: Required value")
+    );
+    assert_eq!(
+        found(json!({ "ports": [{ "port": 80, "nodePort": 30080 }] })),
+        ["spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'"]
+    );
+    assert_eq!(found(json!({ "type": "ExternalName" })), ["spec.externalName: Required value"]);
+    let of = |ip: &str| service(json!({ "clusterIP": ip, "clusterIPs": [ip], "ports": [{ "port": 80 }] }));
+    assert_eq!(
+        errors("v1", "Service", of("10.96.0.8"), Some(of("10.96.0.7"))),
+        [r#"spec.clusterIPs[0]: Invalid value: ["10.96.0.8"]: may not change once set"#]
+    );
+}
+
+#[test]
+fn config_is_checked() {
+    let map = |object: Value, old| errors("v1", "ConfigMap", object, old);
+    let found = map(json!({ "metadata": { "name": "m" }, "data": { "a/b": "" } }), None);
+    assert!(
+        found.len() == 1 && found[0].starts_with(r#"data[a/b]: Invalid value: "a/b": a valid config key"#),
+        "{found:?}"
+    );
+    let frozen = json!({ "metadata": { "name": "m" }, "immutable": true, "data": { "a": "1" } });
+    let mut changed = frozen.clone();
+    changed["data"]["a"] = "2".into();
+    assert_eq!(map(changed, Some(frozen)), ["data: Forbidden: field is immutable when `immutable` is set"]);
+    let big = json!({ "metadata": { "name": "s" }, "data": { "a": "A".repeat(1_400_000) } });
+    assert_eq!(errors("v1", "Secret", big, None), ["data: Too long: may not be more than 1048576 bytes"]);
+    let tls = json!({ "metadata": { "name": "s" }, "type": "kubernetes.io/tls", "data": { "tls.crt": "" } });
+    assert_eq!(errors("v1", "Secret", tls, None), ["data[tls.key]: Required value"]);
+}
+
+#[test]
+fn metadata_is_guarded_on_update() {
+    let old = json!({ "metadata": { "name": "m", "uid": "1", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"] } });
+    let mut new = old.clone();
+    new["metadata"]["finalizers"] = json!(["a/b", "c/d"]);
+    assert_eq!(
+        errors("v1", "ConfigMap", new, Some(old.clone())),
+        [
+            r#"metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"c/d"}"#
+        ]
+    );
+    let mut new = old.clone();
+    new["metadata"]["uid"] = "2".into();
+    assert_eq!(
+        errors("v1", "ConfigMap", new, Some(old)),
+        [r#"metadata.uid: Invalid value: "2": field is immutable"#]
+    );
+}
+
+#[test]
+fn roles_bindings_and_plugins_are_checked() {
+    let rbac = "rbac.authorization.k8s.io/v1";
+    let role = json!({ "metadata": { "name": "r" }, "rules": [{ "verbs": [], "resources": ["pods"] }] });
+    assert_eq!(
+        errors(rbac, "Role", role, None),
+        [
+            "rules[0].verbs: Required value: verbs must contain at least one value",
+            "rules[0].apiGroups: Required value: resource rules must supply at least one api group",
+        ]
+    );
+    let binding = |name: &str| json!({ "kind": "RoleBinding", "metadata": { "name": "b" }, "roleRef": { "kind": "Role", "name": name } });
+    let found = errors(rbac, "RoleBinding", binding("a"), Some(binding("b")));
+    assert!(found.len() == 1 && found[0].ends_with("cannot change roleRef"), "{found:?}");
+    let plugin = json!({ "metadata": { "name": "p" }, "spec": { "world": "orch:cni", "source": { "builtin": "a", "file": "b" } } });
+    assert_eq!(
+        errors("plugins.orch.dev/v1alpha1", "Plugin", plugin, None),
+        [
+            "spec.source.file: Forbidden: exactly one source may be set",
+            r#"spec.source.file: Invalid value: "b": must be an absolute path"#,
+        ]
+    );
+}

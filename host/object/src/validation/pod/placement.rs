@@ -89,8 +89,9 @@ fn validate_affinity(affinity: &Value, path: &Path, errors: &mut Errors) {
 }
 
 fn validate_weight(weight: &Value, path: &Path, errors: &mut Errors) {
-    if !(1..=100).contains(&weight.as_i64().unwrap_or(0)) {
-        errors.invalid(&path.child("weight"), weight, "must be in the range 1-100");
+    let weight = weight.as_i64().unwrap_or(0);
+    if !(1..=100).contains(&weight) {
+        errors.invalid(&path.child("weight"), &weight.into(), "must be in the range 1-100");
     }
 }
 
@@ -140,8 +141,9 @@ fn validate_pod_term(term: &Value, path: &Path, errors: &mut Errors) {
 fn validate_spreading(constraints: &Value, path: &Path, errors: &mut Errors) {
     for (index, constraint) in items(constraints).iter().enumerate() {
         let at = path.index(index);
-        if constraint["maxSkew"].as_i64().unwrap_or(0) <= 0 {
-            errors.invalid(&at.child("maxSkew"), &constraint["maxSkew"], "must be greater than zero");
+        let skew = constraint["maxSkew"].as_i64().unwrap_or(0);
+        if skew <= 0 {
+            errors.invalid(&at.child("maxSkew"), &skew.into(), "must be greater than zero");
         }
         match text(&constraint["topologyKey"]) {
             "" => errors.required(&at.child("topologyKey"), "can not be empty"),

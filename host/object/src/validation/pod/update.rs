@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::status::FieldError;
 use crate::validation::{Errors, Path, is_empty, items, same, text};
 
 const OTHER_FIELDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
@@ -74,7 +75,8 @@ fn validate_deadline(new: &Value, old: &Value, path: &Path, errors: &mut Errors)
             );
         }
         (None, Some(_)) => {
-            errors.invalid(&at, &Value::Null, "must not update from a positive integer to nil value");
+            let detail = "must not update from a positive integer to nil value";
+            errors.push(FieldError::invalid(at.as_str(), Value::Null, detail));
         }
         _ => {}
     }
