@@ -115,7 +115,9 @@ impl Api {
             self.record_managed_fields(call, kind, new, Some(old), &target.subresource, options);
         }
         let mut errors = metadata::validate(new, kind, Some(old));
-        errors.extend((kind.strategy.validate)(new, Some(old)));
+        // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
+        let compared = (modification.part != Part::Any).then_some(old);
+        errors.extend((kind.strategy.validate)(new, compared));
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }
