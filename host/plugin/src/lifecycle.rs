@@ -142,10 +142,9 @@ impl<W: Worlds> Lifecycle<W> {
 
     /// The plugin is no longer declared.
     pub async fn remove(&self, name: &str) {
-        if let Some(running) = self.plugins.lock().await.remove(name) {
-            if let Some(version) = running.serving {
-                self.worlds.remove(version.placement.world, name).await;
-            }
+        let running = self.plugins.lock().await.remove(name);
+        if let Some(version) = running.and_then(|running| running.serving) {
+            self.worlds.remove(version.placement.world, name).await;
         }
     }
 

@@ -80,3 +80,30 @@ impl Shared {
         self.asleep.store(false, Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait_until(what: &str, holds: impl Fn() -> bool) {
+        let started = std::time::Instant::now();
+        while !holds() {
+            assert!(started.elapsed() < Duration::from_secs(10), "{what}");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn it_sleeps_without_calls_and_wakes_for_one() {
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let ticker = Ticker::start(wasmtime::Engine::new(&config).unwrap()).unwrap();
+        let asleep = || ticker.shared.asleep.load(Ordering::SeqCst);
+        for _ in 0..3 {
+            wait_until("no call is in flight", asleep);
+            let call = ticker.call();
+            wait_until("a call is in flight", || !asleep());
+            drop(call);
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! The admission checks as components.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 mod support;
 
 use std::sync::Arc;

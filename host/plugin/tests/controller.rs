@@ -1,5 +1,7 @@
 //! Controllers as components, over a scripted API.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 mod support;
 
 use std::sync::Arc;
