@@ -171,6 +171,7 @@ impl ControllerApi for Api {
     ) -> Result<Option<String>, ApiError> {
         let row = self.kind(api_version, kind)?;
         if !live && let Some(informer) = self.cached(api_version, kind).await {
+            let namespace = if row.namespaced() { namespace } else { "" };
             return Ok(informer.cache().get(namespace, name).map(|object| object.to_string()));
         }
         match self.account.client.get(&target(&row, namespace, name)).await {
@@ -190,7 +191,10 @@ impl ControllerApi for Api {
     ) -> Result<Vec<String>, ApiError> {
         let row = self.kind(api_version, kind)?;
         let objects = match self.cached(api_version, kind).await {
-            Some(informer) => select(&informer, namespace, labels, fields)?,
+            Some(informer) => {
+                let namespace = if row.namespaced() { namespace } else { "" };
+                select(&informer, namespace, labels, fields)?
+            }
             None => self.list_live(&row, namespace, labels, fields).await?,
         };
         Ok(objects.iter().map(|object| object.to_string()).collect())
