@@ -61,9 +61,7 @@ impl Command {
         let ExecOptions { container, command, .. } = &self.options;
         match self.verb {
             Verb::Exec => self.connection.exec(&self.pod, container, command.clone(), stdio).await,
-            Verb::Attach => {
-                self.connection.attach(&self.pod, container, stdio).await.map(|()| ExitCode(0))
-            }
+            Verb::Attach => self.connection.attach(&self.pod, container, stdio).await.map(|()| ExitCode(0)),
         }
     }
 }

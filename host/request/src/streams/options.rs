@@ -46,9 +46,7 @@ impl Query {
         let Some(text) = self.all(name).next().filter(|text| !text.is_empty()) else { return Ok(None) };
         match text.parse() {
             Ok(number) => Ok(Some(number)),
-            Err(_) => {
-                Err(Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
-            }
+            Err(_) => Err(Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))),
         }
     }
 }
@@ -120,7 +118,9 @@ impl PortForwardOptions {
         let ports = query.all("ports").flat_map(|ports| ports.split(','));
         let port = |text: &str| match text.trim().parse::<u16>() {
             Ok(port) if port > 0 => Ok(port),
-            Ok(_) | Err(_) => Err(Status::bad_request(format!("query parameter \"ports\" {text:?} is no port"))),
+            Ok(_) | Err(_) => {
+                Err(Status::bad_request(format!("query parameter \"ports\" {text:?} is no port")))
+            }
         };
         Ok(PortForwardOptions { ports: ports.map(port).collect::<Result<_, _>>()? })
     }
@@ -182,7 +182,9 @@ mod tests {
 
     #[test]
     fn exec_parameters() {
-        let options = ExecOptions::exec("command=sh&command=-c&command=echo+a%20b&container=c&stdin=true&stdout=1&stderr=True");
+        let options = ExecOptions::exec(
+            "command=sh&command=-c&command=echo+a%20b&container=c&stdin=true&stdout=1&stderr=True",
+        );
         let expected = ExecOptions {
             container: "c".into(),
             command: vec!["sh".into(), "-c".into(), "echo a b".into()],
@@ -202,7 +204,11 @@ mod tests {
     #[test]
     fn log_parameters() {
         let now = Timestamp::from_second(100).unwrap();
-        let options = log_options("follow=true&tailLines=5&sinceSeconds=10&limitBytes=7&timestamps=true&previous=false", "web", now);
+        let options = log_options(
+            "follow=true&tailLines=5&sinceSeconds=10&limitBytes=7&timestamps=true&previous=false",
+            "web",
+            now,
+        );
         let expected = LogOptions {
             follow: true,
             timestamps: true,

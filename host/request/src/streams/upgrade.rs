@@ -27,7 +27,12 @@ pub(super) struct SpdyUpgrade {
 }
 
 fn names<'h>(headers: &'h HeaderMap, header: &'h HeaderName) -> impl Iterator<Item = &'h str> {
-    headers.get_all(header).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(',')).map(str::trim)
+    headers
+        .get_all(header)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|v| v.split(','))
+        .map(str::trim)
 }
 
 fn has(headers: &HeaderMap, header: &HeaderName, wanted: &str) -> bool {
@@ -55,7 +60,11 @@ impl Upgrade {
 
 impl SpdyUpgrade {
     /// The first protocol of the client's that the server speaks; the client's silence means `unversioned`.
-    pub(super) fn negotiate(&self, spoken: &[&'static str], unversioned: &'static str) -> Result<&'static str, Response> {
+    pub(super) fn negotiate(
+        &self,
+        spoken: &[&'static str],
+        unversioned: &'static str,
+    ) -> Result<&'static str, Response> {
         if self.offered.is_empty() {
             return Ok(unversioned);
         }

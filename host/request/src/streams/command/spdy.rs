@@ -35,8 +35,7 @@ async fn run(mut connection: Connection, command: Command, protocol: &'static st
         tracing::debug!(pod = command.pod.name, "the streams of a command were not opened in time");
         return connection.close().await;
     };
-    let format =
-        if protocol == "v4.channel.k8s.io" { ErrorFormat::Status } else { ErrorFormat::Text };
+    let format = if protocol == "v4.channel.k8s.io" { ErrorFormat::Status } else { ErrorFormat::Text };
     let ids = streams.ids();
     let (stdio, error) = streams.into_stdio(command.options.tty);
     let closed = connection.closed();

@@ -22,12 +22,24 @@ const LINGER: Duration = Duration::from_secs(5);
 /// What this side sends.
 #[derive(Debug)]
 pub enum Outgoing {
-    Accept { stream: u32 },
-    Reset { stream: u32, code: u32 },
-    Data { stream: u32, data: Bytes },
+    Accept {
+        stream: u32,
+    },
+    Reset {
+        stream: u32,
+        code: u32,
+    },
+    Data {
+        stream: u32,
+        data: Bytes,
+    },
     /// The end of this side of a stream; a second one is not sent.
-    Finish { stream: u32 },
-    Ping { id: u32 },
+    Finish {
+        stream: u32,
+    },
+    Ping {
+        id: u32,
+    },
     GoAway,
 }
 
@@ -242,30 +254,45 @@ async fn send_all<W: AsyncWrite + Unpin>(
     frames: &mut FramedWrite<W, FrameCodec>,
     mut messages: mpsc::Receiver<Outgoing>,
 ) -> Result<(), SpdyError> {
-    let mut headers = HeaderCompressor::new()?;
-    let mut finished = HashSet::new();
-    let mut accepted = 0;
+    let mut encoder = Encoder { headers: HeaderCompressor::new()?, finished: HashSet::new(), accepted: 0 };
     while let Some(message) = messages.recv().await {
-        let frame = match message {
-            Outgoing::Accept { stream } => {
-                accepted = accepted.max(stream);
-                Frame::SynReply { stream, fin: false, headers: headers.compress(&[])? }
-            }
-            Outgoing::Reset { stream, code } => Frame::RstStream { stream, code },
-            Outgoing::Data { stream, .. } if finished.contains(&stream) => continue,
-            Outgoing::Data { stream, data } => Frame::Data { stream, fin: false, data },
-            Outgoing::Finish { stream } if !finished.insert(stream) => continue,
-            Outgoing::Finish { stream } => Frame::Data { stream, fin: true, data: Bytes::new() },
-            Outgoing::Ping { id } => Frame::Ping { id },
-            Outgoing::GoAway => {
-                frames.feed(Frame::GoAway { last_stream: accepted, code: 0 }).await?;
-                return frames.flush().await;
-            }
-        };
-        frames.feed(frame).await?;
-        if messages.is_empty() {
+        let last = matches!(message, Outgoing::GoAway);
+        if let Some(frame) = encoder.frame(message)? {
+            frames.feed(frame).await?;
+        }
+        if messages.is_empty() || last {
             frames.flush().await?;
         }
+        if last {
+            return Ok(());
+        }
     }
-    frames.flush().await
+    Ok(())
+}
+
+struct Encoder {
+    headers: HeaderCompressor,
+    /// Streams whose end has been sent.
+    finished: HashSet<u32>,
+    /// The last stream taken.
+    accepted: u32,
+}
+
+impl Encoder {
+    /// `None`: nothing may follow a stream's end.
+    fn frame(&mut self, message: Outgoing) -> Result<Option<Frame>, SpdyError> {
+        Ok(Some(match message {
+            Outgoing::Accept { stream } => {
+                self.accepted = self.accepted.max(stream);
+                Frame::SynReply { stream, fin: false, headers: self.headers.compress(&[])? }
+            }
+            Outgoing::Reset { stream, code } => Frame::RstStream { stream, code },
+            Outgoing::Data { stream, .. } if self.finished.contains(&stream) => return Ok(None),
+            Outgoing::Data { stream, data } => Frame::Data { stream, fin: false, data },
+            Outgoing::Finish { stream } if !self.finished.insert(stream) => return Ok(None),
+            Outgoing::Finish { stream } => Frame::Data { stream, fin: true, data: Bytes::new() },
+            Outgoing::Ping { id } => Frame::Ping { id },
+            Outgoing::GoAway => Frame::GoAway { last_stream: self.accepted, code: 0 },
+        }))
+    }
 }

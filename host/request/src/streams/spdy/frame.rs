@@ -23,17 +23,49 @@ const WINDOW_UPDATE: u16 = 9;
 /// `headers` are compressed, with the one context of the connection: blocks must be read in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    SynStream { stream: u32, fin: bool, headers: Bytes },
-    SynReply { stream: u32, fin: bool, headers: Bytes },
-    RstStream { stream: u32, code: u32 },
-    Settings { flags: u8, entries: Bytes },
-    Ping { id: u32 },
-    GoAway { last_stream: u32, code: u32 },
-    Headers { stream: u32, fin: bool, headers: Bytes },
-    WindowUpdate { stream: u32, delta: u32 },
+    SynStream {
+        stream: u32,
+        fin: bool,
+        headers: Bytes,
+    },
+    SynReply {
+        stream: u32,
+        fin: bool,
+        headers: Bytes,
+    },
+    RstStream {
+        stream: u32,
+        code: u32,
+    },
+    Settings {
+        flags: u8,
+        entries: Bytes,
+    },
+    Ping {
+        id: u32,
+    },
+    GoAway {
+        last_stream: u32,
+        code: u32,
+    },
+    Headers {
+        stream: u32,
+        fin: bool,
+        headers: Bytes,
+    },
+    WindowUpdate {
+        stream: u32,
+        delta: u32,
+    },
     /// A control frame this side does not know; to be ignored.
-    Unknown { kind: u16 },
-    Data { stream: u32, fin: bool, data: Bytes },
+    Unknown {
+        kind: u16,
+    },
+    Data {
+        stream: u32,
+        fin: bool,
+        data: Bytes,
+    },
 }
 
 /// Error codes of RST_STREAM.
@@ -157,7 +189,13 @@ fn put_length(out: &mut BytesMut, flags: u8, length: usize) -> Result<(), SpdyEr
     Ok(())
 }
 
-fn put_headers(out: &mut BytesMut, kind: u16, stream: u32, fin: bool, headers: &Bytes) -> Result<(), SpdyError> {
+fn put_headers(
+    out: &mut BytesMut,
+    kind: u16,
+    stream: u32,
+    fin: bool,
+    headers: &Bytes,
+) -> Result<(), SpdyError> {
     put_head(out, kind, u8::from(fin), 4 + headers.len())?;
     out.put_u32(stream);
     out.extend_from_slice(headers);
@@ -214,7 +252,9 @@ mod tests {
         FrameCodec.encode(Frame::Ping { id: 1 }, &mut bytes).unwrap();
         assert_eq!(bytes[..], [0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 1]);
         bytes.clear();
-        FrameCodec.encode(Frame::Data { stream: 5, fin: true, data: Bytes::from_static(b"a") }, &mut bytes).unwrap();
+        FrameCodec
+            .encode(Frame::Data { stream: 5, fin: true, data: Bytes::from_static(b"a") }, &mut bytes)
+            .unwrap();
         assert_eq!(bytes[..], [0, 0, 0, 5, 1, 0, 0, 1, b'a']);
     }
 

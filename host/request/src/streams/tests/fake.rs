@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::Router;
 use axum::extract::{RawQuery, Request, State};
 use axum::response::Response;
 use axum::routing::{any, get};
-use axum::Router;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -44,7 +44,8 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
-        let node = Arc::new(FakeNode { dropped: CancellationToken::new(), waiting: watch::Sender::new(false) });
+        let node =
+            Arc::new(FakeNode { dropped: CancellationToken::new(), waiting: watch::Sender::new(false) });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -70,7 +71,10 @@ fn router(node: Arc<FakeNode>) -> Router {
     let pod = "/api/v1/namespaces/default/pods/web";
     Router::new()
         .route("/api", get(async || answer(json!({"kind": "APIVersions", "versions": ["v1"]}))))
-        .route("/apis", get(async || answer(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}))))
+        .route(
+            "/apis",
+            get(async || answer(json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": []}))),
+        )
         .route("/api/v1", get(async || answer(resources())))
         .route(pod, get(async || answer(web())))
         .route(&format!("{pod}/exec"), any(exec))
@@ -85,9 +89,7 @@ fn answer(body: Value) -> Response {
 }
 
 fn resources() -> Value {
-    let resource = |name: &str, kind: &str, verbs: &[&str]| {
-        json!({"name": name, "singularName": "pod", "namespaced": true, "kind": kind, "verbs": verbs})
-    };
+    let resource = |name: &str, kind: &str, verbs: &[&str]| json!({"name": name, "singularName": "pod", "namespaced": true, "kind": kind, "verbs": verbs});
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": "v1", "resources": [
         resource("pods", "Pod", &["get", "list"]),
         resource("pods/exec", "PodExecOptions", &["create", "get"]),
@@ -193,7 +195,9 @@ impl NodeConnection for FakeNode {
         options: &LogOptions,
     ) -> Result<BoxStream<'static, std::io::Result<Bytes>>, Status> {
         if options.previous {
-            return Err(Status::bad_request("previous terminated container \"web\" in pod \"web\" not found"));
+            return Err(Status::bad_request(
+                "previous terminated container \"web\" in pod \"web\" not found",
+            ));
         }
         let lines = (1..=5).map(|n| Ok(Bytes::from(format!("line {n}\n")))).collect::<Vec<_>>();
         let lines = futures::stream::iter(lines.into_iter().skip(5 - options.tail_lines.unwrap_or(5)));
@@ -231,12 +235,7 @@ impl NodeConnection for FakeNode {
         Ok(())
     }
 
-    async fn port_forward(
-        &self,
-        _: &PodRef,
-        port: u16,
-        connection: Box<dyn Duplex>,
-    ) -> Result<(), Status> {
+    async fn port_forward(&self, _: &PodRef, port: u16, connection: Box<dyn Duplex>) -> Result<(), Status> {
         if port != ECHO_PORT {
             return Err(Status::internal("connection refused"));
         }

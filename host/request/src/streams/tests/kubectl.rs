@@ -17,9 +17,9 @@ fn binaries() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = std::env::var_os("KUBECTL_DIR").map(PathBuf::from).into_iter().collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     folders.push("/usr/lib/google-cloud-sdk/bin".into());
-    let found = ["kubectl.1.28", "kubectl.1.33"].into_iter().filter_map(|name| {
-        folders.iter().map(|folder| folder.join(name)).find(|path| path.exists())
-    });
+    let found = ["kubectl.1.28", "kubectl.1.33"]
+        .into_iter()
+        .filter_map(|name| folders.iter().map(|folder| folder.join(name)).find(|path| path.exists()));
     let found: Vec<PathBuf> = found.collect();
     if found.len() < 2 {
         eprintln!("SKIPPED in part: kubectl.1.28 and kubectl.1.33 are not both here: {found:?}");
@@ -85,7 +85,10 @@ async fn exec_with_output_input_and_exit_codes() {
 
         let (_, err, code) = kubectl.run(&["exec", "web", "--", "fail", "42"], None).await;
         assert_eq!(code, 42, "{name:?}: {err}");
-        assert!(err.contains("oops\n") && err.contains("command terminated with exit code 42"), "{name:?}: {err}");
+        assert!(
+            err.contains("oops\n") && err.contains("command terminated with exit code 42"),
+            "{name:?}: {err}"
+        );
 
         let (out, err, code) = kubectl.run(&["exec", "web", "--", "big"], None).await;
         assert_eq!((out.len(), code), (BIG, 0), "{name:?}: {err}");

@@ -178,7 +178,8 @@ async fn upgrades_are_negotiated() {
     let (_, head) = upgrade(&server, path, &wrong).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
     assert!(head.contains("x-accepted-stream-protocol-versions: v4.channel.k8s.io\r\n"), "{head}");
-    let several = format!("{SWITCH}X-Stream-Protocol-Version: v9\r\nX-Stream-Protocol-Version: v3.channel.k8s.io\r\n");
+    let several =
+        format!("{SWITCH}X-Stream-Protocol-Version: v9\r\nX-Stream-Protocol-Version: v3.channel.k8s.io\r\n");
     let (_, head) = upgrade(&server, path, &several).await;
     assert!(head.contains("x-stream-protocol-version: v3.channel.k8s.io\r\n"), "{head}");
 }
