@@ -28,6 +28,18 @@ pub fn v3(kinds: &Kinds, group: &str, version: &str) -> Value {
     })
 }
 
+/// The content type of `v2`.
+pub const V2_CONTENT_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// `/openapi/v2` as a protobuf `Document` that names no path and no type.
+///
+/// kubectl 1.27 and 1.28 fail when this document is missing, although they take everything from v3.
+pub fn v2() -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
+    let info = [field(1, b"Kubernetes"), field(2, VERSION.as_bytes())].concat();
+    [field(1, b"2.0"), field(2, &info)].concat()
+}
+
 /// Changes whenever the document does: for the index, which would otherwise have to build them all.
 pub fn fingerprint(kinds: &Kinds, group: &str, version: &str) -> String {
     let mut hasher = DefaultHasher::new();

@@ -57,3 +57,11 @@ fn fingerprints_tell_groups_apart_and_stay() {
     assert_eq!(fingerprint(&kinds, "apps", "v1"), fingerprint(&kinds, "apps", "v1"));
     assert_ne!(fingerprint(&kinds, "apps", "v1"), fingerprint(&kinds, "", "v1"));
 }
+
+/// Lengths fit in one byte, or kubectl could not read it.
+#[test]
+fn v2_is_a_small_protobuf_document() {
+    let document = v2();
+    assert_eq!(document[..5], [0x0a, 3, b'2', b'.', b'0']);
+    assert_eq!((document[5], usize::from(document[6])), (0x12, document.len() - 7));
+}
