@@ -1,5 +1,7 @@
 //! Controllers written in Rust over a scripted API.
 
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
 #[path = "../../scheduler/tests/fake/mod.rs"]
 mod fake;
 
