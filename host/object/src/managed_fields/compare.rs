@@ -231,7 +231,7 @@ impl Walk {
                     Sides::changed()
                 }
             }
-            ([_, _, ..], [rest @ ..]) => {
+            ([_, _, ..], rest) => {
                 let mut sides = match rest.first() {
                     Some(item) => self.value(None, false, Some(item), node),
                     None => Sides::default(),
@@ -239,7 +239,7 @@ impl Walk {
                 sides.removed.member = true;
                 sides
             }
-            ([rest @ ..], [_, _, ..]) => {
+            (rest, [_, _, ..]) => {
                 let mut sides = match rest.first() {
                     Some(item) => self.value(Some(item), true, None, node),
                     None => Sides::default(),
