@@ -24,9 +24,10 @@ pub(crate) fn validate(pod: &Value, old: Option<&Value>) -> Vec<FieldError> {
     metadata::validate(pod, old, names::dns1123_subdomain, &mut errors);
     let path = Path::new("spec");
     validate_spec(&pod["spec"], &path, &mut errors);
-    match old {
-        Some(old) => update::validate(pod, old, &path, &mut errors),
-        None => validate_ephemeral(&pod["spec"], &path, &mut errors),
+    if let Some(old) = old {
+        update::validate(pod, old, &path, &mut errors);
+    } else if text(&pod["metadata"]["resourceVersion"]).is_empty() {
+        validate_ephemeral(&pod["spec"], &path, &mut errors);
     }
     errors.into_vec()
 }
@@ -44,7 +45,7 @@ pub(crate) fn validate_spec(spec: &Value, path: &Path, errors: &mut Errors) {
     resources::validate_pod(spec, path, errors);
 }
 
-/// Debugging containers join a running pod; they are no part of a new one.
+/// Debugging containers join a running pod; they are no part of a new one (without a version yet).
 fn validate_ephemeral(spec: &Value, path: &Path, errors: &mut Errors) {
     if !is_empty(&spec["ephemeralContainers"]) {
         errors.forbidden(&path.child("ephemeralContainers"), "cannot be set on create");
