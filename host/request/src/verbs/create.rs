@@ -13,6 +13,15 @@ use crate::{causes, key};
 /// Tries for a generated name that nobody has yet.
 const NAME_TRIES: usize = 8;
 
+/// Who fills in `metadata.managedFields`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// The create: all fields belong to the request's manager.
+    Record,
+    /// An apply did already.
+    Applied,
+}
+
 impl Api {
     /// Creates an object. The target's name may be empty; the body then names it.
     pub async fn create(
@@ -24,7 +33,7 @@ impl Api {
     ) -> Result<Written, Status> {
         let kind = self.kind(&target.resource)?;
         self.authorize(call, "create", target)?;
-        self.create_authorized(call, &kind, target, object, options).await
+        self.create_authorized(call, &kind, target, object, options, Ownership::Record).await
     }
 
     /// For sub-resources and update-as-create, which have been authorized as what they are.
@@ -35,6 +44,7 @@ impl Api {
         target: &Target,
         mut object: Value,
         options: &WriteOptions,
+        ownership: Ownership,
     ) -> Result<Written, Status> {
         decode::check(call, kind, &mut object, &options.field_validation)?;
         metadata::match_target(&mut object, kind, target)?;
@@ -44,7 +54,7 @@ impl Api {
             if let Some(base) = &base {
                 metadata::of(&mut object)?.insert("name".into(), metadata::generated_name(base).into());
             }
-            match self.create_named(call, kind, target, object, options).await {
+            match self.create_named(call, kind, target, object, options, ownership).await {
                 Err(status) if base.is_some() && status.is_already_exists() && attempt < NAME_TRIES => {}
                 answer => return answer,
             }
@@ -59,6 +69,7 @@ impl Api {
         target: &Target,
         mut object: Value,
         options: &WriteOptions,
+        ownership: Ownership,
     ) -> Result<Written, Status> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
         let target = Target { name: name.clone(), ..target.clone() };
@@ -67,13 +78,18 @@ impl Api {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
         self.cache.fresh().await.map_err(causes::store)?;
+        if ownership == Ownership::Record {
+            metadata::of(&mut object)?.remove("managedFields");
+        }
         metadata::begin(&mut object, self.clock.now(), kind.has_generation)?;
         (kind.strategy.default)(&mut object);
         let review = self.review(call, kind, &target, Operation::Create, None, options.dry_run);
         self.mutate(call, &review, &mut object)?;
         (kind.strategy.prepare_create)(&mut object);
         (kind.strategy.default)(&mut object);
-        self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
+        if ownership == Ownership::Record {
+            self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
+        }
         let mut errors = metadata::validate(&object, kind, None);
         errors.extend((kind.strategy.validate)(&object, None));
         if !errors.is_empty() {
@@ -84,6 +100,10 @@ impl Api {
         let key = key::of(kind, namespace(&target), &name);
         if options.dry_run {
             return self.dry_create(kind, &key, &name, object);
+        }
+        if self.cache.get(&key).is_some() {
+            // Said before its addresses are found to be taken, by itself.
+            return Err(Status::already_exists(kind, &name));
         }
         let held = self.allocator.allocate(kind, &mut object, None).await?;
         let write = Write { key, expect: Expect::Absent, change: Change::Put(stamp::stamp(&object)) };
@@ -103,7 +123,7 @@ impl Api {
         if self.cache.get(key).is_some() {
             return Err(Status::already_exists(kind, name));
         }
-        Ok(Written::unstored(object))
+        Ok(Written { created: true, ..Written::unstored(object) })
     }
 }
 
