@@ -9,7 +9,7 @@ pub enum CallError {
     /// The component trapped; its instance is gone, a fresh one has no resident state.
     #[error("{plugin} trapped in {function}: {trap}")]
     Trapped { plugin: String, function: &'static str, trap: String },
-    #[error("{plugin} did not return from {function} within {millis} ms")]
+    #[error("{plugin} did not return from {function} within {millis} ms of CPU time")]
     Deadline { plugin: String, function: &'static str, millis: u64 },
     /// The component answered with an error, or with something that cannot be.
     #[error("{plugin}: {function}: {message}")]

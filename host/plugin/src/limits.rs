@@ -7,7 +7,7 @@ use wasmtime::ResourceLimiter;
 pub struct Limits {
     /// Bytes of linear memory of one instance; at most [`Limits::MAX_MEMORY`].
     pub memory: usize,
-    /// Time in the guest. What a call waits for in the host (the API, netlink) does not count.
+    /// CPU time in the guest. What a call waits for (the API, netlink, a busy machine) does not count.
     pub deadline: Duration,
 }
 

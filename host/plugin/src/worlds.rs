@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use cpu_time::ThreadTime;
 use futures::future::BoxFuture;
 use wasmtime::component::{InstancePre, Linker};
 use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
@@ -146,41 +147,71 @@ struct Begun {
 /// How often a long call on an async thread lets others run.
 const YIELD_TICKS: u64 = 5;
 
-/// Time in the guest: what passes in host functions and in other tasks does not count.
+/// CPU time in the guest. What passes in host functions and in other tasks does not count, nor does
+/// what a busy machine gives to others.
 struct Clock {
     limit: Duration,
-    started: Instant,
-    /// Nanoseconds spent elsewhere since `started`.
-    waited: Arc<AtomicU64>,
+    meter: Arc<Meter>,
     yields: bool,
 }
 
 impl Clock {
     fn new(limit: Duration) -> Self {
-        Clock { limit, started: Instant::now(), waited: Arc::default(), yields: false }
+        Clock { limit, meter: Arc::default(), yields: false }
     }
 
     fn start(&mut self, yields: bool) {
-        self.started = Instant::now();
-        self.waited.store(0, Ordering::Relaxed);
+        self.meter.start();
         self.yields = yields;
     }
 
     fn left(&self) -> Duration {
-        let waited = Duration::from_nanos(self.waited.load(Ordering::Relaxed));
-        (self.limit + waited).saturating_sub(self.started.elapsed())
+        self.limit.saturating_sub(self.meter.spent())
     }
 }
 
+/// Runs while the guest does, on whatever thread that is. In nanoseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// Spent before `mark`.
+    spent: AtomicU64,
+    /// The thread's CPU time when the guest went on.
+    mark: AtomicU64,
+}
+
+impl Meter {
+    fn start(&self) {
+        self.spent.store(0, Ordering::Relaxed);
+        self.resume();
+    }
+
+    fn resume(&self) {
+        self.mark.store(thread_nanos(), Ordering::Relaxed);
+    }
+
+    fn pause(&self) {
+        self.spent.store(self.spent().as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    fn spent(&self) -> Duration {
+        let running = thread_nanos().saturating_sub(self.mark.load(Ordering::Relaxed));
+        Duration::from_nanos(self.spent.load(Ordering::Relaxed) + running)
+    }
+}
+
+fn thread_nanos() -> u64 {
+    ThreadTime::now().as_duration().as_nanos() as u64
+}
+
 /// Awaits a host capability; the time does not count against the guest's deadline.
-async fn waiting<R>(waited: &Arc<AtomicU64>, capability: impl Future<Output = R>) -> R {
-    let started = Instant::now();
+async fn waiting<R>(meter: &Meter, capability: impl Future<Output = R>) -> R {
+    meter.pause();
     let result = capability.await;
-    waited.fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    meter.resume();
     result
 }
 
-/// Called when the epoch reaches the store's deadline, which under load is early or late by some ticks.
+/// Called when the epoch reaches the store's deadline, which under load is early by some ticks.
 fn deadline<X>(store: StoreContextMut<'_, HostState<X>>) -> UpdateDeadline {
     let clock = &store.data().clock;
     let left = clock.left();
@@ -190,8 +221,8 @@ fn deadline<X>(store: StoreContextMut<'_, HostState<X>>) -> UpdateDeadline {
     if !clock.yields {
         return UpdateDeadline::Continue(left.as_millis() as u64 + 1);
     }
-    let waited = clock.waited.clone();
-    let others = async move { waiting(&waited, tokio::task::yield_now()).await };
+    let meter = clock.meter.clone();
+    let others = async move { waiting(&meter, tokio::task::yield_now()).await };
     UpdateDeadline::YieldCustom(YIELD_TICKS, Box::pin(others))
 }
 

@@ -5,7 +5,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use orch_plugin::calls::CallError;
@@ -68,8 +68,7 @@ fn an_endless_loop_ends_at_its_deadline() {
     let started = Instant::now();
     let error = plugin.filter(&told("loop")).unwrap_err();
     assert!(matches!(error, CallError::Deadline { millis: 50, .. }), "{error}");
-    let took = started.elapsed();
-    assert!(took >= Duration::from_millis(50) && took < Duration::from_secs(2), "{took:?}");
+    assert!(started.elapsed() >= Duration::from_millis(50));
     assert_eq!(plugin.stats().deadline_misses, 1);
     assert!(nodes_known(&plugin).is_ok());
 }
@@ -119,8 +118,8 @@ fn a_configuration_changes_on_the_state_as_it_is() {
     assert_eq!(plugin.score(&told("any"), &vec![1]).unwrap(), [42]);
 }
 
-/// Calls go on while the policy is swapped again and again: none fails, none waits long, and each is
-/// answered by one policy or the other, whole.
+/// Calls go on while the policy is swapped again and again: none fails, and each is answered by one
+/// policy or the other, whole.
 #[test]
 fn swaps_under_load_fail_no_call() {
     let artifact = support::fixture("hostile-scheduler");
@@ -132,38 +131,66 @@ fn swaps_under_load_fail_no_call() {
         plugin
     };
     let slot = Slot::new(version(1), Breaker::default());
-    let stop = AtomicBool::new(false);
+    let callers: [Caller; 2] = Default::default();
     std::thread::scope(|scope| {
-        let callers: Vec<_> = (0..2).map(|_| scope.spawn(|| call_until(&slot, &stop))).collect();
-        for score in 2..=20 {
-            slot.swap(version(score));
+        for caller in &callers {
+            scope.spawn(|| caller.call_until(&slot, LAST));
         }
-        stop.store(true, Ordering::Relaxed);
-        for caller in callers {
-            let calls = caller.join().unwrap();
-            assert!(calls > 100, "{calls} calls");
+        for score in 2..=LAST {
+            slot.swap(version(score));
+            // Every caller has been answered by the new one before it goes again.
+            while callers.iter().any(|caller| caller.seen.load(Ordering::SeqCst) < score && !caller.failed())
+            {
+                std::thread::yield_now();
+            }
         }
     });
-    assert_eq!(slot.load().score(&told("any"), &vec![1]).unwrap(), [20]);
+    assert!(callers.iter().all(|caller| !caller.failed()));
 }
 
-fn call_until(slot: &Slot<SchedulerComponent>, stop: &AtomicBool) -> usize {
-    let (mut calls, mut last) = (0, 0);
-    while !stop.load(Ordering::Relaxed) {
-        let plugin = slot.load();
-        let scores = plugin.score(&told("any"), &vec![u64::MAX]).unwrap();
-        assert_eq!(scores, vec![scores[0]; 64]);
-        assert!(scores[0] >= last, "an older policy answered after a newer one");
-        assert_eq!(plugin.filter(&told("count")).unwrap()[0].reason, "100 nodes");
-        (calls, last) = (calls + 1, scores[0]);
+const LAST: u8 = 20;
+
+#[derive(Default)]
+struct Caller {
+    /// The newest policy that has answered; 255 after a failure.
+    seen: AtomicU8,
+}
+
+impl Caller {
+    fn failed(&self) -> bool {
+        self.seen.load(Ordering::SeqCst) == u8::MAX
     }
-    calls
+
+    fn call_until(&self, slot: &Slot<SchedulerComponent>, last: u8) {
+        let _failed = OnPanic(&self.seen);
+        let mut seen = 0;
+        while seen < last {
+            let plugin = slot.load();
+            let scores = plugin.score(&told("any"), &vec![u64::MAX]).unwrap();
+            assert_eq!(scores, vec![scores[0]; 64]);
+            assert!(scores[0] >= seen, "an older policy answered after a newer one");
+            assert_eq!(plugin.filter(&told("count")).unwrap()[0].reason, "100 nodes");
+            seen = scores[0];
+            self.seen.store(seen, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Lets the one who waits for a caller that panicked go on.
+struct OnPanic<'a>(&'a AtomicU8);
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(u8::MAX, Ordering::SeqCst);
+        }
+    }
 }
 
 fn node(index: u32) -> String {
     json!({
         "apiVersion": "v1", "kind": "Node", "metadata": {"name": format!("node-{index}"), "uid": "u"},
-        "spec": {"taints": if index % 20 == 0 { json!([{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]) } else { json!([]) }},
+        "spec": {"taints": if index.is_multiple_of(20) { json!([{"key": "dedicated", "value": "x", "effect": "NoSchedule"}]) } else { json!([]) }},
         "status": {"allocatable": {"cpu": "8", "memory": "32Gi", "pods": "110", "ephemeral-storage": "100Gi"}},
     })
     .to_string()

@@ -5,6 +5,8 @@ use orch_sdk::Value;
 use crate::request::{CPU, EPHEMERAL, MEMORY, Request, Resources};
 use crate::rows::Row;
 
+const MOST_TIMES_100: i64 = i64::MAX / 100;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Kind {
     #[default]
@@ -68,7 +70,11 @@ impl Strategy {
     }
 
     fn score_resource(&self, allocatable: i64, wanted: i64) -> i64 {
-        let percent = |part: i64| (i128::from(part) * 100 / i128::from(allocatable)) as i64;
+        // In 64 bits: wider arithmetic is what this score would spend its time on.
+        let percent = |part: i64| match part {
+            0..=MOST_TIMES_100 => part * 100 / allocatable,
+            _ => part / (allocatable / 100).max(1),
+        };
         match self.kind {
             Kind::LeastAllocated if wanted > allocatable => 0,
             Kind::LeastAllocated => percent(allocatable - wanted),

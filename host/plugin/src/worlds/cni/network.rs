@@ -35,12 +35,12 @@ impl network::HostSandbox for HostState<ResourceTable> {
         mtu: u32,
     ) -> Result<(), String> {
         let sandbox = self.sandbox(&sandbox)?;
-        waiting(&self.clock.waited, sandbox.add_veth(&node_name, &sandbox_name, mtu)).await
+        waiting(&self.clock.meter, sandbox.add_veth(&node_name, &sandbox_name, mtu)).await
     }
 
     async fn remove_veth(&mut self, sandbox: Resource<Sandbox>, node_name: String) -> Result<(), String> {
         let sandbox = self.sandbox(&sandbox)?;
-        waiting(&self.clock.waited, sandbox.remove_veth(&node_name)).await
+        waiting(&self.clock.meter, sandbox.remove_veth(&node_name)).await
     }
 
     async fn add_address(
@@ -50,7 +50,7 @@ impl network::HostSandbox for HostState<ResourceTable> {
         cidr: String,
     ) -> Result<(), String> {
         let sandbox = self.sandbox(&sandbox)?;
-        waiting(&self.clock.waited, sandbox.add_address(side.into(), &cidr)).await
+        waiting(&self.clock.meter, sandbox.add_address(side.into(), &cidr)).await
     }
 
     async fn add_route(
@@ -62,12 +62,12 @@ impl network::HostSandbox for HostState<ResourceTable> {
         let sandbox = self.sandbox(&sandbox)?;
         let network::Route { destination, gateway, link_scope } = route;
         let route = Route { destination, gateway, link_scope };
-        waiting(&self.clock.waited, sandbox.add_route(side.into(), route)).await
+        waiting(&self.clock.meter, sandbox.add_route(side.into(), route)).await
     }
 
     async fn add_neighbour(&mut self, sandbox: Resource<Sandbox>, ip: String) -> Result<(), String> {
         let sandbox = self.sandbox(&sandbox)?;
-        waiting(&self.clock.waited, sandbox.add_neighbour(&ip)).await
+        waiting(&self.clock.meter, sandbox.add_neighbour(&ip)).await
     }
 
     async fn set_sysctl(
@@ -78,7 +78,7 @@ impl network::HostSandbox for HostState<ResourceTable> {
         value: String,
     ) -> Result<(), String> {
         let sandbox = self.sandbox(&sandbox)?;
-        waiting(&self.clock.waited, sandbox.set_sysctl(side.into(), &key, &value)).await
+        waiting(&self.clock.meter, sandbox.set_sysctl(side.into(), &key, &value)).await
     }
 
     // The host owns the sandbox and lends it: a driver never has one to drop.

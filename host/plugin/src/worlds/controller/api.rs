@@ -21,7 +21,7 @@ impl api::Host for HostState<Api> {
         live: bool,
     ) -> Answer<Option<String>> {
         let call = self.extra.get(&api_version, &kind, &namespace, &name, live);
-        Ok(waiting(&self.clock.waited, call).await?)
+        Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn list(
@@ -33,19 +33,19 @@ impl api::Host for HostState<Api> {
         fields: String,
     ) -> Answer<Vec<String>> {
         let call = self.extra.list(&api_version, &kind, &namespace, &labels, &fields);
-        Ok(waiting(&self.clock.waited, call).await?)
+        Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn dependents(&mut self, owner_uid: String) -> Answer<Vec<String>> {
-        Ok(waiting(&self.clock.waited, self.extra.dependents(&owner_uid)).await?)
+        Ok(waiting(&self.clock.meter, self.extra.dependents(&owner_uid)).await?)
     }
 
     async fn create(&mut self, object: String) -> Answer<String> {
-        Ok(waiting(&self.clock.waited, self.extra.create(&object)).await?)
+        Ok(waiting(&self.clock.meter, self.extra.create(&object)).await?)
     }
 
     async fn update(&mut self, object: String, subresource: String) -> Answer<String> {
-        Ok(waiting(&self.clock.waited, self.extra.update(&object, &subresource)).await?)
+        Ok(waiting(&self.clock.meter, self.extra.update(&object, &subresource)).await?)
     }
 
     async fn patch(
@@ -60,7 +60,7 @@ impl api::Host for HostState<Api> {
     ) -> Answer<String> {
         let patch_type = patch_type.into();
         let call = self.extra.patch(&api_version, &kind, &namespace, &name, &subresource, patch_type, &body);
-        Ok(waiting(&self.clock.waited, call).await?)
+        Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn delete(
@@ -72,7 +72,7 @@ impl api::Host for HostState<Api> {
         options: String,
     ) -> Answer<()> {
         let call = self.extra.delete(&api_version, &kind, &namespace, &name, &options);
-        Ok(waiting(&self.clock.waited, call).await?)
+        Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn delete_collection(
@@ -83,12 +83,12 @@ impl api::Host for HostState<Api> {
         options: String,
     ) -> Answer<()> {
         let call = self.extra.delete_collection(&api_version, &kind, &namespace, &options);
-        Ok(waiting(&self.clock.waited, call).await?)
+        Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn event(&mut self, regarding: String, event_type: String, reason: String, message: String) {
         let call = self.extra.event(&regarding, &event_type, &reason, &message);
-        waiting(&self.clock.waited, call).await;
+        waiting(&self.clock.meter, call).await;
     }
 
     async fn now(&mut self) -> u64 {
