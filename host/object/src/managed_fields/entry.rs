@@ -120,6 +120,12 @@ impl Entries {
         Entries(entries.unwrap_or_default())
     }
 
+    /// The same, taken over from a client that sends back what is stored.
+    pub fn returned(wire: Vec<Value>) -> Self {
+        let entries: Result<Vec<_>, _> = wire.into_iter().map(|entry| read(entry, Origin::Stored)).collect();
+        Entries(entries.unwrap_or_default())
+    }
+
     pub fn from_client(wire: Vec<Value>) -> Result<Self, String> {
         let entries: Result<Vec<_>, _> = wire.into_iter().map(|entry| read(entry, Origin::Client)).collect();
         entries.map(Entries)

@@ -54,7 +54,7 @@ fn current_entries(old: Option<&Value>, provided: Option<Value>, manager: &Field
     }
     let stored = old.and_then(|o| o.pointer("/metadata/managedFields")).and_then(Value::as_array);
     if stored == Some(&provided) {
-        return Entries::stored(old);
+        return Entries::returned(provided);
     }
     Entries::from_client(provided).unwrap_or_else(|_| Entries::stored(old))
 }

@@ -31,7 +31,7 @@ pub async fn serve_port_forward(
     match Upgrade::of(request).await {
         Ok(Upgrade::Spdy(upgrade)) => match upgrade.negotiate(&[SPDY_PROTOCOL], SPDY_PROTOCOL) {
             Ok(protocol) => upgrade.switch(protocol, move |spdy| pairs::serve(spdy, target)),
-            Err(refused) => refused,
+            Err(refused) => *refused,
         },
         Ok(Upgrade::WebSocket(upgrade)) => serve_websocket(upgrade, target, options),
         Err(refused) => refused,

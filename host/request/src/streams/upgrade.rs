@@ -64,7 +64,7 @@ impl SpdyUpgrade {
         &self,
         spoken: &[&'static str],
         unversioned: &'static str,
-    ) -> Result<&'static str, Response> {
+    ) -> Result<&'static str, Box<Response>> {
         if self.offered.is_empty() {
             return Ok(unversioned);
         }
@@ -78,7 +78,7 @@ impl SpdyUpgrade {
             for protocol in spoken {
                 response.headers_mut().append(ACCEPTED_VERSIONS, HeaderValue::from_static(protocol));
             }
-            response
+            Box::new(response)
         })
     }
 

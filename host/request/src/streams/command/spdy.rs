@@ -23,7 +23,7 @@ const OPENING: Duration = Duration::from_secs(30);
 pub(super) fn serve(upgrade: SpdyUpgrade, command: Command) -> Response {
     let protocol = match upgrade.negotiate(&PROTOCOLS, "channel.k8s.io") {
         Ok(protocol) => protocol,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     upgrade.switch(protocol, move |connection| run(connection, command, protocol))
 }
