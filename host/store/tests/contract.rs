@@ -1,4 +1,6 @@
 //! What every backend promises, checked against each: see `shared/suite.rs`.
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
 
 mod shared;
 

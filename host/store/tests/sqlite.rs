@@ -1,4 +1,6 @@
 //! What can be wrong with a data file.
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
 
 mod shared;
 

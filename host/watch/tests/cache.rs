@@ -1,4 +1,6 @@
 //! The cache over a SQLite store.
+// A test fails by panicking.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
