@@ -104,7 +104,8 @@ from_debian() {
 
 host=$(rustc -vV | sed -n 's/^host: //p')
 if [ -x "$prefix/bin/rustc" ] && can_build_guests "$prefix/bin/rustc"; then exit 0; fi
-from_rustup || from_debian || {
+# ORCH_TOOLCHAIN=debian skips rustup.
+{ [ "${ORCH_TOOLCHAIN:-}" != debian ] && from_rustup; } || from_debian || {
     echo "toolchain: no Rust compiler for $target. Run: rustup target add $target" >&2
     exit 1
 }
