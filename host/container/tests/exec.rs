@@ -1,5 +1,7 @@
 //! Commands in running containers, and clients attached to them.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod machine;
 
 use std::time::Duration;

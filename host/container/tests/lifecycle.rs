@@ -1,5 +1,7 @@
 //! Containers from creation to removal, with real processes.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod machine;
 
 use futures::future::join_all;

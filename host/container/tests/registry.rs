@@ -1,5 +1,7 @@
 //! Pulling from a real registry on loopback: Debian's docker-registry, filled by skopeo.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod machine;
 
 use std::net::TcpListener;
@@ -118,7 +120,7 @@ async fn by_tag_and_digest_in_both_formats() {
         registry.push("team/app:1", &text, &["--format", format]);
         let name = registry.image("team/app:1");
         let image = machine.runtime.pull(&name, Credentials::Anonymous).await.unwrap();
-        assert_eq!(image.tags, [name.clone()]);
+        assert_eq!(image.tags, std::slice::from_ref(&name));
         assert!(image.digests[0].starts_with(&format!("{}@sha256:", registry.image("team/app"))));
         assert!(image.size_bytes > 1000);
         assert_eq!(run(&machine, &image, &format!("c{n}")).await, text);

@@ -15,6 +15,7 @@ use crate::images::{Images, Unpacked, user};
 use crate::rootfs::mount_overlay;
 use crate::runtime::{ContainerConfig, RuntimeError, Sandbox};
 use crate::sandbox::Sandboxes;
+use crate::shim::confine::FILTER;
 use crate::shim::protocol::Reply;
 use crate::shim::{CONFIG, ShimConfig, record};
 use crate::spec::{self, Sources, create_error};
@@ -66,6 +67,9 @@ fn fill(
     mount_overlay(surroundings.images.layers_dir(), &record.layers, dir).map_err(fail("mount root"))?;
     let specification = specify(dir, record, image, surroundings)?;
     specification.save(dir.join("config.json")).map_err(|e| create_error(e.to_string()))?;
+    if let Some(filter) = spec::compile_filter(&specification)? {
+        std::fs::write(dir.join(FILTER), filter).map_err(fail("write seccomp filter"))?;
+    }
     let config = &record.config;
     let shim = ShimConfig {
         id: config.id.clone(),

@@ -52,13 +52,11 @@ impl Entry {
     /// Told only once: an exited container does not run again.
     pub fn advance(&self, state: State) {
         let changed = self.status.send_if_modified(|status| {
-            let forward = match (&status.state, &state) {
-                (State::Exited(_), _) | (State::Running { .. }, State::Running { .. } | State::Created) => {
-                    false
-                }
-                (State::Created, State::Created) => false,
-                _ => true,
-            };
+            let forward = matches!(
+                (&status.state, &state),
+                (State::Created, State::Running { .. } | State::Exited(_))
+                    | (State::Running { .. }, State::Exited(_))
+            );
             if forward {
                 if matches!(state, State::Exited(_)) {
                     status.pid = None;

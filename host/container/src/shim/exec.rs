@@ -1,15 +1,13 @@
 //! A further command inside the container, under the container's own confinement: its namespaces,
-//! cgroup, user, groups, capabilities, seccomp filter, environment and working directory. Every step
-//! uses libcontainer's own primitives in libcontainer's own order, so that the first process and later
-//! ones are confined by the same code. (Its tenant builder is not used: it drops the seccomp filter.)
+//! cgroup, user, groups, capabilities, seccomp filter, environment and working directory, in the order
+//! in which libcontainer sets up the first process. (Its own tenant builder drops the seccomp filter.)
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use libcontainer::capabilities::{drop_privileges, reset_effective};
-use libcontainer::seccomp::initialize_seccomp;
+use libcontainer::capabilities::reset_effective;
 use libcontainer::syscall::Syscall;
 use libcontainer::syscall::syscall::create_syscall;
 use nix::errno::Errno;
@@ -23,6 +21,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Gid, Pid, Uid, chdir, fork, pipe2, setgroups, setresgid, setresuid, setsid};
 use oci_spec::runtime::{Process, Spec};
 
+use super::confine::Confinement;
 use super::payload;
 use crate::cgroup::Cgroup;
 
@@ -43,6 +42,7 @@ pub fn start(
     spec: &Spec,
     init: BorrowedFd<'_>,
     cgroup: &Cgroup,
+    confinement: &Confinement,
     command: Vec<String>,
     stdio: ExecStdio,
 ) -> Result<Started, String> {
@@ -57,7 +57,7 @@ pub fn start(
     let middle = match unsafe { fork() }.map_err(|e| other("fork", e))? {
         ForkResult::Parent { child } => child,
         ForkResult::Child => {
-            let confined = Confined { spec, init, cgroup, command, stdio, console: console_end };
+            let confined = Confined { spec, init, cgroup, confinement, command, stdio, console: console_end };
             confined.enter(report_end)
         }
     };
@@ -108,6 +108,7 @@ struct Confined<'a> {
     spec: &'a Spec,
     init: BorrowedFd<'a>,
     cgroup: &'a Cgroup,
+    confinement: &'a Confinement,
     command: Vec<String>,
     stdio: ExecStdio,
     console: OwnedFd,
@@ -161,8 +162,8 @@ impl Confined<'_> {
 
     /// Returns only with the reason why it failed.
     fn become_command(&self) -> String {
-        match self.take_on_confinement() {
-            Ok(env) => payload::run(&self.command, &env),
+        match self.become_user() {
+            Ok(env) => payload::run(&self.command, &env, || self.confinement.take_on()),
             Err(message) => message,
         }
     }
@@ -171,11 +172,12 @@ impl Confined<'_> {
         self.spec.process().as_ref().ok_or_else(|| "the container has no process".to_owned())
     }
 
-    fn take_on_confinement(&self) -> Result<Vec<String>, String> {
+    /// The environment of the command.
+    fn become_user(&self) -> Result<Vec<String>, String> {
         let process = self.process()?;
         let syscall = create_syscall();
         let syscall: &dyn Syscall = syscall.as_ref();
-        setsid().map_err(|e| payload::reason(e))?;
+        setsid().map_err(payload::reason)?;
         self.connect_stdio(process)?;
         if process.no_new_privileges() == Some(true) {
             // SAFETY: sets one flag of this process.
@@ -189,19 +191,6 @@ impl Confined<'_> {
         setgroups(&groups).map_err(|e| format!("set groups: {}", payload::reason(e)))?;
         set_user(process, syscall)?;
         syscall.close_range(0).map_err(|e| format!("close descriptors: {e}"))?;
-        // Without no_new_privs loading a filter is privileged: it comes before the capabilities go.
-        let seccomp = self.spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
-        let early = process.no_new_privileges().is_none();
-        if let Some(filter) = seccomp.filter(|_| early) {
-            initialize_seccomp(filter).map_err(|e| format!("load seccomp filter: {e}"))?;
-        }
-        reset_effective(syscall).map_err(|e| format!("reset capabilities: {e}"))?;
-        if let Some(capabilities) = process.capabilities() {
-            drop_privileges(capabilities, syscall).map_err(|e| format!("drop capabilities: {e}"))?;
-        }
-        if let Some(filter) = seccomp.filter(|_| !early) {
-            initialize_seccomp(filter).map_err(|e| format!("load seccomp filter: {e}"))?;
-        }
         Ok(process.env().clone().unwrap_or_default())
     }
 

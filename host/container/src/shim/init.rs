@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
 
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
@@ -14,12 +15,14 @@ use nix::fcntl::OFlag;
 use nix::unistd::{Pid, pipe2};
 use oci_spec::runtime::Spec;
 
-use super::payload;
+use super::confine::Confinement;
 use super::stdio::{Output, Stdio};
 use super::{ShimConfig, ShimError, io_error, log::Stream};
+use super::{exec, payload};
 
 /// Where libcontainer keeps its own state, below the container's directory.
 pub const STATE_DIR: &str = "libcontainer";
+const BUNDLE: &str = "bundle";
 const CONSOLE_SOCKET: &str = "console.sock";
 
 pub struct Init {
@@ -46,9 +49,10 @@ pub fn create(dir: &Path, config: &ShimConfig) -> Result<Init, ShimError> {
 
 fn build(dir: &Path, config: &ShimConfig) -> Result<Init, ShimError> {
     let (start_errors, executor_end) = pipe2(OFlag::O_CLOEXEC).map_err(|e| io_error("pipe", e.into()))?;
+    let confinement = Arc::new(write_bundle(dir)?);
     let builder = ContainerBuilder::new(config.id.clone(), SyscallType::Linux)
         .with_root_path(dir.join(STATE_DIR))?
-        .with_executor(Payload { errors: executor_end.as_raw_fd() });
+        .with_executor(Payload { errors: executor_end.as_raw_fd(), confinement });
     let (container, stdio) =
         if config.tty { with_console(builder, dir)? } else { with_pipes(builder, dir, config)? };
     // Only the container's process may hold the writing end, so that its exec closes it.
@@ -60,6 +64,23 @@ fn build(dir: &Path, config: &ShimConfig) -> Result<Init, ShimError> {
     Ok(Init { container, pid, stdio, start_errors })
 }
 
+/// libcontainer gets the specification without filter and capabilities: those are taken on by
+/// [`Confinement`], when the command is executed.
+fn write_bundle(dir: &Path) -> Result<Confinement, ShimError> {
+    let mut spec = exec::load_spec(dir).map_err(ShimError::Create)?;
+    let confinement = Confinement::load(dir, &spec).map_err(ShimError::Create)?;
+    if let Some(linux) = spec.linux_mut() {
+        linux.set_seccomp(None);
+    }
+    if let Some(process) = spec.process_mut() {
+        process.set_capabilities(None);
+    }
+    let bundle = dir.join(BUNDLE);
+    std::fs::create_dir_all(&bundle).map_err(|e| io_error("make bundle", e))?;
+    spec.save(bundle.join("config.json")).map_err(|e| ShimError::Create(e.to_string()))?;
+    Ok(confinement)
+}
+
 fn with_console(builder: ContainerBuilder, dir: &Path) -> Result<(Container, Stdio), ShimError> {
     // A relative name: the directory's path may be longer than a socket address. libcontainer itself
     // links to the absolute path.
@@ -67,7 +88,7 @@ fn with_console(builder: ContainerBuilder, dir: &Path) -> Result<(Container, Std
     let listener = UnixListener::bind(CONSOLE_SOCKET).map_err(|e| io_error("bind console socket", e))?;
     let container = builder
         .with_console_socket(Some(dir.join(CONSOLE_SOCKET)))
-        .as_init(dir)
+        .as_init(dir.join(BUNDLE))
         .with_systemd(false)
         .with_detach(true)
         .build()?;
@@ -96,7 +117,7 @@ fn with_pipes(
         .with_stdin(stdin_end)
         .with_stdout(stdout_end)
         .with_stderr(stderr_end)
-        .as_init(dir)
+        .as_init(dir.join(BUNDLE))
         .with_systemd(false)
         .with_detach(true)
         .build()?;
@@ -134,6 +155,7 @@ pub fn start_error(errors: OwnedFd) -> Option<String> {
 #[derive(Clone)]
 struct Payload {
     errors: RawFd,
+    confinement: Arc<Confinement>,
 }
 
 impl Executor for Payload {
@@ -142,6 +164,7 @@ impl Executor for Payload {
         let message = payload::run(
             process.args().as_deref().unwrap_or_default(),
             process.env().as_deref().unwrap_or_default(),
+            || self.confinement.take_on(),
         );
         // SAFETY: this runs in the cloned child, which inherited the descriptor and never returns to
         // the code that owns it; libcontainer marks it close-on-exec but does not close it.

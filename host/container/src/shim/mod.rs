@@ -2,12 +2,14 @@
 //! terminal and its exit status, and so lets containers outlive the daemon. Single-threaded: what
 //! libcontainer does around `clone` is sound only then.
 
+pub(crate) mod confine;
 pub(crate) mod exec;
 mod init;
 pub mod log;
 pub(crate) mod payload;
 pub mod protocol;
 pub(crate) mod record;
+mod requests;
 mod server;
 pub(crate) mod stdio;
 

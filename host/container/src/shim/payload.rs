@@ -10,9 +10,9 @@ use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocma
 use nix::sys::stat::stat;
 use nix::unistd::execve;
 
-/// Replaces this process by the command. Returns only with the reason why it cannot, in the words
-/// that users know from `runc`.
-pub fn run(args: &[String], env: &[String]) -> String {
+/// Replaces this process by the command, confined. Returns only with the reason why it cannot, in the
+/// words that users know from `runc`.
+pub fn run(args: &[String], env: &[String], confine: impl FnOnce() -> Result<(), String>) -> String {
     let Some(name) = args.first().filter(|name| !name.is_empty()) else {
         return "no command specified".to_owned();
     };
@@ -26,6 +26,10 @@ pub fn run(args: &[String], env: &[String]) -> String {
         return format!("exec: {name:?}: invalid argument");
     };
     default_signals();
+    // As late as can be: a filter may forbid any other call.
+    if let Err(message) = confine() {
+        return message;
+    }
     let errno = match execve(&file, &args, &env) {
         Ok(never) => match never {},
         Err(errno) => errno,
@@ -89,11 +93,12 @@ mod tests {
 
     #[test]
     fn reasons_are_worded_as_users_know_them() {
-        assert_eq!(run(&["/nope".into()], &env()), "exec: \"/nope\": stat /nope: no such file or directory");
-        assert_eq!(run(&["nope".into()], &env()), "exec: \"nope\": executable file not found in $PATH");
-        assert_eq!(run(&["/etc/passwd".into()], &env()), "exec: \"/etc/passwd\": permission denied");
-        assert_eq!(run(&["/etc".into()], &env()), "exec: \"/etc\": is a directory");
-        assert_eq!(run(&[], &env()), "no command specified");
+        let run = |command: &str| run(&[command.to_owned()], &env(), || unreachable!());
+        assert_eq!(run("/nope"), "exec: \"/nope\": stat /nope: no such file or directory");
+        assert_eq!(run("nope"), "exec: \"nope\": executable file not found in $PATH");
+        assert_eq!(run("/etc/passwd"), "exec: \"/etc/passwd\": permission denied");
+        assert_eq!(run("/etc"), "exec: \"/etc\": is a directory");
+        assert_eq!(run(""), "no command specified");
     }
 
     #[test]

@@ -13,10 +13,10 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, acc
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::exec::{self, ExecStdio};
+use super::exec;
 use super::init::{self, Init};
 use super::log::LogFile;
-use super::protocol::{self, Reply, Request};
+use super::protocol::{self, Reply};
 use super::record::{self, ProcessIdentity, ShimState};
 use super::stdio::{Attachment, Pumped, Sink, Stdio, any_full, read_some};
 use super::{SOCKET, START_FAILED, ShimConfig, ShimError, io_error};
@@ -67,7 +67,7 @@ fn listen_at(name: &Path) -> Result<OwnedFd, ShimError> {
     Ok(fd)
 }
 
-enum Role {
+pub(super) enum Role {
     /// Has not said what it wants, or asks one thing after another.
     Asking,
     Watching,
@@ -76,13 +76,13 @@ enum Role {
     Attached(Attachment),
 }
 
-struct Connection {
-    socket: OwnedFd,
-    role: Role,
+pub(super) struct Connection {
+    pub(super) socket: OwnedFd,
+    pub(super) role: Role,
 }
 
 impl Connection {
-    fn reply(&self, reply: &Reply, fds: &[i32]) -> bool {
+    pub(super) fn reply(&self, reply: &Reply, fds: &[i32]) -> bool {
         protocol::send(self.socket.as_fd(), reply, fds).is_ok()
     }
 }
@@ -100,26 +100,26 @@ enum Source {
     AttachedSink(u64),
 }
 
-struct Shim {
-    dir: PathBuf,
-    config: ShimConfig,
-    cgroup: Cgroup,
-    signals: SignalFd,
-    listener: OwnedFd,
-    log: LogFile,
-    container: Container,
-    identity: ProcessIdentity,
-    init: Pid,
-    init_fd: OwnedFd,
-    stdio: Stdio,
+pub(super) struct Shim {
+    pub(super) dir: PathBuf,
+    pub(super) config: ShimConfig,
+    pub(super) cgroup: Cgroup,
+    pub(super) signals: SignalFd,
+    pub(super) listener: OwnedFd,
+    pub(super) log: LogFile,
+    pub(super) container: Container,
+    pub(super) identity: ProcessIdentity,
+    pub(super) init: Pid,
+    pub(super) init_fd: OwnedFd,
+    pub(super) stdio: Stdio,
     /// Open while the start is pending.
-    start_errors: Option<OwnedFd>,
-    starting: bool,
-    started_at_ms: Option<i64>,
-    start_error: Option<String>,
-    status: Option<WaitStatus>,
-    connections: BTreeMap<u64, Connection>,
-    next_connection: u64,
+    pub(super) start_errors: Option<OwnedFd>,
+    pub(super) starting: bool,
+    pub(super) started_at_ms: Option<i64>,
+    pub(super) start_error: Option<String>,
+    pub(super) status: Option<WaitStatus>,
+    pub(super) connections: BTreeMap<u64, Connection>,
+    pub(super) next_connection: u64,
 }
 
 impl Shim {
@@ -155,7 +155,7 @@ impl Shim {
         })
     }
 
-    fn save_state(&self) -> Result<(), ShimError> {
+    pub(super) fn save_state(&self) -> Result<(), ShimError> {
         let own = std::process::id() as i32;
         let state = ShimState {
             shim: ProcessIdentity::of(own).map_err(|e| io_error("read own stat", e))?,
@@ -338,153 +338,6 @@ impl Shim {
                     self.stdio.stdin = None;
                 }
             }
-        }
-    }
-
-    fn request(&mut self, id: u64) {
-        let Some(connection) = self.connections.get(&id) else { return };
-        match protocol::receive::<Request>(connection.socket.as_fd()) {
-            Ok(Some((request, fds))) => self.carry_out(id, request, fds),
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Ok(None) | Err(_) => self.disconnect(id),
-        }
-    }
-
-    fn disconnect(&mut self, id: u64) {
-        let Some(connection) = self.connections.remove(&id) else { return };
-        match connection.role {
-            Role::Exec(pid) => exec::kill(pid),
-            Role::Attached(attachment) => {
-                let last_input = attachment.stdin.is_some() && self.config.stdin_once;
-                if last_input && self.stdio.master.is_none() {
-                    self.stdio.stdin = None;
-                }
-            }
-            Role::Asking | Role::Watching | Role::Starting => {}
-        }
-    }
-
-    fn carry_out(&mut self, id: u64, request: Request, fds: Vec<OwnedFd>) {
-        let reply = match request {
-            Request::Watch => {
-                self.set_role(id, Role::Watching);
-                Some(Reply::State { pid: self.init.as_raw(), started_at_ms: self.started_at_ms })
-            }
-            Request::Start => self.start(id),
-            Request::Signal { signal } => Some(match exec::signal(self.init_fd.as_fd(), signal) {
-                Ok(()) => Reply::Done,
-                Err(e) => Reply::Failed { message: format!("send signal {signal}: {}", e.desc()) },
-            }),
-            Request::Exec { command, tty } => return self.exec(id, command, tty, fds),
-            Request::Attach { stdin, stdout, stderr } => Some(self.attach(id, [stdin, stdout, stderr], fds)),
-            Request::Resize { columns, rows } => {
-                self.stdio.resize(columns, rows);
-                None
-            }
-        };
-        if let Some(reply) = reply
-            && let Some(connection) = self.connections.get(&id)
-            && !connection.reply(&reply, &[])
-        {
-            self.disconnect(id);
-        }
-    }
-
-    fn set_role(&mut self, id: u64, role: Role) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.role = role;
-        }
-    }
-
-    fn start(&mut self, id: u64) -> Option<Reply> {
-        if let Some(at_ms) = self.started_at_ms {
-            return Some(Reply::Started { at_ms });
-        }
-        if !self.starting {
-            if let Err(e) = self.container.start() {
-                return Some(Reply::StartFailed { message: ShimError::from(e).to_string() });
-            }
-            self.starting = true;
-        }
-        self.set_role(id, Role::Starting);
-        None
-    }
-
-    /// The command was executed, or could not be: then the process is about to exit.
-    fn start_settled(&mut self) {
-        let Some(errors) = self.start_errors.take() else { return };
-        self.start_error = init::start_error(errors).map(|message| {
-            format!("OCI runtime create failed: unable to start container process: {message}")
-        });
-        self.starting = false;
-        let reply = match &self.start_error {
-            Some(message) => Reply::StartFailed { message: message.clone() },
-            None => {
-                let at_ms = record::now_ms();
-                self.started_at_ms = Some(at_ms);
-                // Without the file a later daemon asks this shim.
-                let _ = self.save_state();
-                Reply::Started { at_ms }
-            }
-        };
-        let started = self.start_error.is_none();
-        for connection in self.connections.values_mut() {
-            match connection.role {
-                Role::Starting => {
-                    connection.reply(&reply, &[]);
-                    connection.role = Role::Asking;
-                }
-                Role::Watching if started => drop(connection.reply(&reply, &[])),
-                _ => {}
-            }
-        }
-    }
-
-    fn exec(&mut self, id: u64, command: Vec<String>, tty: bool, fds: Vec<OwnedFd>) {
-        let started = self.spawn(command, tty, fds);
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        match started {
-            Ok(started) => {
-                connection.role = Role::Exec(started.pid);
-                let master: Vec<i32> = started.master.iter().map(|fd| fd.as_raw_fd()).collect();
-                if !connection.reply(&Reply::ExecStarted { pid: started.pid.as_raw() }, &master) {
-                    self.disconnect(id);
-                }
-            }
-            Err(message) => drop(connection.reply(&Reply::Failed { message }, &[])),
-        }
-    }
-
-    fn spawn(&self, command: Vec<String>, tty: bool, fds: Vec<OwnedFd>) -> Result<exec::Started, String> {
-        if self.started_at_ms.is_none() {
-            return Err("the container is not running".to_owned());
-        }
-        let stdio = match (tty, <[OwnedFd; 3]>::try_from(fds)) {
-            (true, _) => ExecStdio::Terminal,
-            (false, Ok(pipes)) => ExecStdio::Pipes(pipes),
-            (false, Err(_)) => return Err("a command without a terminal needs three streams".to_owned()),
-        };
-        let spec = exec::load_spec(&self.dir)?;
-        exec::start(&spec, self.init_fd.as_fd(), &self.cgroup, command, stdio).map_err(|e| {
-            format!("OCI runtime exec failed: exec failed: unable to start container process: {e}")
-        })
-    }
-
-    fn attach(&mut self, id: u64, wanted: [bool; 3], fds: Vec<OwnedFd>) -> Reply {
-        if wanted.iter().filter(|wanted| **wanted).count() != fds.len() {
-            return Reply::Failed { message: "attach needs one descriptor per stream".to_owned() };
-        }
-        let mut fds = fds.into_iter();
-        let mut next = |wanted: bool| if wanted { fds.next() } else { None };
-        let [stdin, stdout, stderr] = wanted.map(&mut next);
-        let sink = |fd: Option<OwnedFd>| fd.map(Sink::new).transpose();
-        match (sink(stdout), sink(stderr)) {
-            (Ok(stdout), Ok(stderr)) => {
-                let stdin = stdin.filter(|fd| super::stdio::set_nonblocking(fd.as_fd()).is_ok());
-                self.set_role(id, Role::Attached(Attachment { stdin, stdout, stderr }));
-                Reply::Attached
-            }
-            _ => Reply::Failed { message: "attach: the descriptors are not usable".to_owned() },
         }
     }
 

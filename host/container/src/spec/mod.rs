@@ -2,12 +2,14 @@
 
 mod capabilities;
 mod devices;
+mod filter;
 mod mounts;
 mod privileges;
 mod resources;
 mod seccomp;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
@@ -107,6 +109,12 @@ pub fn build(sources: &Sources<'_>) -> Result<Spec, RuntimeError> {
     Ok(spec)
 }
 
+/// The specification's system call filter in the kernel's form; `None` without one.
+pub fn compile_filter(spec: &Spec) -> Result<Option<Arc<[u8]>>, RuntimeError> {
+    let profile = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    profile.map(filter::compile).transpose().map_err(|e| create_error(e.to_string()))
+}
+
 pub(crate) fn create_error(message: String) -> RuntimeError {
     RuntimeError::Start { phase: crate::runtime::phase::CREATE, message }
 }
@@ -137,7 +145,7 @@ fn process(
         .capabilities(capabilities::sets(capabilities)?)
         .rlimits(vec![files])
         .build()?;
-    // `Some(false)` would load the seccomp filter after the capability to do so is gone.
+    // Unset rather than `Some(false)`, which libcontainer treats in ways of its own.
     process.set_no_new_privileges(config.security.no_new_privileges.then_some(true));
     process.set_oom_score_adj(config.resources.oom_score_adj.map(privileges::oom_score));
     Ok(process)

@@ -11,13 +11,9 @@ use crate::runtime::RuntimeError;
 
 pub fn build(sources: &Sources<'_>) -> Result<Vec<Mount>, RuntimeError> {
     let volumes = &sources.config.mounts;
-    let mut mounts = usual(sources)
-        .and_then(|usual| {
-            let given = |destination: &Path| volumes.iter().any(|v| v.destination == destination);
-            let kept = usual.into_iter().filter(|mount| !given(mount.destination()));
-            Ok(kept.collect::<Vec<_>>())
-        })
-        .map_err(|e| create_error(e.to_string()))?;
+    let given = |destination: &Path| volumes.iter().any(|volume| volume.destination == destination);
+    let mut mounts = usual(sources).map_err(|e| create_error(e.to_string()))?;
+    mounts.retain(|mount| !given(mount.destination()));
     // A volume inside another one must be mounted after it.
     let mut volumes: Vec<_> = volumes.iter().collect();
     volumes.sort_by_key(|volume| volume.destination.components().count());

@@ -103,7 +103,7 @@ pub fn runtime_default(capabilities: &Capabilities) -> Result<LinuxSeccomp, OciS
         rules.push(allow(vec!["perf_event_open".into()], Vec::new())?);
     }
     if !capabilities.contains(&Capability::SysAdmin) {
-        rules.push(allow(vec!["clone".into()], vec![masked(0, CLONE_NAMESPACES, 0)?])?);
+        rules.push(allow(vec!["clone".into()], vec![masked(CLONE_NAMESPACES, 0)?])?);
         // Its flags are behind a pointer: libc falls back to `clone`.
         let clone3 = LinuxSyscallBuilder::default()
             .names(vec!["clone3".to_owned()])
@@ -132,13 +132,12 @@ fn compare(op: LinuxSeccompOperator, value: u64) -> Result<LinuxSeccompArg, OciS
     LinuxSeccompArgBuilder::default().index(0usize).value(value).op(op).build()
 }
 
-/// True when `argument & mask == value`. libcontainer takes the mask from the second value, where the
-/// OCI specification (and every profile in use) has it in the first.
-fn masked(index: usize, mask: u64, value: u64) -> Result<LinuxSeccompArg, OciSpecError> {
+/// True when `argument & mask == value`.
+fn masked(mask: u64, value: u64) -> Result<LinuxSeccompArg, OciSpecError> {
     LinuxSeccompArgBuilder::default()
-        .index(index)
-        .value(value)
-        .value_two(mask)
+        .index(0usize)
+        .value(mask)
+        .value_two(value)
         .op(LinuxSeccompOperator::ScmpCmpMaskedEq)
         .build()
 }
@@ -232,9 +231,9 @@ impl Rule {
             .args
             .into_iter()
             .flatten()
-            .map(|a| match a.op {
-                LinuxSeccompOperator::ScmpCmpMaskedEq => masked(a.index, a.value, a.value_two),
-                op => LinuxSeccompArgBuilder::default().index(a.index).value(a.value).op(op).build(),
+            .map(|a| {
+                let argument = LinuxSeccompArgBuilder::default().index(a.index).value(a.value).op(a.op);
+                argument.value_two(a.value_two).build()
             })
             .collect::<Result<_, _>>()?;
         if !args.is_empty() {
@@ -302,6 +301,6 @@ mod tests {
         assert_eq!(names(&filter), ["read", "clone"]);
         let clone = filter.syscalls().iter().flatten().last().unwrap();
         let argument = clone.args().iter().flatten().next().unwrap();
-        assert_eq!((argument.value(), argument.value_two()), (0, Some(CLONE_NAMESPACES)));
+        assert_eq!((argument.value(), argument.value_two()), (CLONE_NAMESPACES, Some(0)));
     }
 }
