@@ -273,7 +273,7 @@ async fn pages_are_true_at_one_revision() {
     let second = f.cache.page("k/", at, Some("k/c"), 2).unwrap();
     let third = f.cache.page("k/", at, Some("k/g"), 2).unwrap();
     assert_eq!((second.remaining, third.remaining), (1, 0));
-    let all: BTreeMap<_, _> = [first, second, third].iter().flat_map(|page| keys(page)).collect();
+    let all: BTreeMap<_, _> = [first, second, third].iter().flat_map(keys).collect();
     assert_eq!(all, revisions);
     assert_eq!(f.cache.page("k/", at, None, 0).unwrap().items.len(), 5);
     assert_eq!(f.cache.page("k/", at + 99, None, 0).unwrap().items.len(), 7);
