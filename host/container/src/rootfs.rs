@@ -17,7 +17,8 @@ pub fn on_own_thread<T: Send + 'static>(
 }
 
 /// `layers`: names of directories in `layers_dir`, bottom first. `dir` has `upper`, `work` and `rootfs`.
-pub fn mount_overlay(layers_dir: &Path, layers: &[String], dir: &Path) -> io::Result<()> {
+/// `flags`: for the mount as a whole.
+pub fn mount_overlay(layers_dir: &Path, layers: &[String], dir: &Path, flags: MsFlags) -> io::Result<()> {
     let (layers_dir, target) = (layers_dir.to_owned(), dir.join(crate::container::ROOTFS));
     let options = options(layers, dir);
     on_own_thread("mount", move || {
@@ -25,7 +26,6 @@ pub fn mount_overlay(layers_dir: &Path, layers: &[String], dir: &Path) -> io::Re
         // must then be this thread's own.
         unshare(CloneFlags::CLONE_FS)?;
         std::env::set_current_dir(&layers_dir)?;
-        let flags = MsFlags::empty();
         Ok(mount(Some("overlay"), &target, Some("overlay"), flags, Some(options.as_str()))?)
     })
 }

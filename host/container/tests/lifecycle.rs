@@ -172,6 +172,56 @@ async fn containers_of_a_sandbox_share_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_namespaces_can_be_shared() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let mut sandbox = sandbox_config("pod");
+    (sandbox.host_network, sandbox.host_pid, sandbox.host_ipc) = (true, true, true);
+    assert_eq!(machine.runtime.create_sandbox(sandbox).await.unwrap().network_namespace, None);
+    let script = "for n in net uts ipc pid; do readlink /proc/self/ns/$n; done; sleep 54321 & echo $!";
+    let config = machine.config(&image, "c1", "pod", &["sh", "-c", script]);
+    assert_eq!(machine.run(config).await.code, 0);
+    let text = machine.log_text("c1");
+    let lines: Vec<&str> = text.lines().collect();
+    for (line, kind) in lines.iter().zip(["net", "uts", "ipc", "pid"]) {
+        let host = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+        assert_eq!(*line, host.to_str().unwrap());
+    }
+    // Without a process namespace of its own what it left behind is killed all the same.
+    machine::until_gone(lines[4].parse().unwrap()).await;
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_nested_volumes_are_mounted() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let dir = machine.data.path().join("volumes");
+    std::fs::create_dir_all(dir.join("outer")).unwrap();
+    std::fs::create_dir_all(dir.join("inner")).unwrap();
+    std::fs::write(dir.join("hosts"), "127.0.0.1 me").unwrap();
+    std::fs::write(dir.join("inner/deep"), "inner").unwrap();
+    let script = "cat /etc/hosts; cat /outer/in/deep; echo written > /outer/file; pwd";
+    let mut config = machine.script(&image, "c1", script).await;
+    let mount = |source: &str, destination: &str| Mount {
+        source: dir.join(source),
+        destination: destination.into(),
+        read_only: false,
+        recursive_read_only: false,
+    };
+    config.mounts = vec![mount("inner", "/outer/in"), mount("outer", "/outer"), mount("hosts", "/etc/hosts")];
+    config.working_dir = "/outer/made".into();
+    assert_eq!(machine.run(config).await.code, 0);
+    assert_eq!(machine.log_text("c1"), "127.0.0.1 meinner/outer/made\n");
+    assert_eq!(std::fs::read_to_string(dir.join("outer/file")).unwrap(), "written\n");
+    let mut config = machine.script(&image, "c2", "true").await;
+    config.mounts = vec![mount("absent", "/absent")];
+    let error = machine.runtime.create_container(config).await.unwrap_err();
+    assert!(error.to_string().contains("no such file or directory"), "{error}");
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_privileged_see_the_machine() {
     let machine = Machine::new().await;
     let image = machine.busybox().await;

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::mount::MsFlags;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::client::ShimConnection;
 use super::{RECORD, ROOTFS, Record, remove};
+use crate::cgroup::Hierarchies;
 use crate::images::rootdir::{RootDir, relative};
 use crate::images::{Images, Unpacked, user};
 use crate::rootfs::mount_overlay;
@@ -64,7 +66,9 @@ fn fill(
         std::fs::create_dir_all(dir.join(name)).map_err(fail("make directory"))?;
     }
     record::write(&dir.join(RECORD), record).map_err(fail("write container.json"))?;
-    mount_overlay(surroundings.images.layers_dir(), &record.layers, dir).map_err(fail("mount root"))?;
+    let flags = root_flags(&record.config);
+    mount_overlay(surroundings.images.layers_dir(), &record.layers, dir, flags)
+        .map_err(fail("mount root"))?;
     let specification = specify(dir, record, image, surroundings)?;
     specification.save(dir.join("config.json")).map_err(|e| create_error(e.to_string()))?;
     if let Some(filter) = spec::compile_filter(&specification)? {
@@ -83,6 +87,16 @@ fn fill(
         std::fs::create_dir_all(parent).map_err(fail("make the log's directory"))?;
     }
     record::write(&dir.join(CONFIG), &shim).map_err(fail("write shim.json"))
+}
+
+/// Device nodes that an image brings along must not work. Under v1 the devices cgroup sees to that;
+/// under v2 it would take a BPF program.
+fn root_flags(config: &ContainerConfig) -> MsFlags {
+    if Hierarchies::of_this_machine().is_v2() && !config.security.privileged {
+        MsFlags::MS_NODEV
+    } else {
+        MsFlags::empty()
+    }
 }
 
 fn specify(
