@@ -148,7 +148,7 @@ impl Pods {
 
     fn route(&self, container: Container) {
         let Some(uid) = container.config.labels.get(labels::POD_UID).cloned() else { return };
-        self.put(&uid, Input::Container(container));
+        self.put(&uid, Input::Container(Box::new(container)));
     }
 }
 

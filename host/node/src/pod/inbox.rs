@@ -33,7 +33,7 @@ pub enum Input {
     /// The object is gone from the API.
     Gone,
     /// What the runtime says of one of the pod's containers.
-    Container(Container),
+    Container(Box<Container>),
     /// A ConfigMap or Secret the pod uses.
     ObjectChanged {
         kind: SourceKind,

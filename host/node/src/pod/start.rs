@@ -115,7 +115,7 @@ impl Starting {
         let kind = if dead.is_some() { FailureKind::Crash } else { FailureKind::Configuration };
         let failure = self.failed("RunContainerError", error.to_string(), kind);
         match dead {
-            Some(container) => self.inbox.put(Input::Container(container)),
+            Some(container) => self.inbox.put(Input::Container(Box::new(container))),
             None => {
                 if let Err(error) = self.agent.runtime.remove_container(id).await {
                     tracing::warn!(container = id, %error, "a container that did not start could not be removed");
@@ -127,7 +127,7 @@ impl Starting {
 
     async fn report(&self, id: &str) {
         match self.agent.runtime.container(id).await {
-            Ok(container) => self.inbox.put(Input::Container(container)),
+            Ok(container) => self.inbox.put(Input::Container(Box::new(container))),
             Err(error) => tracing::warn!(container = id, %error, "a started container has no state"),
         }
     }
