@@ -1,5 +1,7 @@
 //! Numbered channels over WebSocket messages, as `k8s.io/apimachinery/pkg/util/httpstream/wsstream`.
 
+use std::time::Duration;
+
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +15,9 @@ use super::pipe::{BACKLOG, MessageWriter};
 
 /// `[255, CHANNEL]` finishes a channel, from `v5.channel.k8s.io` on.
 const CLOSE_CHANNEL: u8 = 255;
+/// client-go begins to read before it has made its channels, and discards what comes on one it has not
+/// made yet: output lost, even the exit code. Its first message gets this much behind the handshake.
+const HEAD_START: Duration = Duration::from_millis(20);
 /// RFC 6455, 7.4.1.
 const NORMAL_CLOSURE: u16 = 1000;
 
@@ -53,12 +58,18 @@ pub(super) struct Receiving {
     closes_channels: bool,
 }
 
-/// `closes_channels`: the protocol knows the close of a single channel.
+/// `closes_channels`: the protocol knows the close of a single channel, which also means that the client
+/// is client-go.
 pub(super) fn channels(socket: WebSocket, encoding: Encoding, closes_channels: bool) -> (Sending, Receiving) {
     let (sink, messages) = socket.split();
     let (outgoing, queue) = mpsc::channel(BACKLOG);
     let done = CancellationToken::new();
-    tokio::spawn(send(sink, queue, encoding, done.clone()));
+    let head_start = if closes_channels { HEAD_START } else { Duration::ZERO };
+    let finished = done.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(head_start).await;
+        send(sink, queue, encoding, finished).await;
+    });
     (Sending { outgoing, done }, Receiving { messages, encoding, closes_channels })
 }
 
