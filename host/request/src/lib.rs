@@ -13,6 +13,7 @@ mod authz;
 mod bootstrap;
 mod causes;
 mod encode;
+mod impersonate;
 mod key;
 pub mod kubeconfig;
 mod local;

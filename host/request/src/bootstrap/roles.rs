@@ -359,10 +359,12 @@ fn bindings_of_all() -> Vec<Binding> {
         let name = role.name.trim_start_matches("system:controller:");
         let mut accounts = vec![name.to_string()];
         // Service accounts are named after the component: `garbage-collector-controller`.
-        if let Some(component) = name.strip_prefix("generic-") {
-            accounts.push(format!("{component}-controller"));
-        } else if !name.ends_with("-controller") {
-            accounts.push(format!("{name}-controller"));
+        match name {
+            "generic-garbage-collector" => accounts.push("garbage-collector-controller".into()),
+            "endpoint-controller" => accounts.push("endpoints-controller".into()),
+            // One component writes the account and the CA of a namespace.
+            "root-ca-cert-publisher" => accounts.push("service-account-controller".into()),
+            _ => {}
         }
         let subjects = accounts
             .iter()

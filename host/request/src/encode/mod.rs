@@ -4,6 +4,5 @@ pub mod body;
 pub mod gzip;
 pub mod negotiate;
 pub mod output;
-pub mod table;
 
 pub use body::{full, json_response, status_response};

@@ -3,43 +3,47 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use orch_object::table::{IncludeObject, partial_metadata, partial_metadata_list, table};
 use orch_object::{Kind, Status};
 use serde_json::{Value, json};
 
 use super::negotiate::Form;
 use crate::verbs::{Listed, WatchItem};
 
+/// The form of an answer, and what a Table's rows carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shape {
+    pub form: Form,
+    pub include: IncludeObject,
+}
+
 /// One object.
-pub fn object(kind: &Kind, bytes: Bytes, value: &Arc<Value>, form: Form) -> Bytes {
-    match form {
+pub fn object(kind: &Kind, bytes: Bytes, value: &Value, shape: Shape) -> Bytes {
+    match shape.form {
         Form::Object | Form::Discovery => bytes,
-        Form::Metadata => partial(value).to_string().into(),
+        Form::Metadata => partial_metadata(value).to_string().into(),
         Form::Table => {
-            table(kind, std::slice::from_ref(value), list_meta(None, None, None), true).to_string().into()
+            let revision = value["metadata"]["resourceVersion"].as_str();
+            table(kind, [value], shape.include, list_meta(revision, None, None), true).to_string().into()
         }
     }
 }
 
 /// A list: a frame around the items' own bytes.
-pub fn list(listed: &Listed, form: Form) -> Bytes {
+pub fn list(listed: &Listed, shape: Shape) -> Bytes {
     let revision = listed.revision.to_string();
     let metadata = list_meta(Some(&revision), listed.continue_token.as_deref(), listed.remaining);
-    match form {
-        Form::Object | Form::Discovery => framed(listed, &metadata),
-        Form::Metadata => {
-            let items: Vec<Value> = listed.items.iter().map(|o| partial(&o.value())).collect();
-            json!({
-                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
-                "metadata": metadata, "items": items,
-            })
-            .to_string()
-            .into()
-        }
-        Form::Table => {
-            let values: Vec<Arc<Value>> = listed.items.iter().map(|o| o.value()).collect();
-            table(&listed.kind, &values, metadata, true).to_string().into()
-        }
+    if matches!(shape.form, Form::Object | Form::Discovery) {
+        return framed(listed, &metadata);
     }
+    let values: Vec<Arc<Value>> = listed.items.iter().map(|object| object.value()).collect();
+    let values = values.iter().map(|value| &**value);
+    match shape.form {
+        Form::Table => table(&listed.kind, values, shape.include, metadata, true),
+        Form::Metadata | Form::Object | Form::Discovery => partial_metadata_list(values, metadata),
+    }
+    .to_string()
+    .into()
 }
 
 fn framed(listed: &Listed, metadata: &Value) -> Bytes {
@@ -73,28 +77,16 @@ fn list_meta(revision: Option<&str>, continue_token: Option<&str>, remaining: Op
     metadata
 }
 
-/// `PartialObjectMetadata`
-fn partial(value: &Value) -> Value {
-    json!({
-        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": value["metadata"],
-    })
-}
-
-/// `Table`; `columns` false leaves the headers out, as watch events after the first do.
-fn table(kind: &Kind, values: &[Arc<Value>], metadata: Value, columns: bool) -> Value {
-    crate::encode::table::render(kind, values, metadata, columns)
-}
-
 /// Writes watch events, each a line.
 pub struct WatchEncoder {
-    pub kind: Arc<Kind>,
-    pub form: Form,
+    kind: Arc<Kind>,
+    shape: Shape,
     first: bool,
 }
 
 impl WatchEncoder {
-    pub fn new(kind: Arc<Kind>, form: Form) -> Self {
-        WatchEncoder { kind, form, first: true }
+    pub fn new(kind: Arc<Kind>, shape: Shape) -> Self {
+        WatchEncoder { kind, shape, first: true }
     }
 
     pub fn encode(&mut self, item: Result<WatchItem, Status>) -> Bytes {
@@ -105,19 +97,19 @@ impl WatchEncoder {
             Ok(WatchItem::Bookmark(payload)) => ("BOOKMARK", payload),
             Err(status) => return frame("ERROR", status.to_json().to_string().as_bytes()),
         };
-        match self.form {
+        match self.shape.form {
             Form::Object | Form::Discovery => frame(event, payload.bytes()),
-            Form::Metadata => frame(event, partial(&payload.value()).to_string().as_bytes()),
-            Form::Table => {
-                let value = payload.value();
-                let revision = value["metadata"]["resourceVersion"].as_str().map(String::from);
-                let metadata = list_meta(revision.as_deref(), None, None);
-                let columns = std::mem::take(&mut self.first);
-                let rows: &[Arc<Value>] =
-                    if event == "BOOKMARK" { &[] } else { std::slice::from_ref(&value) };
-                frame(event, table(&self.kind, rows, metadata, columns).to_string().as_bytes())
-            }
+            Form::Metadata => frame(event, partial_metadata(&payload.value()).to_string().as_bytes()),
+            Form::Table => frame(event, self.table(event, &payload.value()).to_string().as_bytes()),
         }
+    }
+
+    /// The first carries the headers.
+    fn table(&mut self, event: &str, value: &Value) -> Value {
+        let metadata = list_meta(value["metadata"]["resourceVersion"].as_str(), None, None);
+        let headers = std::mem::take(&mut self.first);
+        let rows = Some(value).filter(|_| event != "BOOKMARK");
+        table(&self.kind, rows, self.shape.include, metadata, headers)
     }
 }
 

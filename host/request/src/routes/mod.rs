@@ -18,7 +18,7 @@ use orch_object::Status;
 
 use crate::authn::Authenticator;
 use crate::authz::Attributes;
-use crate::causes;
+use crate::{causes, impersonate};
 use crate::encode::{full, status_response};
 use crate::verbs::{Api, Call};
 
@@ -54,7 +54,7 @@ impl Routes {
             *response.body_mut() = axum::body::Body::empty();
         }
         let headers = response.headers_mut();
-        headers.insert("cache-control", http::HeaderValue::from_static("no-cache, private"));
+        headers.entry("cache-control").or_insert(http::HeaderValue::from_static("no-cache, private"));
         headers.insert("audit-id", audit_id());
         tracing::debug!(%method, path, status = response.status().as_u16(), took = ?started.elapsed(), "answered");
         response
@@ -62,6 +62,7 @@ impl Routes {
 
     async fn route(&self, request: Request, certificate: Option<&Identity>) -> Result<Response, Status> {
         let identity = self.authenticator.authenticate(certificate, request.headers())?;
+        let identity = impersonate::effective(identity, request.headers(), self.api.authorizer())?;
         let call = Call::new(identity, default_manager(request.headers()));
         let query = options::Query::parse(request.uri().query().unwrap_or_default());
         let path = request.uri().path().to_string();

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::HeaderMap;
 use orch_client::{Patch, PatchType, Resource, Target};
+use orch_object::table::IncludeObject;
 use orch_object::{Kind, Status};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use super::options::Query;
 use super::read_body;
 use super::request_info::ResourceRequest;
 use crate::encode::negotiate::{Accepted, accept, unsupported};
-use crate::encode::output::{self, WatchEncoder};
+use crate::encode::output::{self, Shape, WatchEncoder};
 use crate::encode::{full, gzip, json_response};
 use crate::verbs::{Api, Call, Deleted, Written, success};
 use crate::{causes, subresources};
@@ -60,7 +61,7 @@ pub async fn answer(
     check_place(&kind, &target)?;
     let streams = ["log", "exec", "attach", "portforward", "proxy"];
     if streams.contains(&target.subresource.as_str()) && kind.has_subresource(&target.subresource) {
-        return super::stream::answer(routes, call, &kind, &target, &info, query, request).await;
+        return super::stream::answer(routes, call, &kind, &target, &info, request).await;
     }
     if target.subresource.is_empty() && !kind.verbs.iter().any(|verb| *verb == info.verb) {
         routes.api.authorize(call, &info.verb, &target)?;
@@ -68,24 +69,39 @@ pub async fn answer(
     }
     let headers = request.headers().clone();
     let accepted = accept(&headers)?;
+    let answer = Answer { accepted, shape: shape(accepted, query)? };
     let api = &routes.api;
     match info.verb.as_str() {
-        "get" => get(api, call, &kind, &target, query, accepted).await,
+        "get" => get(api, call, &kind, &target, query, answer).await,
         "list" => {
             let listed = api.list(call, &target, &query.list()?).await?;
-            Ok(large(output::list(&listed, accepted.form), accepted, &headers))
+            Ok(large(output::list(&listed, answer.shape), answer, &headers))
         }
-        "watch" => watch(routes, call, &kind, &target, query, accepted).await,
-        "create" | "update" => write(api, call, &kind, &target, &info, query, request, accepted).await,
-        "patch" => patch(api, call, &kind, &target, query, request, accepted).await,
-        "delete" => delete(api, call, &kind, &target, query, request, accepted).await,
+        "watch" => watch(routes, call, &kind, &target, query, answer).await,
+        "create" | "update" => write(api, call, &kind, &target, &info, query, request, answer).await,
+        "patch" => patch(api, call, &kind, &target, query, request, answer).await,
+        "delete" => delete(api, call, &kind, &target, query, request, answer).await,
         "deletecollection" => {
             let options = query.delete(&delete_body(request).await?)?;
             let listed = api.delete_collection(call, &target, &query.list()?, &options).await?;
-            Ok(large(output::list(&listed, accepted.form), accepted, &headers))
+            Ok(large(output::list(&listed, answer.shape), answer, &headers))
         }
         _ => Err(causes::method_not_allowed()),
     }
+}
+
+/// How the client wants to be answered.
+#[derive(Debug, Clone, Copy)]
+struct Answer {
+    accepted: Accepted,
+    shape: Shape,
+}
+
+fn shape(accepted: Accepted, query: &Query) -> Result<Shape, Status> {
+    let include = query.get("includeObject");
+    let include = IncludeObject::parse(include)
+        .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: {include:?}")))?;
+    Ok(Shape { form: accepted.form, include })
 }
 
 fn target(info: &ResourceRequest) -> Target {
@@ -120,16 +136,16 @@ async fn get(
     kind: &Kind,
     target: &Target,
     query: &Query,
-    accepted: Accepted,
+    answer: Answer,
 ) -> Result<Response, Status> {
     if !target.subresource.is_empty() {
         let written = subresources::get(api, call, target).await?;
-        return Ok(object(200, kind, &written, target, accepted));
+        return Ok(object(200, kind, &written, target, answer));
     }
     let version = Some(query.get("resourceVersion")).filter(|v| !v.is_empty());
     let found = api.get(call, target, version).await?;
-    let bytes = output::object(kind, found.bytes.clone(), &found.value(), accepted.form);
-    Ok(json_response(200, bytes, accepted))
+    let bytes = output::object(kind, found.bytes.clone(), &found.value(), answer.shape);
+    Ok(json_response(200, bytes, answer.accepted))
 }
 
 async fn watch(
@@ -138,7 +154,7 @@ async fn watch(
     kind: &Arc<Kind>,
     target: &Target,
     query: &Query,
-    accepted: Accepted,
+    answer: Answer,
 ) -> Result<Response, Status> {
     let mut options = query.list()?;
     let spread = rand::random_range(0..MIN_WATCH_SECONDS);
@@ -149,7 +165,7 @@ async fn watch(
     }
     let target = Target { name: String::new(), ..target.clone() };
     let items = routes.api.watch(call, &target, &options).await?;
-    let mut encoder = WatchEncoder::new(kind.clone(), accepted.form);
+    let mut encoder = WatchEncoder::new(kind.clone(), answer.shape);
     let stop = routes.stop.clone();
     let frames = items
         .take_until(async move { stop.cancelled().await })
@@ -168,7 +184,7 @@ async fn write(
     info: &ResourceRequest,
     query: &Query,
     request: Request,
-    accepted: Accepted,
+    answer: Answer,
 ) -> Result<Response, Status> {
     let options = query.write()?;
     let (bytes, media) = read_body::read(request).await?;
@@ -186,7 +202,7 @@ async fn write(
         (_, _) => subresources::update(api, call, target, body, &options).await?,
     };
     let created = info.verb == "create" || written.created;
-    Ok(object(if created { 201 } else { 200 }, kind, &written, target, accepted))
+    Ok(object(if created { 201 } else { 200 }, kind, &written, target, answer))
 }
 
 async fn patch(
@@ -196,7 +212,7 @@ async fn patch(
     target: &Target,
     query: &Query,
     request: Request,
-    accepted: Accepted,
+    answer: Answer,
 ) -> Result<Response, Status> {
     let options = query.write()?;
     let (bytes, media) = read_body::read(request).await?;
@@ -221,7 +237,7 @@ async fn patch(
         _ => subresources::patch(api, call, target, &patch, &options).await?,
     };
     let code = if written.created { 201 } else { 200 };
-    Ok(object(code, kind, &written, target, accepted))
+    Ok(object(code, kind, &written, target, answer))
 }
 
 async fn delete(
@@ -231,7 +247,7 @@ async fn delete(
     target: &Target,
     query: &Query,
     request: Request,
-    accepted: Accepted,
+    answer: Answer,
 ) -> Result<Response, Status> {
     if !target.subresource.is_empty() {
         return Err(causes::method_not_allowed());
@@ -241,9 +257,9 @@ async fn delete(
     let returns = RETURN_DELETED.contains(&(kind.group.as_str(), kind.plural.as_str()));
     Ok(match &deleted {
         Deleted::Gone(written) if !returns => {
-            json_response(200, success(kind, &written.value).to_string().into(), accepted)
+            json_response(200, success(kind, &written.value).to_string().into(), answer.accepted)
         }
-        Deleted::Gone(written) | Deleted::Pending(written) => object(200, kind, written, target, accepted),
+        Deleted::Gone(written) | Deleted::Pending(written) => object(200, kind, written, target, answer),
     })
 }
 
@@ -256,17 +272,18 @@ async fn delete_body(request: Request) -> Result<Value, Status> {
     read_body::parse(&bytes, &media).map(|(body, _)| body)
 }
 
-fn object(code: u16, kind: &Kind, written: &Written, target: &Target, accepted: Accepted) -> Response {
+fn object(code: u16, kind: &Kind, written: &Written, target: &Target, answer: Answer) -> Response {
     // Only the object itself has the kind's columns.
     let own = matches!(target.subresource.as_str(), "" | "status") && !kind.columns.is_empty();
     let bytes = match own {
-        true => output::object(kind, written.bytes.clone(), &written.value, accepted.form),
+        true => output::object(kind, written.bytes.clone(), &written.value, answer.shape),
         false => written.bytes.clone(),
     };
-    json_response(code, bytes, accepted)
+    json_response(code, bytes, answer.accepted)
 }
 
-fn large(bytes: Bytes, accepted: Accepted, headers: &HeaderMap) -> Response {
+fn large(bytes: Bytes, answer: Answer, headers: &HeaderMap) -> Response {
+    let accepted = answer.accepted;
     if accepted != (Accepted { form: accepted.form, ..Default::default() }) {
         return json_response(200, bytes, accepted);
     }

@@ -5,12 +5,18 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::response::Response;
 use orch_client::Target;
+use orch_client::node::{NodeConnection, PodRef};
 use orch_object::{Kind, Status};
+use orch_plugin::calls::admission::Operation;
+use serde_json::Value;
 
 use super::Routes;
-use super::options::Query;
 use super::request_info::ResourceRequest;
-use crate::verbs::Call;
+use crate::causes;
+use crate::streams::{
+    ExecOptions, PortForwardOptions, log_options, serve_attach, serve_exec, serve_log, serve_port_forward,
+};
+use crate::verbs::{Call, namespace};
 
 pub async fn answer(
     routes: &Routes,
@@ -18,14 +24,66 @@ pub async fn answer(
     kind: &Arc<Kind>,
     target: &Target,
     info: &ResourceRequest,
-    query: &Query,
     request: Request,
 ) -> Result<Response, Status> {
-    let _ = (query, request);
     routes.api.authorize(call, &info.verb, target)?;
-    Err(Status::not_implemented(format!(
-        "the sub-resource {:?} of {} is not implemented",
-        target.subresource,
-        kind.qualified_resource()
-    )))
+    if kind.plural != "pods" || target.subresource == "proxy" {
+        return Err(Status::not_implemented(format!(
+            "the sub-resource {:?} of {} is not implemented",
+            target.subresource,
+            kind.qualified_resource()
+        )));
+    }
+    let pod = routes.api.current(kind, target).await?.value();
+    let query = request.uri().query().unwrap_or_default().to_string();
+    if target.subresource == "log" {
+        if info.verb != "get" {
+            return Err(causes::method_not_allowed());
+        }
+        let options = log_options(&query, &target.name, routes.api.clock.now())?;
+        let Some(node) = node_of(&pod) else { return Err(not_placed(target, &options.container)) };
+        return Ok(serve_log(connection(routes, kind, target, node)?, pod_ref(&pod), options).await);
+    }
+    let review = routes.api.review(call, kind, target, Operation::Connect, None, false);
+    routes.api.admit(call, &review, &Value::Null)?;
+    let node = node_of(&pod)
+        .ok_or_else(|| Status::bad_request(format!("pod {} does not have a host assigned", target.name)))?;
+    let node = connection(routes, kind, target, node)?;
+    match target.subresource.as_str() {
+        "exec" => Ok(serve_exec(request, node, pod_ref(&pod), ExecOptions::exec(&query)?).await),
+        "attach" => Ok(serve_attach(request, node, pod_ref(&pod), ExecOptions::attach(&query)?).await),
+        _ => Ok(serve_port_forward(request, node, pod_ref(&pod), PortForwardOptions::parse(&query)?).await),
+    }
+}
+
+fn node_of(pod: &Value) -> Option<&str> {
+    pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty())
+}
+
+/// A pod that waits for a node has no logs yet.
+fn not_placed(target: &Target, container: &str) -> Status {
+    let container = if container.is_empty() { "its container".to_string() } else { format!("{container:?}") };
+    Status::bad_request(format!(
+        "pod {:?} in namespace {:?} is waiting for a node: {container} has no logs",
+        target.name,
+        namespace(target)
+    ))
+}
+
+fn connection(
+    routes: &Routes,
+    kind: &Kind,
+    target: &Target,
+    node: &str,
+) -> Result<Arc<dyn NodeConnection>, Status> {
+    let nodes = routes.nodes.load();
+    nodes.as_ref().and_then(|nodes| nodes.connection(node)).ok_or_else(|| {
+        let what = format!("{} {:?}", kind.qualified_resource(), target.name);
+        Status::new(503, "ServiceUnavailable", format!("{what} is on node {node:?}, which cannot be reached"))
+    })
+}
+
+fn pod_ref(pod: &Value) -> PodRef {
+    let text = |field: &str| pod["metadata"][field].as_str().unwrap_or_default().to_string();
+    PodRef { namespace: text("namespace"), name: text("name"), uid: text("uid") }
 }

@@ -87,9 +87,7 @@ fn match_type(object: &mut Value, kind: &Kind) -> Result<(), Status> {
 /// What the server sets at birth; whatever a client wrote there counts for nothing.
 pub fn begin(object: &mut Value, now: Timestamp, has_generation: bool) -> Result<(), Status> {
     let metadata = of(object)?;
-    for field in
-        ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "managedFields"]
-    {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());

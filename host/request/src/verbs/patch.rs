@@ -8,6 +8,7 @@ use orch_object::{Kind, Node, Schemas, Status};
 use serde_json::Value;
 
 use super::api::{Api, Call, Written};
+use super::create::Ownership;
 use super::decode;
 use super::metadata;
 use super::modify::{Modification, Part};
@@ -110,7 +111,7 @@ impl Api {
         options: &WriteOptions,
     ) -> Result<Written, Status> {
         self.authorize(call, "create", target)?;
-        self.create_authorized(call, kind, target, object, options).await
+        self.create_authorized(call, kind, target, object, options, Ownership::Applied).await
     }
 
     /// Who writes, for `managedFields`.

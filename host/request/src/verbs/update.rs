@@ -5,6 +5,7 @@ use orch_object::{Kind, Status};
 use serde_json::Value;
 
 use super::api::{Api, Call, Written, namespace};
+use super::create::Ownership;
 use super::modify::{Modification, Part};
 use super::{decode, metadata};
 use crate::{causes, key};
@@ -51,7 +52,7 @@ impl Api {
         metadata::match_named_target(&mut object, kind, target)?;
         if part == Part::Main && self.update_creates(kind, target, &object).await? {
             self.authorize(call, "create", target)?;
-            return self.create_authorized(call, kind, target, object, options).await;
+            return self.create_authorized(call, kind, target, object, options, Ownership::Record).await;
         }
         let change = |_: &std::sync::Arc<Value>| Ok(object.clone());
         let modification = Modification { part, options, change: &change, keeps_managed_fields: false };

@@ -1,0 +1,85 @@
+use serde_json::json;
+
+use crate::fixture::{Api, config_map, pod};
+
+#[tokio::test]
+async fn finalizers_hold_an_object_until_the_last_is_gone() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    let mut object = config_map("a");
+    object["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    api.post(&path, &object).await.expect(201);
+    let held = api.delete(&format!("{path}/a")).await.expect(200);
+    assert!(held["metadata"]["deletionTimestamp"].is_string());
+    api.get(&format!("{path}/a")).await.expect(200);
+    let none = json!({ "metadata": { "finalizers": null } });
+    api.patch(&format!("{path}/a"), "merge", &none).await.expect(200);
+    assert_eq!(api.get(&format!("{path}/a")).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_bound_pod_gets_its_grace() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
+    let mut bound = pod("bound");
+    bound["spec"]["nodeName"] = "n1".into();
+    bound["spec"]["terminationGracePeriodSeconds"] = 20.into();
+    api.post(&path, &bound).await.expect(201);
+    let object = format!("{path}/bound");
+    let ending = api.delete(&object).await.expect(200);
+    assert_eq!(ending["metadata"]["deletionGracePeriodSeconds"], 20);
+    let shorter = api.delete_with(&object, json!({ "gracePeriodSeconds": 5 })).await.expect(200);
+    assert_eq!(shorter["metadata"]["deletionGracePeriodSeconds"], 5);
+    let longer = api.delete_with(&object, json!({ "gracePeriodSeconds": 60 })).await.expect(200);
+    assert_eq!(longer["metadata"]["deletionGracePeriodSeconds"], 5);
+    api.delete_with(&object, json!({ "gracePeriodSeconds": 0 })).await.expect(200);
+    assert_eq!(api.get(&object).await.code, 404);
+    // Without a node there is nobody to wait for.
+    api.post(&path, &pod("free")).await.expect(201);
+    api.delete(&format!("{path}/free")).await.expect(200);
+    assert_eq!(api.get(&format!("{path}/free")).await.code, 404);
+}
+
+#[tokio::test]
+async fn propagation_is_left_to_the_collector() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    for (policy, finalizer) in [("Foreground", "foregroundDeletion"), ("Orphan", "orphan")] {
+        let name = policy.to_lowercase();
+        api.post(&path, &config_map(&name)).await.expect(201);
+        let options = json!({ "propagationPolicy": policy });
+        let held = api.delete_with(&format!("{path}/{name}"), options).await.expect(200);
+        assert_eq!(held["metadata"]["finalizers"], json!([finalizer]));
+    }
+    let wrong = api.delete_with(&format!("{path}/x"), json!({ "propagationPolicy": "Later" })).await;
+    assert_eq!(wrong.code, 422);
+}
+
+#[tokio::test]
+async fn preconditions_are_checked() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    api.post(&path, &config_map("a")).await.expect(201);
+    let other = json!({ "preconditions": { "uid": "other" } });
+    let refused = api.delete_with(&format!("{path}/a"), other).await;
+    assert_eq!(refused.code, 409);
+    assert!(refused.message().contains("Precondition failed: UID in precondition: other"));
+    let selector = format!("{path}?labelSelector=app%3Dnone");
+    api.delete(&selector).await.expect(200);
+    api.get(&format!("{path}/a")).await.expect(200);
+    api.delete(&path).await.expect(200);
+    assert_eq!(api.get(&format!("{path}/a")).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_namespace_ends_when_it_is_finalized() {
+    let api = Api::start().await;
+    let name = api.namespace().await;
+    let path = format!("/api/v1/namespaces/{name}");
+    let ending = api.delete(&path).await.expect(200);
+    assert_eq!(ending["status"]["phase"], "Terminating");
+    let mut object = api.get(&path).await.expect(200);
+    object["spec"]["finalizers"] = json!([]);
+    api.put(&format!("{path}/finalize"), &object).await.expect(200);
+    assert_eq!(api.get(&path).await.code, 404);
+}

@@ -1,0 +1,15 @@
+//! The API as clients see it: plain HTTP against a base URL.
+//!
+//! A server of its own on SQLite in a temporary folder; with `ORCH_WIRE_KUBECONFIG` (a file as
+//! `orch up` writes it) the same tests judge any other Kubernetes API.
+
+mod fixture;
+
+mod access;
+mod deletion;
+mod discovery;
+mod lists;
+mod objects;
+mod patches;
+mod services;
+mod watches;

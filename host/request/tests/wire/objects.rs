@@ -1,0 +1,151 @@
+use serde_json::json;
+
+use crate::fixture::{Api, config_map, deployment, pod};
+
+#[tokio::test]
+async fn an_object_is_created_read_replaced_and_deleted() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    let mut created = api.post(&path, &config_map("a")).await.expect(201);
+    assert!(created["metadata"]["uid"].is_string() && created["metadata"]["creationTimestamp"].is_string());
+    assert_eq!(created["metadata"]["managedFields"][0]["operation"], "Update");
+    let object = format!("{path}/a");
+    assert_eq!(api.get(&object).await.expect(200), created);
+    assert_eq!(api.post(&path, &config_map("a")).await.body["message"], r#"configmaps "a" already exists"#);
+    created["data"]["a"] = "2".into();
+    let updated = api.put(&object, &created).await.expect(200);
+    assert_ne!(updated["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
+    // The version it was read at is gone.
+    let stale = api.put(&object, &created).await;
+    assert_eq!(stale.code, 409);
+    assert_eq!(
+        stale.message(),
+        "Operation cannot be fulfilled on configmaps \"a\": the object has been modified; \
+         please apply your changes to the latest version and try again"
+    );
+    // Nothing to change, nothing written.
+    let same = api.put(&object, &updated).await.expect(200);
+    assert_eq!(same["metadata"]["resourceVersion"], updated["metadata"]["resourceVersion"]);
+    let gone = api.delete(&object).await.expect(200);
+    assert_eq!((&gone["status"], &gone["details"]["name"]), (&json!("Success"), &json!("a")));
+    let missing = api.get(&object).await;
+    assert_eq!((missing.code, missing.message()), (404, r#"configmaps "a" not found"#));
+}
+
+#[tokio::test]
+async fn names_are_generated_and_checked() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    let generated = json!({ "metadata": { "generateName": "web-" } });
+    let created = api.post(&path, &generated).await.expect(201);
+    assert_eq!(created["metadata"]["name"].as_str().unwrap().len(), 9);
+    let nameless = api.post(&path, &json!({ "metadata": {} })).await;
+    assert_eq!(nameless.code, 422, "{}", nameless.text);
+    assert!(nameless.message().contains("name or generateName is required"), "{}", nameless.text);
+    let wrong = api.post(&path, &config_map("Not_A_Name")).await;
+    assert_eq!(wrong.code, 422, "{}", wrong.text);
+    let mut elsewhere = config_map("b");
+    elsewhere["metadata"]["namespace"] = "default".into();
+    assert_eq!(
+        api.post(&path, &elsewhere).await.message(),
+        "the namespace of the provided object does not match the namespace sent on the request"
+    );
+    let renamed = api.put(&format!("{path}/c"), &config_map("d")).await;
+    assert_eq!(renamed.message(), "the name of the object (d) does not match the name on the URL (c)");
+}
+
+#[tokio::test]
+async fn unknown_and_double_fields_are_told_as_asked() {
+    let api = Api::start().await;
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments", api.namespace().await);
+    let mut object = deployment("a");
+    object["spec"]["replcas"] = 3.into();
+    let strict = api.post(&format!("{path}?fieldValidation=Strict"), &object).await;
+    assert_eq!(strict.code, 400);
+    assert_eq!(
+        strict.message(),
+        "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: \
+         unknown field \"spec.replcas\""
+    );
+    let warned = api.post(&format!("{path}?fieldValidation=Warn&dryRun=All"), &object).await;
+    assert_eq!(warned.code, 201, "{}", warned.text);
+    assert_eq!(warned.headers["warning"], r#"299 - "unknown field \"spec.replcas\"""#);
+    assert!(warned.body["spec"]["replcas"].is_null());
+    let ignored = api.post(&format!("{path}?fieldValidation=Ignore&dryRun=All"), &object).await;
+    assert!(ignored.headers.get("warning").is_none());
+    object["spec"]["replicas"] = "three".into();
+    let wrong = api.post(&path, &object).await;
+    assert_eq!(wrong.code, 400, "{}", wrong.text);
+    assert!(wrong.message().contains("cannot unmarshal string into Go struct field"), "{}", wrong.text);
+    assert_eq!(api.get(&format!("{path}/a")).await.code, 404, "a dry run stores nothing");
+}
+
+#[tokio::test]
+async fn a_generation_counts_changes_of_the_spec() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+    let mut object = api.post(&path, &deployment("a")).await.expect(201);
+    assert_eq!(object["metadata"]["generation"], 1);
+    assert_eq!(object["spec"]["strategy"]["type"], "RollingUpdate", "defaults are filled in");
+    object["metadata"]["labels"] = json!({ "x": "y" });
+    object = api.put(&format!("{path}/a"), &object).await.expect(200);
+    assert_eq!(object["metadata"]["generation"], 1);
+    object["spec"]["replicas"] = 5.into();
+    object["status"] = json!({ "replicas": 7 });
+    object = api.put(&format!("{path}/a"), &object).await.expect(200);
+    assert_eq!(object["metadata"]["generation"], 2);
+    assert_ne!(object["status"]["replicas"], 7, "status has a door of its own");
+    object["status"] = json!({ "replicas": 7, "observedGeneration": 2 });
+    object["spec"]["replicas"] = 9.into();
+    let object = api.put(&format!("{path}/a/status"), &object).await.expect(200);
+    assert_eq!((&object["status"]["replicas"], &object["spec"]["replicas"]), (&json!(7), &json!(5)));
+}
+
+#[tokio::test]
+async fn a_scale_changes_the_replicas() {
+    let api = Api::start().await;
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments", api.namespace().await);
+    api.post(&path, &deployment("a")).await.expect(201);
+    let mut scale = api.get(&format!("{path}/a/scale")).await.expect(200);
+    assert_eq!((&scale["kind"], &scale["status"]["selector"]), (&json!("Scale"), &json!("app=a")));
+    scale["spec"]["replicas"] = 4.into();
+    assert_eq!(api.put(&format!("{path}/a/scale"), &scale).await.expect(200)["spec"]["replicas"], 4);
+    let patched = api.patch(&format!("{path}/a/scale"), "merge", &json!({ "spec": { "replicas": 6 } })).await;
+    assert_eq!(patched.expect(200)["spec"]["replicas"], 6);
+    assert_eq!(api.get(&format!("{path}/a")).await.expect(200)["spec"]["replicas"], 6);
+}
+
+#[tokio::test]
+async fn a_pod_is_bound_once() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
+    api.post(&path, &pod("a")).await.expect(201);
+    let binding = json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": "n1" } });
+    api.post(&format!("{path}/a/binding"), &binding).await.expect(201);
+    let bound = api.get(&format!("{path}/a")).await.expect(200);
+    assert_eq!(bound["spec"]["nodeName"], "n1");
+    let conditions = bound["status"]["conditions"].as_array().unwrap();
+    assert!(conditions.iter().any(|c| c["type"] == "PodScheduled" && c["status"] == "True"));
+    let again = api.post(&format!("{path}/a/binding"), &binding).await;
+    assert_eq!(again.code, 409);
+    assert!(again.message().contains("already assigned to node"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn bodies_are_bounded_and_understood() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    let mut large = config_map("large");
+    large["data"]["a"] = "x".repeat(4 << 20).into();
+    assert_eq!(api.post(&path, &large).await.code, 413);
+    let send = |media: &'static str, body: String| {
+        let request = api.request(reqwest::Method::POST, &path).header("content-type", media).body(body);
+        crate::fixture::answer(request)
+    };
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\ndata:\n  yes: 'no'\n";
+    assert_eq!(send("application/yaml", yaml.into()).await.expect(201)["data"]["yes"], "no");
+    assert_eq!(send("application/json", "{".into()).await.code, 400);
+    assert_eq!(send("application/json", "[".repeat(10_000)).await.code, 400);
+    assert_eq!(send("text/csv", "a,b".into()).await.code, 415);
+}
