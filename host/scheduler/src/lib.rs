@@ -22,6 +22,8 @@ mod pod;
 mod queue;
 mod resident;
 mod scheduler;
+#[cfg(test)]
+mod throughput;
 
 pub use resident::{FailurePolicy, Settings};
 pub use scheduler::{Options, Scheduler, SchedulerError};

@@ -1,0 +1,113 @@
+//! How fast the cycle is with the real components; run with
+//! `cargo test --release -p orch-scheduler throughput -- --ignored --nocapture`.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orch_plugin::{Limits, PluginEngine, Source};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use crate::core::{Core, Effect, Input};
+use crate::pod::PodInfo;
+use crate::queue::Delays;
+use crate::resident::{Resident, Settings};
+
+const NODES: usize = 5_000;
+const PODS: usize = 10_000;
+
+fn core() -> Core {
+    let second = Duration::from_secs(1);
+    let mut core = Core::new(
+        "default-scheduler",
+        Delays { initial_backoff: second, max_backoff: 10 * second, flush: 300 * second },
+    );
+    let now = Instant::now();
+    for i in 0..NODES {
+        let node = json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": { "name": format!("node-{i}"), "uid": format!("n{i}"), "labels": { "zone": format!("z{}", i % 3) } },
+            "spec": {},
+            "status": { "allocatable": { "cpu": "32", "memory": "64Gi", "pods": "110" } },
+        });
+        core.handle(Input::Node(Arc::new(node)), now);
+    }
+    core.handle(Input::Synced, now);
+    core.handle(Input::Synced, now);
+    core
+}
+
+fn install(core: &mut Core, engine: &Arc<PluginEngine>, name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/components/{name}.wasm"));
+    let artifact = engine.artifact(&Source::File(path)).expect("plugins/build.sh has made the components");
+    let limits = Limits { deadline: Duration::from_secs(5), ..Limits::default() };
+    let plugin = engine.load_scheduler(name, &artifact, &json!({}), limits).unwrap();
+    let (reply, snapshot) = oneshot::channel();
+    core.handle(Input::Snapshot(reply), Instant::now());
+    let snapshot = snapshot.blocking_recv().unwrap();
+    let mut resident = Resident::new(name, plugin, Settings::default());
+    let started = Instant::now();
+    for change in &snapshot.changes {
+        resident.apply(change);
+    }
+    resident.flush().unwrap();
+    println!("{name}: told {} changes in {:?}", snapshot.changes.len(), started.elapsed());
+    let (reply, installed) = oneshot::channel();
+    let started = Instant::now();
+    core.handle(Input::Install(Box::new(resident), snapshot.lease, reply), Instant::now());
+    installed.blocking_recv().unwrap().unwrap();
+    println!("{name}: put in place in {:?}", started.elapsed());
+}
+
+fn pods() -> Vec<Arc<PodInfo>> {
+    let pod = |i: usize| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": { "name": format!("pod-{i}"), "namespace": "default", "uid": format!("p{i}"), "labels": { "app": "web" } },
+            "spec": { "schedulerName": "default-scheduler", "containers": [
+                { "name": "c", "image": "busybox", "resources": { "requests": { "cpu": "100m", "memory": "500Mi" } } },
+            ] },
+        })
+    };
+    (0..PODS).map(|i| Arc::new(PodInfo::new(Arc::new(pod(i))))).collect()
+}
+
+/// What this thread has had of a processor: other work on the machine does not count.
+fn cpu_time() -> Duration {
+    let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(schedstat.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[test]
+#[ignore = "a measurement; needs the built components"]
+fn five_thousand_nodes() {
+    let engine = Arc::new(PluginEngine::new(None, &[]).unwrap());
+    let mut core = core();
+    for name in
+        ["node-resources-fit", "taint-toleration", "node-unschedulable", "node-affinity", "node-ports"]
+    {
+        install(&mut core, &engine, name);
+    }
+    for pod in pods() {
+        core.handle(Input::Pod(pod), Instant::now());
+    }
+    let (started, cpu) = (Instant::now(), cpu_time());
+    let mut bound = 0;
+    let mut slowest = Duration::ZERO;
+    loop {
+        let cycle = Instant::now();
+        match core.step(cycle) {
+            Some(Effect::Bind { .. }) => bound += 1,
+            Some(Effect::Report { failure, .. }) => panic!("{}", failure.message),
+            None => break,
+        }
+        slowest = slowest.max(cycle.elapsed());
+    }
+    let (elapsed, cpu) = (started.elapsed(), cpu_time() - cpu);
+    println!(
+        "{bound} pods on {NODES} nodes in {elapsed:?} ({cpu:?} on a core): {:.0} pods/s, slowest cycle {slowest:?}",
+        f64::from(bound) / cpu.as_secs_f64()
+    );
+    assert_eq!(bound as usize, PODS);
+}
