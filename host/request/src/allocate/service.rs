@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::reservation::{Refusal, Reservation};
 use super::{Allocator, Held};
-use crate::causes;
 
 /// What a Service holds.
 pub fn reservations(service: &Value) -> Vec<Reservation> {

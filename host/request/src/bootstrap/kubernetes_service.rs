@@ -21,7 +21,12 @@ pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(),
     });
     let ports = json!({ "spec": { "ports": service["spec"]["ports"] } });
     ensure_fields(api, call, within("", "v1", "services"), service, ports).await?;
-    endpoints(api, call, bootstrap).await?;
+    if bootstrap.advertise.is_loopback() {
+        // No endpoint may be a loopback address: a pod would reach itself.
+        tracing::warn!("pods cannot reach the API: this host is advertised as {}", bootstrap.advertise);
+    } else {
+        endpoints(api, call, bootstrap).await?;
+    }
     let cidr = json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
     ensure(api, call, Target::all(&Resource::new("networking.k8s.io", "v1", "servicecidrs")), cidr).await
 }

@@ -4,9 +4,9 @@ use orch_client::Target;
 use orch_object::{FieldError, FieldErrorKind, Kind, Status};
 use serde_json::{Value, json};
 
+use crate::key;
 use crate::tokens::{Bound, Reference};
 use crate::verbs::{Api, Written, namespace, time};
-use crate::{causes, key};
 
 const MIN_SECONDS: i64 = 600;
 const MAX_SECONDS: i64 = 1 << 32;

@@ -139,7 +139,9 @@ async fn serve(dir: &std::path::Path, stop: CancellationToken) -> String {
     let store =
         orch_store::open("sqlite", &dir.join("state.db"), orch_store::Options::default()).await.unwrap();
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let config = Config::new((local, 0).into(), local, dir.join("pki"));
+    // Endpoints may not be loopback addresses; nobody connects to this one.
+    let advertise = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let config = Config::new((local, 0).into(), advertise, dir.join("pki"));
     let server = Server::new(config, store, Arc::new(Kinds::builtin())).await.unwrap();
     let path = dir.join("kubeconfig");
     kubeconfig::write_admin(&path, &server.local_url(), server.pki()).unwrap();
