@@ -9,11 +9,7 @@ use crate::authz::{Attributes, Authorizer};
 const EXTRA: &str = "impersonate-extra-";
 
 /// The identity to act as: the one asked for, or the caller's own.
-pub fn effective(
-    caller: Identity,
-    headers: &HeaderMap,
-    authorizer: &Authorizer,
-) -> Result<Identity, Status> {
+pub fn effective(caller: Identity, headers: &HeaderMap, authorizer: &Authorizer) -> Result<Identity, Status> {
     let Some(user) = text(headers, "impersonate-user") else {
         let others = ["impersonate-group", "impersonate-uid"];
         if others.iter().any(|name| headers.contains_key(*name)) {

@@ -18,9 +18,9 @@ use orch_object::Status;
 
 use crate::authn::Authenticator;
 use crate::authz::Attributes;
-use crate::{causes, impersonate};
 use crate::encode::{full, status_response};
 use crate::verbs::{Api, Call};
+use crate::{causes, impersonate};
 
 pub use discovery::Discovery;
 pub use health::{GIT_VERSION, Health};

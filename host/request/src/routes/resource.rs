@@ -63,7 +63,7 @@ pub async fn answer(
     if streams.contains(&target.subresource.as_str()) && kind.has_subresource(&target.subresource) {
         return super::stream::answer(routes, call, &kind, &target, &info, request).await;
     }
-    if target.subresource.is_empty() && !kind.verbs.iter().any(|verb| *verb == info.verb) {
+    if target.subresource.is_empty() && !kind.verbs.contains(&info.verb) {
         routes.api.authorize(call, &info.verb, &target)?;
         return Err(causes::method_not_allowed());
     }

@@ -101,7 +101,8 @@ async fn an_administrator_may_act_as_somebody_else() {
     let refused = answer(request().header("impersonate-user", "jane")).await;
     assert_eq!(refused.code, 403);
     assert!(refused.message().contains("User \"jane\" cannot list"), "{}", refused.text);
-    let as_master = request().header("impersonate-user", "jane").header("impersonate-group", "system:masters");
+    let as_master =
+        request().header("impersonate-user", "jane").header("impersonate-group", "system:masters");
     answer(as_master).await.expect(200);
     assert_eq!(answer(request().header("impersonate-group", "x")).await.code, 400);
 }

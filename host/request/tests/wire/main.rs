@@ -3,6 +3,8 @@
 //! A server of its own on SQLite in a temporary folder; with `ORCH_WIRE_KUBECONFIG` (a file as
 //! `orch up` writes it) the same tests judge any other Kubernetes API.
 
+#![allow(clippy::unwrap_used)] // a test may fail where it stands
+
 mod fixture;
 
 mod access;
