@@ -132,11 +132,24 @@ fn unless_ignored<T>(resident: &Resident, answer: Result<T, CallError>) -> Resul
 
 /// The feasible node with the highest total; one of them at random when several have it.
 fn best(feasible: &[u64], totals: &[i64]) -> u32 {
-    let total = |index: u32| totals.get(index as usize).copied().unwrap_or(0);
-    let highest = nodeset::indexes(feasible).map(total).max().unwrap_or(0);
-    let ties = || nodeset::indexes(feasible).filter(|index| total(*index) == highest);
-    let chosen = rand::random_range(0..ties().count().max(1));
-    ties().nth(chosen).unwrap_or(0)
+    // The one part of a cycle that visits every node: a plain loop over words, one pass.
+    let (mut highest, mut ties) = (i64::MIN, Vec::new());
+    for (word, bits) in feasible.iter().enumerate() {
+        let mut rest = *bits;
+        while rest != 0 {
+            let index = word * 64 + rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            let total = totals.get(index).copied().unwrap_or(0);
+            if total > highest {
+                highest = total;
+                ties.clear();
+            }
+            if total == highest {
+                ties.push(index as u32);
+            }
+        }
+    }
+    if ties.is_empty() { 0 } else { ties[rand::random_range(0..ties.len())] }
 }
 
 #[cfg(test)]

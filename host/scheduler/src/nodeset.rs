@@ -43,7 +43,8 @@ pub(crate) fn unite(a: &mut [u64], b: &[u64]) {
     }
 }
 
-/// The indexes in ascending order.
+/// The indexes in ascending order; cycles have loops of their own.
+#[cfg(test)]
 pub(crate) fn indexes(set: &[u64]) -> impl Iterator<Item = u32> + '_ {
     set.iter().enumerate().flat_map(|(word, bits)| {
         let mut rest = *bits;
