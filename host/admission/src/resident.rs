@@ -39,29 +39,31 @@ pub struct Resident {
     feeds: Vec<(Interest, Box<dyn Feed>)>,
     /// What the instance holds, by feed and key, cut down.
     sent: HashMap<(usize, String), String>,
-    /// The instance that holds it.
+    /// The instance that holds it, once `unsent` is sent.
     instance: Option<u64>,
+    unsent: Vec<Delta>,
 }
 
 impl Resident {
     pub fn new(interests: &[Interest], state: &dyn State) -> Self {
         let feeds = interests.iter().map(|i| (i.clone(), state.open(&i.api_version, &i.kind))).collect();
-        Resident { feeds, sent: HashMap::new(), instance: None }
+        Resident { feeds, sent: HashMap::new(), instance: None, unsent: Vec::new() }
     }
 
     /// Sends what changed, or everything to an instance that has nothing.
     pub fn sync(&mut self, plugin: &dyn AdmissionPlugin) -> Result<(), CallError> {
-        let mut deltas = self.drain();
+        let changes = self.drain();
+        self.unsent.extend(changes);
         let instance = plugin.instance();
         if self.instance != Some(instance) {
-            deltas = self.sent.values().cloned().map(Delta::Upsert).collect();
+            self.unsent = self.sent.values().cloned().map(Delta::Upsert).collect();
+            self.instance = Some(instance);
         }
-        // Until all is sent, nothing is known of what the instance holds.
-        self.instance = None;
-        for batch in deltas.chunks(BATCH) {
+        // What a failed call has taken in already does no harm a second time.
+        for batch in self.unsent.chunks(BATCH) {
             plugin.sync(batch)?;
         }
-        self.instance = Some(instance);
+        self.unsent.clear();
         Ok(())
     }
 

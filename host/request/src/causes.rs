@@ -57,5 +57,13 @@ pub fn too_large(asked: u64, current: u64) -> Status {
     status
 }
 
+/// The log of the store is not followed as fast as it grows, or not at all.
+pub fn not_caught_up() -> Status {
+    let mut status =
+        Status::new(504, "Timeout", "Timeout: the cache has not caught up with the store; try again");
+    status.details = Some(json!({ "retryAfterSeconds": 1 }));
+    status
+}
+
 pub const MODIFIED: &str =
     "the object has been modified; please apply your changes to the latest version and try again";

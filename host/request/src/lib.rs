@@ -25,6 +25,7 @@ mod state;
 pub mod streams;
 mod subresources;
 mod tokens;
+mod upkeep;
 mod verbs;
 
 pub use allocate::{InvalidCidr, ServiceCidr};

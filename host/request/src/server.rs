@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use orch_admission::Chain;
@@ -26,6 +25,7 @@ use crate::routes::{Discovery, Health, OpenApi, Routes};
 use crate::serve::{self, Tls, TlsError};
 use crate::state::CachedState;
 use crate::tokens::{TokenError, Tokens};
+use crate::upkeep;
 use crate::verbs::{Api, Parts, SystemClock};
 
 /// Where nodes are found; empty until the node agent is up.
@@ -200,42 +200,16 @@ impl Server {
             nodes: self.nodes.clone(),
             stop: stop.clone(),
         });
-        let upkeep = upkeep(self.rbac, self.allocator, self.pki, self.config, self.tls.clone());
+        let renew = {
+            let tls = self.tls.clone();
+            move || renew(&self.pki, &self.config, &tls)
+        };
+        let upkeep = upkeep::run(self.api.cache().clone(), self.allocator, self.health, renew);
         tokio::select! {
             _ = serve::serve(self.listener, self.tls, routes, stop) => {}
+            _ = self.rbac.follow() => {}
             _ = upkeep => {}
         }
-    }
-}
-
-/// What goes on beside requests: RBAC follows its objects, lost reservations and old certificates
-/// are looked for. Does not return.
-async fn upkeep(rbac: Rbac, allocator: Allocator, pki: Pki, config: Config, tls: Tls) {
-    let daily = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-            renew(&pki, &config, &tls);
-        }
-    };
-    let repairs = async {
-        loop {
-            tokio::time::sleep(Duration::from_secs(180)).await;
-            if let Err(error) = allocator.repair(jiff::Timestamp::now()).await {
-                tracing::warn!(%error, "cannot look for lost Service addresses and ports");
-            }
-        }
-    };
-    tokio::join!(rbac.follow(), daily, repairs);
-}
-
-fn renew(pki: &Pki, config: &Config, tls: &Tls) {
-    let renewed = pki
-        .serving(&serving_names(config))
-        .map_err(ServerError::from)
-        .and_then(|pair| Ok(serve::tls(pki, &pair)?));
-    match renewed {
-        Ok(fresh) => tls.store(Arc::new(fresh)),
-        Err(error) => tracing::error!(%error, "cannot renew the serving certificate"),
     }
 }
 
@@ -261,4 +235,15 @@ fn serving_names(config: &Config) -> ServingNames {
         }
     }
     ServingNames { dns, ips }
+}
+
+fn renew(pki: &Pki, config: &Config, tls: &Tls) {
+    let renewed = pki
+        .serving(&serving_names(config))
+        .map_err(ServerError::from)
+        .and_then(|pair| Ok(serve::tls(pki, &pair)?));
+    match renewed {
+        Ok(fresh) => tls.store(Arc::new(fresh)),
+        Err(error) => tracing::error!(%error, "cannot renew the serving certificate"),
+    }
 }

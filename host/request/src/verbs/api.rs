@@ -18,6 +18,9 @@ use crate::authz::{Attributes, Authorizer};
 use crate::tokens::Tokens;
 use crate::{causes, key};
 
+/// How long a request waits for the cache to see what the store has.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// The time; tests hold it still.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
@@ -151,10 +154,18 @@ impl Api {
         self.authorizer.authorize(&call.identity, &attributes(verb, target))
     }
 
+    /// Waits until the cache has everything that was committed before.
+    pub(crate) async fn fresh(&self) -> Result<(), Status> {
+        match tokio::time::timeout(PATIENCE, self.cache.fresh()).await {
+            Ok(reached) => reached.map(drop).map_err(causes::store),
+            Err(_) => Err(causes::not_caught_up()),
+        }
+    }
+
     /// The current object, never stale.
     pub(crate) async fn current(&self, kind: &Kind, target: &Target) -> Result<Arc<Object>, Status> {
-        let key = key::of(kind, namespace(target), &target.name);
-        let found = self.cache.get_fresh(&key).await.map_err(causes::store)?;
+        self.fresh().await?;
+        let found = self.cache.get(&key::of(kind, namespace(target), &target.name));
         found.ok_or_else(|| Status::not_found(kind, &target.name))
     }
 

@@ -77,7 +77,7 @@ impl Api {
             tracing::debug!(version, "resourceVersion set on create");
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        self.cache.fresh().await.map_err(causes::store)?;
+        self.fresh().await?;
         if ownership == Ownership::Record {
             metadata::of(&mut object)?.remove("managedFields");
         }

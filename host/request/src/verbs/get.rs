@@ -36,7 +36,7 @@ impl Api {
         call: &Call,
         owner_uid: &str,
     ) -> Result<Vec<Arc<serde_json::Value>>, Status> {
-        self.cache.fresh().await.map_err(crate::causes::store)?;
+        self.fresh().await?;
         let dependents = self.cache.dependents(owner_uid);
         let visible = dependents.iter().filter(|object| self.may_see(call, &object.value()));
         Ok(visible.map(|object| object.value()).collect())

@@ -151,7 +151,7 @@ impl Api {
             None if options.resource_version_match.as_deref().is_some_and(|m| !m.is_empty()) => Err(
                 Status::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"),
             ),
-            None => self.cache.fresh().await.map(|_| None).map_err(causes::store),
+            None => self.fresh().await.map(|()| None),
             Some("0") if exact => Err(Status::bad_request(
                 "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
             )),

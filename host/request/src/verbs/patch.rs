@@ -78,7 +78,7 @@ impl Api {
             orch_object::apply::apply(live, &configuration, node(kind), &manager, options.force)
                 .map_err(Status::from)
         };
-        let change = |old: &Arc<Value>| applied(Some(&**old));
+        let change = |old: &Arc<Value>| Ok(new_or_same(applied(Some(&**old))?, old));
         let modification = Modification { part, options, change: &change, keeps_managed_fields: true };
         match self.modify(call, kind, target, &modification).await {
             Err(status) if status.is_not_found() && part == Part::Main => {

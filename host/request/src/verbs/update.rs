@@ -8,7 +8,7 @@ use super::api::{Api, Call, Written, namespace};
 use super::create::Ownership;
 use super::modify::{Modification, Part};
 use super::{decode, metadata};
-use crate::{causes, key};
+use crate::key;
 
 /// Kinds that a PUT may create (`AllowCreateOnUpdate`).
 const CREATED_BY_UPDATE: &[(&str, &str)] = &[
@@ -65,7 +65,7 @@ impl Api {
         {
             return Ok(false);
         }
-        let key = key::of(kind, namespace(target), &target.name);
-        Ok(self.cache.get_fresh(&key).await.map_err(causes::store)?.is_none())
+        self.fresh().await?;
+        Ok(self.cache.get(&key::of(kind, namespace(target), &target.name)).is_none())
     }
 }

@@ -112,7 +112,7 @@ impl Api {
 
     async fn fresh_enough(&self, version: Option<&str>) -> Result<(), Status> {
         match version {
-            None => self.cache.fresh().await.map(drop).map_err(causes::store),
+            None => self.fresh().await,
             Some("0") => Ok(()),
             Some(version) => self.not_older_than(revision(version)?).await,
         }
