@@ -27,6 +27,9 @@ pub async fn import(
     mut archive: BoxStream<'static, io::Result<Bytes>>,
 ) -> Result<Vec<Image>, RuntimeError> {
     let fail = |source| RuntimeError::Io { what: "receive image archive".to_owned(), source };
+    // From the first byte on: whoever collects garbage meanwhile would take the archive for some.
+    let shared = images.shared.clone();
+    let adding = crate::blocking_io(move || shared.adding()).await.map_err(fail)?;
     let spool = Spool { path: images.shared.ingest.path() };
     let mut file = tokio::fs::File::create(&spool.path).await.map_err(fail)?;
     while let Some(chunk) = archive.next().await {
@@ -35,8 +38,7 @@ pub async fn import(
     tokio::io::AsyncWriteExt::flush(&mut file).await.map_err(fail)?;
     let shared = images.shared.clone();
     crate::blocking(move || {
-        let spool = spool;
-        let _adding = shared.adding().map_err(fail)?;
+        let (spool, _adding) = (spool, adding);
         import_file(&shared, &spool.path)
             .map_err(|e| RuntimeError::Other(format!("import image archive: {e}")))
     })
