@@ -162,7 +162,9 @@ fn resource_list(kinds: &Kinds, group: &str, version: &str) -> Value {
                 "name": format!("{}/{}", kind.plural, subresource.name), "singularName": "",
                 "namespaced": kind.namespaced(), "kind": subresource.kind, "verbs": subresource.verbs,
             });
-            if (subresource.group.as_str(), subresource.version.as_str()) != (group, version) {
+            // Left out where it is the parent's own.
+            let own = (subresource.group.as_str(), subresource.version.as_str());
+            if own != (group, version) && !own.1.is_empty() {
                 entry["group"] = subresource.group.clone().into();
                 entry["version"] = subresource.version.clone().into();
             }

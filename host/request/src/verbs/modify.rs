@@ -224,12 +224,15 @@ fn keep_field(new: &mut Value, old: &Value, field: &str) {
     };
 }
 
-/// A status write may also label and annotate: node agents do so on Node and Pod.
+/// A status write may also label and annotate: node agents do so on Node and Pod. What it does not
+/// name stays: writers of status often hold a part of the object only.
 fn keep_all_but_status(new: &mut Value, old: &Value) {
     let status = new.get("status").cloned();
     let mut metadata = old["metadata"].clone();
     for field in ["labels", "annotations", "finalizers", "managedFields"] {
-        keep_field(&mut metadata, &new["metadata"], field);
+        if new["metadata"].get(field).is_some() {
+            keep_field(&mut metadata, &new["metadata"], field);
+        }
     }
     *new = old.clone();
     new["metadata"] = metadata;
