@@ -28,8 +28,9 @@ chmod 755 "$work/root/bin/serve"
 
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C "$work/root" -cf "$work/image/layer.tar" .
 diff=$(sha256sum "$work/image/layer.tar" | cut -d' ' -f1)
+case $(uname -m) in aarch64) architecture=arm64 ;; *) architecture=amd64 ;; esac
 cat > "$work/config.json" <<CONFIG
-{"architecture":"amd64","os":"linux","created":"1970-01-01T00:00:00Z","config":{"Env":["PATH=/bin"],"Cmd":["/bin/serve"],"WorkingDir":"/"},"rootfs":{"type":"layers","diff_ids":["sha256:$diff"]},"history":[{"created":"1970-01-01T00:00:00Z","created_by":"hello-image.sh"}]}
+{"architecture":"$architecture","os":"linux","created":"1970-01-01T00:00:00Z","config":{"Env":["PATH=/bin"],"Cmd":["/bin/serve"],"WorkingDir":"/"},"rootfs":{"type":"layers","diff_ids":["sha256:$diff"]},"history":[{"created":"1970-01-01T00:00:00Z","created_by":"hello-image.sh"}]}
 CONFIG
 id=$(sha256sum "$work/config.json" | cut -d' ' -f1)
 mv "$work/config.json" "$work/image/$id.json"

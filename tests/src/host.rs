@@ -174,6 +174,15 @@ impl Host {
         ]))
     }
 
+    /// The pinned network namespace of a pod's sandbox.
+    pub fn pod_network(&self, uid: &str) -> String {
+        let pinned = self.data_dir.path().join("run/ns");
+        let entries = std::fs::read_dir(&pinned).unwrap_or_else(|e| panic!("{}: {e}", pinned.display()));
+        let found = entries.flatten().find(|e| e.file_name().to_string_lossy().contains(uid));
+        let found = found.unwrap_or_else(|| panic!("no namespace of {uid}"));
+        found.path().join("net").to_string_lossy().into_owned()
+    }
+
     /// Ends the daemon and purges; what is left behind, if anything.
     pub fn purge(&mut self) -> Vec<String> {
         if let Some(process) = &mut self.process

@@ -15,9 +15,10 @@ pub fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_path_buf()
 }
 
-/// The binary that `make build` makes.
+/// The binary that `make build` makes, or the one that `ORCH_BINARY` names.
 pub fn orch() -> PathBuf {
-    let path = workspace().join("target/release/orch");
+    let built = || workspace().join("target/release/orch");
+    let path = std::env::var_os("ORCH_BINARY").map_or_else(built, PathBuf::from);
     assert!(path.exists(), "{} is missing: run `make build`", path.display());
     path
 }

@@ -14,7 +14,7 @@ use crate::{NetworkError, Pods, attach, dns, nft, services};
 pub struct Config {
     pub data_dir: PathBuf,
     pub node_ip: Ipv4Addr,
-    /// This node's share: `10.244.0.0/24`. Its first address is the node's own, for DNS.
+    /// This node's share: `10.244.0.0/24`. Its base address is the node's own, for DNS.
     pub node_pod_cidr: String,
     /// All pods: `10.244.0.0/16`.
     pub pod_cidr: String,
@@ -35,8 +35,8 @@ impl Network {
         stop: CancellationToken,
     ) -> Result<Network, NetworkError> {
         let node = Arc::new(Namespace::current());
-        let (network, _) = parse_cidr(&config.node_pod_cidr).map_err(|m| failed("pod CIDR", m))?;
-        let own = Ipv4Addr::from(u32::from(network) + 1);
+        // The range's own address, which no pod is given (flannel does the same).
+        let (own, _) = parse_cidr(&config.node_pod_cidr).map_err(|m| failed("pod CIDR", m))?;
         let ours = attachments(&config.data_dir);
         std::fs::create_dir_all(&ours)
             .and_then(|()| std::fs::write(ours.join("node"), format!("{own}/32 {}", config.service_cidr)))

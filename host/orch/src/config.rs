@@ -68,7 +68,9 @@ impl Config {
         set(&mut config.log, log);
         for mirror in registry_mirror {
             let Some((registry, url)) = mirror.split_once('=') else {
-                bail!("--registry-mirror {mirror}: write it as REGISTRY=URL, e.g. docker.io=http://127.0.0.1:5000");
+                bail!(
+                    "--registry-mirror {mirror}: write it as REGISTRY=URL, e.g. docker.io=http://127.0.0.1:5000"
+                );
             };
             config.registry_mirrors.insert(registry.into(), url.into());
         }
@@ -84,7 +86,9 @@ impl Config {
         if !matches!(self.log_format.as_str(), "text" | "json") {
             bail!("--log-format {}: only `text` and `json` are known", self.log_format);
         }
-        if self.store != "sqlite" && !self.store.starts_with("postgres://") && !self.store.starts_with("postgresql://")
+        if self.store != "sqlite"
+            && !self.store.starts_with("postgres://")
+            && !self.store.starts_with("postgresql://")
         {
             bail!("--store {}: only `sqlite` and `postgres://USER@HOST/DATABASE` are known", self.store);
         }
@@ -126,8 +130,11 @@ mod tests {
     #[test]
     fn flags_override_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(&file, "nodeName: from-file\nlog: debug\nregistryMirrors: {a.example: 'http://127.0.0.1:1'}\n")
-            .unwrap();
+        std::fs::write(
+            &file,
+            "nodeName: from-file\nlog: debug\nregistryMirrors: {a.example: 'http://127.0.0.1:1'}\n",
+        )
+        .unwrap();
         let config = load(Up {
             config: Some(file.path().into()),
             node_name: Some("From-Flag".into()),

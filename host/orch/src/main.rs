@@ -20,10 +20,23 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("orch: {error:#}");
+            eprintln!("orch: {}", chain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The causes after one another, without those that the one before has told already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 fn run(arguments: arguments::Arguments) -> anyhow::Result<ExitCode> {

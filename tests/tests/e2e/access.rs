@@ -21,7 +21,7 @@ fn a_pod_reaches_the_api_with_its_own_token() {
     // The image has no TLS client: curl stands in the pod's own network namespace instead.
     let inside = |path: &str| {
         let uid = kubectl.run(&format!("get pod {pod} -o jsonpath={{.metadata.uid}}"));
-        let namespace = find_namespace(&host, &uid);
+        let namespace = host.pod_network(&uid);
         try_run(
             std::process::Command::new("nsenter")
                 .arg(format!("--net={namespace}"))
@@ -45,12 +45,4 @@ fn a_pod_reaches_the_api_with_its_own_token() {
     assert!(resolved.contains("10.96.0.1"), "{resolved}");
     let environment = kubectl.run(&format!("exec {pod} -- env"));
     assert!(environment.contains("KUBERNETES_SERVICE_HOST=10.96.0.1"), "{environment}");
-}
-
-/// The pinned network namespace of a pod's sandbox.
-fn find_namespace(host: &Host, uid: &str) -> String {
-    let pinned = host.data_dir.path().join("run/ns");
-    let entries = std::fs::read_dir(&pinned).unwrap_or_else(|e| panic!("{}: {e}", pinned.display()));
-    let found = entries.flatten().find(|e| e.file_name().to_string_lossy().contains(uid));
-    found.unwrap_or_else(|| panic!("no namespace of {uid}")).path().join("net").to_string_lossy().into_owned()
 }

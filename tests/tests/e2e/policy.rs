@@ -63,6 +63,8 @@ fn ten_swaps_under_five_hundred_pods() {
     let created = AtomicUsize::new(0);
     let swapped = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // A failed assertion below must not leave the other thread waiting for ever.
+        let _done = Done(&swapped);
         // 500 pods in lots of 10; the last lots wait for the last swap, so that every swap falls among them.
         scope.spawn(|| {
             for lot in 0..50 {
@@ -82,7 +84,6 @@ fn ten_swaps_under_five_hundred_pods() {
             follows(&kubectl, round, policy);
         }
         assert!(created.load(Ordering::SeqCst) < 500, "the swaps were to fall among the creations");
-        swapped.store(true, Ordering::SeqCst);
     });
     let bound = eventually("every pod to be bound", SOON, || {
         let bound = bindings(&kubectl, "-l policy=load")?;
@@ -95,6 +96,14 @@ fn ten_swaps_under_five_hundred_pods() {
     });
     assert!(bound.values().all(|node| node.starts_with("hollow-")), "the tainted node took a pod");
     once_each(&kubectl);
+}
+
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 /// The next pods are placed by the policy that serves now.

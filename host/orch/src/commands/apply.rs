@@ -13,7 +13,8 @@ pub async fn apply(session: &Session, files: &[PathBuf]) -> anyhow::Result<()> {
         let resource = resources::of(&served, &object)?;
         let name = resources::text(&object["metadata"]["name"]);
         let namespace = namespace_of(session, &object);
-        let path = resource.path(Some(&namespace), Some(&name)) + "?fieldManager=orch&fieldValidation=Strict&force=true";
+        let path = resource.path(Some(&namespace), Some(&name))
+            + "?fieldManager=orch&fieldValidation=Strict&force=true";
         session
             .send("PATCH", &path, JSON, "application/apply-patch+yaml", serde_json::to_vec(&object)?)
             .await

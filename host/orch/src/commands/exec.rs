@@ -14,7 +14,12 @@ pub struct Options {
 }
 
 /// Runs a command; the exit code is the command's own.
-pub async fn exec(session: Session, pod: &str, command: Vec<String>, options: Options) -> anyhow::Result<ExitCode> {
+pub async fn exec(
+    session: Session,
+    pod: &str,
+    command: Vec<String>,
+    options: Options,
+) -> anyhow::Result<ExitCode> {
     let pods: Api<Pod> = Api::namespaced(session.client, &session.namespace);
     let mut parameters =
         AttachParams::default().stdin(options.stdin).stdout(true).stderr(!options.tty).tty(options.tty);
@@ -78,7 +83,8 @@ struct RawTerminal(nix::sys::termios::Termios);
 impl RawTerminal {
     fn enter() -> anyhow::Result<Self> {
         let stdin = std::io::stdin();
-        let before = nix::sys::termios::tcgetattr(&stdin).context("--tty needs a terminal on standard input")?;
+        let before =
+            nix::sys::termios::tcgetattr(&stdin).context("--tty needs a terminal on standard input")?;
         let mut raw = before.clone();
         nix::sys::termios::cfmakeraw(&mut raw);
         nix::sys::termios::tcsetattr(&stdin, nix::sys::termios::SetArg::TCSANOW, &raw)?;

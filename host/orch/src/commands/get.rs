@@ -28,7 +28,10 @@ pub async fn get(session: &Session, what: &[String], options: &Options) -> anyho
                 print_table(&table, options, &prefix, one.resource.namespaced);
             }
             Some("json") => {
-                println!("{}", serde_json::to_string_pretty(&session.request("GET", &path, JSON, Vec::new()).await?)?)
+                println!(
+                    "{}",
+                    serde_json::to_string_pretty(&session.request("GET", &path, JSON, Vec::new()).await?)?
+                )
             }
             Some("yaml") => print!("{}", yaml(&session.request("GET", &path, JSON, Vec::new()).await?)?),
             Some("name") => print_names(&session.request("GET", &path, JSON, Vec::new()).await?, one),
@@ -113,8 +116,9 @@ fn cell(value: &Value) -> String {
 /// Columns three spaces apart, as kubectl prints them.
 pub fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> =
-        (0..columns).map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|c| rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
+        .collect();
     let mut out = String::new();
     for row in rows {
         let line: Vec<String> = row.iter().zip(&widths).map(|(s, w)| format!("{s:<w$}")).collect();

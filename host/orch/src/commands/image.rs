@@ -16,10 +16,9 @@ pub async fn run(connection: &Connection, command: ImageCommand) -> anyhow::Resu
     match command {
         ImageCommand::Import { files } => {
             for file in files {
-                let imported = images
-                    .import(archive(&file)?)
-                    .await
-                    .with_context(|| format!("{} was not imported; nothing has been kept of it", file.display()))?;
+                let imported = images.import(archive(&file)?).await.with_context(|| {
+                    format!("{} was not imported; nothing has been kept of it", file.display())
+                })?;
                 for image in imported {
                     println!("imported {} ({} bytes)", name(&image), image.size_bytes);
                 }
@@ -30,9 +29,7 @@ pub async fn run(connection: &Connection, command: ImageCommand) -> anyhow::Resu
     Ok(())
 }
 
-fn archive(
-    path: &Path,
-) -> anyhow::Result<stream::BoxStream<'static, std::io::Result<bytes::Bytes>>> {
+fn archive(path: &Path) -> anyhow::Result<stream::BoxStream<'static, std::io::Result<bytes::Bytes>>> {
     let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     Ok(tokio_util::io::ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 << 10).boxed())
 }
@@ -52,4 +49,3 @@ fn ls(images: &[Image]) {
     }
     print!("{}", aligned(&rows));
 }
-

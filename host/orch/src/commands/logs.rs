@@ -19,4 +19,3 @@ pub async fn logs(session: Session, pod: &str, parameters: &LogParams) -> anyhow
         out.flush()?;
     }
 }
-

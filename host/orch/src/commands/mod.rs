@@ -29,12 +29,16 @@ pub fn run(command: ClientCommand) -> anyhow::Result<ExitCode> {
 
 async fn dispatch(command: ClientCommand) -> anyhow::Result<ExitCode> {
     match command {
-        ClientCommand::Apply { filename, connection } => apply::apply(&connect(&connection).await?, &filename).await,
+        ClientCommand::Apply { filename, connection } => {
+            apply::apply(&connect(&connection).await?, &filename).await
+        }
         ClientCommand::Get { what, output, all_namespaces, selector, connection } => {
             let options = get::Options { output, all_namespaces, selector };
             get::get(&connect(&connection).await?, &what, &options).await
         }
-        ClientCommand::Describe { what, connection } => describe::describe(&connect(&connection).await?, &what).await,
+        ClientCommand::Describe { what, connection } => {
+            describe::describe(&connect(&connection).await?, &what).await
+        }
         ClientCommand::Logs { pod, container, follow, previous, tail, connection } => {
             let parameters = kube::api::LogParams {
                 container: Some(container).filter(|c| !c.is_empty()),
@@ -52,7 +56,9 @@ async fn dispatch(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Delete { what, filename, connection } => {
             delete::delete(&connect(&connection).await?, &what, &filename).await
         }
-        ClientCommand::Plugin { command, connection } => plugin::run(&connect(&connection).await?, command).await,
+        ClientCommand::Plugin { command, connection } => {
+            plugin::run(&connect(&connection).await?, command).await
+        }
         ClientCommand::Image { command, connection } => image::run(&connection, command).await,
     }?;
     Ok(ExitCode::SUCCESS)
@@ -61,7 +67,10 @@ async fn dispatch(command: ClientCommand) -> anyhow::Result<ExitCode> {
 async fn connect(connection: &Connection) -> anyhow::Result<Session> {
     let path = connection.kubeconfig.clone().unwrap_or_else(|| connection.data_dir.join("kubeconfig"));
     let kubeconfig = kube::config::Kubeconfig::read_from(&path).with_context(|| {
-        format!("cannot read the kubeconfig {}; is `orch up` running? (--kubeconfig names another)", path.display())
+        format!(
+            "cannot read the kubeconfig {}; is `orch up` running? (--kubeconfig names another)",
+            path.display()
+        )
     })?;
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default())
         .await
@@ -72,7 +81,13 @@ async fn connect(connection: &Connection) -> anyhow::Result<Session> {
 
 impl Session {
     /// One request; a refused one is the Status message alone, as kubectl prints it.
-    pub async fn request(&self, method: &str, path: &str, accept: &str, body: Vec<u8>) -> anyhow::Result<Value> {
+    pub async fn request(
+        &self,
+        method: &str,
+        path: &str,
+        accept: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Value> {
         self.send(method, path, accept, "application/json", body).await
     }
 
@@ -97,7 +112,9 @@ impl Session {
 /// `Error from server (NotFound): pods "x" not found`, as kubectl words it.
 pub fn plain(error: kube::Error) -> anyhow::Error {
     match error {
-        kube::Error::Api(status) => anyhow::anyhow!("error from server ({}): {}", status.reason, status.message),
+        kube::Error::Api(status) => {
+            anyhow::anyhow!("error from server ({}): {}", status.reason, status.message)
+        }
         other => anyhow::Error::new(other).context("cannot reach the API; is `orch up` running?"),
     }
 }

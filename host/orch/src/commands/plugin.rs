@@ -32,7 +32,8 @@ pub async fn run(session: &Session, command: PluginCommand) -> anyhow::Result<()
 
 async fn ls(session: &Session) -> anyhow::Result<()> {
     let plugins = session.request("GET", PLUGINS, JSON, Vec::new()).await?;
-    let mut rows = vec![["NAME", "WORLD", "READY", "CALLS", "TRAPS", "DIGEST", "MESSAGE"].map(String::from).to_vec()];
+    let mut rows =
+        vec![["NAME", "WORLD", "READY", "CALLS", "TRAPS", "DIGEST", "MESSAGE"].map(String::from).to_vec()];
     for plugin in list(&plugins["items"]) {
         let status = &plugin["status"];
         let ready = list(&status["conditions"]).iter().find(|c| c["type"] == "Ready");
@@ -51,7 +52,12 @@ async fn ls(session: &Session) -> anyhow::Result<()> {
 }
 
 /// Writes the new source or configuration and waits until the host has taken it, or says why not.
-async fn swap(session: &Session, name: &str, source: Option<Value>, config: Option<Value>) -> anyhow::Result<()> {
+async fn swap(
+    session: &Session,
+    name: &str,
+    source: Option<Value>,
+    config: Option<Value>,
+) -> anyhow::Result<()> {
     if source.is_none() && config.is_none() {
         bail!("nothing to swap: give --file, --builtin or --config");
     }

@@ -33,7 +33,11 @@ impl Resource {
 
     /// `deployment.apps`, `pod`: as kubectl prints what it did.
     pub fn printed(&self) -> String {
-        if self.group.is_empty() { self.singular.clone() } else { format!("{}.{}", self.singular, self.group) }
+        if self.group.is_empty() {
+            self.singular.clone()
+        } else {
+            format!("{}.{}", self.singular, self.group)
+        }
     }
 
     /// The URL path of the collection, or of one object of it.
@@ -102,7 +106,8 @@ pub fn asked(served: &[Resource], what: &[String]) -> anyhow::Result<Vec<Asked>>
     let (first, rest) = what.split_first().context("name a resource, e.g. `pods` or `deploy/web`")?;
     if first.contains('/') {
         for word in what {
-            let (resource, name) = word.split_once('/').with_context(|| format!("{word}: write it as KIND/NAME"))?;
+            let (resource, name) =
+                word.split_once('/').with_context(|| format!("{word}: write it as KIND/NAME"))?;
             out.push(Asked { resource: find(served, resource)?, name: Some(name.into()) });
         }
         return Ok(out);
@@ -112,7 +117,9 @@ pub fn asked(served: &[Resource], what: &[String]) -> anyhow::Result<Vec<Asked>>
         if rest.is_empty() {
             out.push(Asked { resource, name: None });
         } else {
-            out.extend(rest.iter().map(|name| Asked { resource: resource.clone(), name: Some(name.clone()) }));
+            out.extend(
+                rest.iter().map(|name| Asked { resource: resource.clone(), name: Some(name.clone()) }),
+            );
         }
     }
     Ok(out)

@@ -27,7 +27,9 @@ pub fn down(flags: &Down) -> anyhow::Result<ExitCode> {
         purge(&data_dir)?;
         println!("everything of {} is removed", data_dir.display());
     } else if data_dir.exists() {
-        println!("pods keep running; `orch up` takes them over again, `orch down --purge` removes everything");
+        println!(
+            "pods keep running; `orch up` takes them over again, `orch down --purge` removes everything"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,7 +22,8 @@ impl DataDir {
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
         // Secrets of pods lie below: nobody but root may list it. (Traversal stays open for hostPath-like mounts.)
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))?;
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(lock_file(path))?;
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(lock_file(path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!(
@@ -45,7 +46,9 @@ pub fn holder(path: &Path) -> anyhow::Result<Option<i32>> {
     let mut file = match File::options().read(true).open(lock_file(path)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", lock_file(path).display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read {}", lock_file(path).display()));
+        }
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),

@@ -6,7 +6,8 @@ use tracing_subscriber::EnvFilter;
 use crate::config::Config;
 
 pub fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("--log {}: not a filter", config.log))?;
+    let filter =
+        EnvFilter::try_new(&config.log).with_context(|| format!("--log {}: not a filter", config.log))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if config.log_format == "json" {
         builder.json().init();

@@ -18,13 +18,18 @@ pub fn check() -> anyhow::Result<()> {
 
 fn missing(filesystems: &str, exists: impl Fn(&str) -> bool, program: impl Fn(&str) -> bool) -> Vec<String> {
     let mut missing = Vec::new();
-    if !filesystems.split_whitespace().any(|word| word == "overlay") && !exists("/sys/module/overlay") && !load("overlay")
+    if !filesystems.split_whitespace().any(|word| word == "overlay")
+        && !exists("/sys/module/overlay")
+        && !load("overlay")
     {
         missing.push("overlayfs in the kernel: load it with `modprobe overlay`".to_string());
     }
-    for (namespace, option) in
-        [("net", "CONFIG_NET_NS"), ("pid", "CONFIG_PID_NS"), ("ipc", "CONFIG_IPC_NS"), ("uts", "CONFIG_UTS_NS")]
-    {
+    for (namespace, option) in [
+        ("net", "CONFIG_NET_NS"),
+        ("pid", "CONFIG_PID_NS"),
+        ("ipc", "CONFIG_IPC_NS"),
+        ("uts", "CONFIG_UTS_NS"),
+    ] {
         if !exists(&format!("/proc/self/ns/{namespace}")) {
             missing.push(format!("{namespace} namespaces: a kernel with {option}"));
         }
@@ -45,7 +50,9 @@ fn load(module: &str) -> bool {
 
 fn in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]).any(|dir| dir.join(program).exists())
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|dir| dir.join(program).exists())
 }
 
 #[cfg(test)]

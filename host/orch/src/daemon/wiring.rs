@@ -45,7 +45,8 @@ impl Host {
         };
 
         let network =
-            Network::start(network_config(config, address)?, clients(of_the_host("network")), stop.clone()).await?;
+            Network::start(network_config(config, address)?, clients(of_the_host("network")), stop.clone())
+                .await?;
         let runtime = OrchRuntime::open(runtime_config(config)).await.context("containers")?;
         let agent = NodeAgent::start(
             node_config(config, address)?,
@@ -139,7 +140,11 @@ fn network_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_net
 fn runtime_config(config: &Config) -> orch_container::Config {
     let mut runtime = orch_container::Config::new(&config.data_dir);
     runtime.registries = RegistryConfig {
-        mirrors: config.registry_mirrors.iter().map(|(name, url)| (name.clone(), vec![url.clone()])).collect(),
+        mirrors: config
+            .registry_mirrors
+            .iter()
+            .map(|(name, url)| (name.clone(), vec![url.clone()]))
+            .collect(),
         insecure: config.insecure_registries.clone(),
     };
     runtime
@@ -173,7 +178,8 @@ impl Nodes for OneNode {
 async fn node_ready(client: Arc<dyn Client>, name: &str, stop: &CancellationToken) -> anyhow::Result<()> {
     let options = ListOptions { field_selector: format!("metadata.name={name}"), ..Default::default() };
     let watching = stop.child_token();
-    let (nodes, mut events) = informer::start(client, Target::all(&Resource::core("nodes")), options, watching.clone());
+    let (nodes, mut events) =
+        informer::start(client, Target::all(&Resource::core("nodes")), options, watching.clone());
     let ready = async {
         loop {
             if nodes.get(name).is_some_and(|node| is_ready(&node)) {
@@ -182,7 +188,9 @@ async fn node_ready(client: Arc<dyn Client>, name: &str, stop: &CancellationToke
             events.recv().await.context("stopped before the node was ready")?;
         }
     };
-    let result = tokio::time::timeout(Duration::from_secs(60), ready).await.context("the node is not ready after 60 s");
+    let result = tokio::time::timeout(Duration::from_secs(60), ready)
+        .await
+        .context("the node is not ready after 60 s");
     watching.cancel();
     result?
 }

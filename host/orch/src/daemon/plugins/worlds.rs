@@ -62,7 +62,11 @@ impl Worlds for Callers {
         }
     }
 
-    async fn controller_api(&self, name: &str, permissions: &[Value]) -> Result<Arc<dyn ControllerApi>, String> {
+    async fn controller_api(
+        &self,
+        name: &str,
+        permissions: &[Value],
+    ) -> Result<Arc<dyn ControllerApi>, String> {
         if !permissions.is_empty() {
             self.grant(name, permissions).await.map_err(|e| format!("spec.permissions: {e}"))?;
         }
@@ -71,7 +75,9 @@ impl Worlds for Callers {
 
     async fn fetch(&self, source: &SourceSpec) -> Result<Vec<u8>, String> {
         let field = if source.oci.is_some() { "oci" } else { "digest" };
-        Err(format!("spec.source.{field} is not built yet: put the component on the host and name it in spec.source.file"))
+        Err(format!(
+            "spec.source.{field} is not built yet: put the component on the host and name it in spec.source.file"
+        ))
     }
 }
 
@@ -83,18 +89,25 @@ impl Callers {
         let metadata = json!({ "name": role, "labels": { "plugins.orch.dev/plugin": name } });
         let api_version = format!("{GROUP}/v1");
         let objects = [
-            ("clusterroles", json!({
-                "apiVersion": api_version, "kind": "ClusterRole", "metadata": metadata, "rules": rules,
-            })),
-            ("clusterrolebindings", json!({
-                "apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": metadata,
-                "roleRef": { "apiGroup": GROUP, "kind": "ClusterRole", "name": role },
-                "subjects": [{
-                    "kind": "ServiceAccount", "namespace": "kube-system", "name": format!("{name}-controller"),
-                }],
-            })),
+            (
+                "clusterroles",
+                json!({
+                    "apiVersion": api_version, "kind": "ClusterRole", "metadata": metadata, "rules": rules,
+                }),
+            ),
+            (
+                "clusterrolebindings",
+                json!({
+                    "apiVersion": api_version, "kind": "ClusterRoleBinding", "metadata": metadata,
+                    "roleRef": { "apiGroup": GROUP, "kind": "ClusterRole", "name": role },
+                    "subjects": [{
+                        "kind": "ServiceAccount", "namespace": "kube-system", "name": format!("{name}-controller"),
+                    }],
+                }),
+            ),
         ];
-        let options = WriteOptions { field_manager: "orch-plugins".into(), force: true, ..Default::default() };
+        let options =
+            WriteOptions { field_manager: "orch-plugins".into(), force: true, ..Default::default() };
         for (plural, body) in objects {
             let target = Target::cluster(&Resource::new(GROUP, "v1", plural), &role);
             self.client.patch(&target, Patch { patch_type: PatchType::Apply, body }, &options).await?;
