@@ -22,7 +22,10 @@ cat > "$work/root/bin/serve" <<'SERVE'
 mkdir -p /tmp/www
 hostname > /tmp/www/index.html
 echo "$(hostname) serves on 8080"
-exec httpd -f -v -p 8080 -h /tmp/www
+httpd -f -vv -p 8080 -h /tmp/www &
+# The first process of a container gets no default signal handlers: end when asked to.
+trap "kill $!; exit 0" TERM
+wait
 SERVE
 chmod 755 "$work/root/bin/serve"
 

@@ -136,10 +136,20 @@ fn streams(kubectl: &KubectlIn) {
         .expect("kubectl logs -f");
     let mut lines = BufReader::new(follower.stdout.take().expect("piped")).lines();
     lines.next().expect("the last line").expect("text");
-    kubectl.run(&format!("exec {pod} -- wget -q -O /dev/null http://127.0.0.1:8080/following"));
+    // The server logs the request, and answers that there is no such page.
+    let _ = kubectl.ask(&format!("exec {pod} -- wget -q -O /dev/null http://127.0.0.1:8080/following"));
+    let patience = std::thread::spawn({
+        let pid = nix::unistd::Pid::from_raw(follower.id() as i32);
+        move || {
+            // Ends the wait for a line that never comes; the follower is reaped only after this thread.
+            std::thread::park_timeout(SOON);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    });
     let found = lines.map_while(Result::ok).any(|line| line.contains("/following"));
+    patience.thread().unpark();
+    patience.join().expect("it only waits");
     assert!(found, "logs -f ended without the later line");
-    let _ = follower.kill();
     let _ = follower.wait();
     // Exit codes, standard input and a terminal.
     let status = kubectl
