@@ -216,7 +216,8 @@ fn scale(host: &Host, kubectl: &KubectlIn, ip: &str) {
     all_answer(host, ip, 1);
     kubectl.run("scale deployment hello --replicas=0");
     eventually("the Service to refuse", SOON, || match host.curl(&format!("http://{ip}/")) {
-        Err(why) if why.contains("refused") => Ok(()),
+        // 7: the connection was refused (a dropped packet would be 28, a timeout).
+        Err(why) if why.contains("exit status: 7") => Ok(()),
         other => Err(format!("{other:?}")),
     });
     kubectl.run("scale deployment hello --replicas=3");
