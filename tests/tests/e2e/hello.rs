@@ -42,6 +42,7 @@ fn the_whole_path(host: &Host, kubectl: &KubectlIn) {
     tables(kubectl);
     let ip = kubectl.run("get service hello -o jsonpath={.spec.clusterIP}");
     all_answer(host, &ip, 3);
+    node_port(host, kubectl);
     names(host, kubectl);
     streams(kubectl);
     port_forward(host, kubectl);
@@ -87,6 +88,20 @@ fn all_answer(host: &Host, ip: &str, count: usize) {
             (0..30).map(|_| host.curl(&format!("http://{ip}/")).map(|a| a.trim().to_string())).collect();
         let answers = answers?;
         if answers.len() == count { Ok(()) } else { Err(format!("{answers:?}")) }
+    });
+}
+
+/// The node's own address answers on the port, and no longer once the Service is gone.
+fn node_port(host: &Host, kubectl: &KubectlIn) {
+    let manifest = "apiVersion: v1\nkind: Service\nmetadata: {name: outside}\nspec:\n  type: NodePort\n  selector: {app: hello}\n  ports: [{port: 80, targetPort: http, nodePort: 30080}]\n";
+    kubectl.feed("apply -f -", manifest).unwrap();
+    let url = format!("http://{}:30080/", host.network.address);
+    let answer = eventually("the node port", SOON, || host.curl(&url));
+    assert!(answer.starts_with("hello-"), "{answer}");
+    kubectl.run("delete service outside");
+    eventually("the node port to close", SOON, || match host.curl(&url) {
+        Err(_) => Ok(()),
+        Ok(answer) => Err(answer),
     });
 }
 
