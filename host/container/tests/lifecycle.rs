@@ -115,7 +115,7 @@ async fn the_container_gets_what_was_asked_for() {
     machine.runtime.create_sandbox(sandbox).await.unwrap();
     let mut config = machine.config(&image, "c1", "pod", &["/bin/sh", "-c", script]);
     config.env = vec![("A".into(), "1".into())];
-    config.working_dir = "/work/deep".into();
+    config.working_dir = "/srv/deep".into();
     config.mounts.push(Mount {
         source: shared,
         destination: "/mnt".into(),
@@ -133,7 +133,7 @@ async fn the_container_gets_what_was_asked_for() {
     let text = machine.log_text("c1");
     for part in [
         "test-host",
-        "/work/deep",
+        "/srv/deep",
         "1-/srv",
         "1000",
         "1001",
