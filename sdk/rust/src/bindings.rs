@@ -6,7 +6,7 @@
 pub mod scheduler {
     wit_bindgen::generate!({
         path: "../../wit/scheduler",
-        world: "scheduler",
+        world: "scheduler-full",
         generate_all,
         pub_export_macro: true,
         default_bindings_module: "orch_sdk::bindings::scheduler",

@@ -5,20 +5,17 @@
 //! A scheduling policy, whole:
 //!
 //! ```
-//! use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy};
+//! use orch_sdk::scheduler::{Description, NodeSet, Normalization, Policy, Scope};
 //!
 //! #[derive(Default)]
 //! struct Even;
 //!
 //! impl Policy for Even {
 //!     fn describe() -> Description {
-//!         Description::new().reads("v1", "Node", &["metadata.name"]).scores()
+//!         Description::new().scores(Scope::Node, Normalization::None)
 //!     }
-//!     fn sync(&mut self, _: Delta) -> Result<(), String> {
-//!         Ok(())
-//!     }
-//!     fn score(&mut self, _pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, String> {
-//!         Ok((0..feasible.len()).map(|node| if node % 2 == 0 { 100 } else { 0 }).collect())
+//!     fn score(&mut self, _pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, String> {
+//!         Ok(nodes.iter().map(|node| if node % 2 == 0 { 100 } else { 0 }).collect())
 //!     }
 //! }
 //! orch_sdk::export_scheduler!(Even);
