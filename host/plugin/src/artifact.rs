@@ -25,8 +25,15 @@ pub enum World {
 
 impl World {
     pub const ALL: [World; 4] = [World::Scheduler, World::Controller, World::Admission, World::Cni];
-    /// The version of every package of `wit/` that this host speaks.
-    pub const ABI: &'static str = "0.1.0";
+
+    /// The newest version of the world's package that this host speaks. It speaks every earlier one
+    /// too: see the adapters in `worlds`.
+    pub fn abi(self) -> &'static str {
+        match self {
+            World::Scheduler => "0.2.0",
+            World::Controller | World::Admission | World::Cni => "0.1.0",
+        }
+    }
 
     pub fn package(self) -> &'static str {
         match self {
@@ -73,6 +80,10 @@ impl FromStr for World {
         })
     }
 }
+
+/// The package every world builds on.
+const HOST: &str = "orch:host";
+const HOST_ABI: &str = "0.1.0";
 
 fn known_worlds() -> String {
     World::ALL.map(World::package).join(", ")
@@ -164,7 +175,7 @@ fn world_of(engine: &Engine, component: &Component) -> Result<(World, String), L
         for export in &exports {
             let Some((interface, version)) = export.split_once('@') else { continue };
             if interface == format!("{}/{}", world.package(), world.export()) {
-                check_version(world.package(), version)?;
+                check_version(world.package(), version, world.abi())?;
                 return Ok((world, version.into()));
             }
         }
@@ -173,11 +184,11 @@ fn world_of(engine: &Engine, component: &Component) -> Result<(World, String), L
     Err(LoadError::NoWorld { found, known: known_worlds() })
 }
 
-fn check_version(package: &'static str, found: &str) -> Result<(), LoadError> {
-    if parse_version(found) <= parse_version(World::ABI) {
+fn check_version(package: &str, found: &str, supported: &'static str) -> Result<(), LoadError> {
+    if parse_version(found) <= parse_version(supported) {
         return Ok(());
     }
-    Err(LoadError::NewerAbi { package, found: found.into(), supported: World::ABI })
+    Err(LoadError::NewerAbi { package: package.into(), found: found.into(), supported })
 }
 
 fn parse_version(version: &str) -> Vec<u64> {
@@ -186,12 +197,15 @@ fn parse_version(version: &str) -> Vec<u64> {
 
 fn check_imports(engine: &Engine, component: &Component, world: World) -> Result<(), LoadError> {
     for (import, _) in component.component_type().imports(engine) {
-        let (interface, version) = import.split_once('@').unwrap_or((import, World::ABI));
+        let (interface, version) = import.split_once('@').unwrap_or((import, world.abi()));
         if !world.imports().contains(&interface) {
             let allowed = world.imports().join(", ");
             return Err(LoadError::ForbiddenImport { import: import.into(), world, allowed });
         }
-        check_version(world.package(), version)?;
+        match interface.split('/').next() {
+            Some(HOST) => check_version(HOST, version, HOST_ABI)?,
+            Some(_) | None => check_version(world.package(), version, world.abi())?,
+        }
     }
     Ok(())
 }
@@ -212,9 +226,9 @@ mod tests {
 
     #[test]
     fn newer_versions_are_refused() {
-        assert!(check_version("orch:cni", "0.1.0").is_ok());
-        let message = check_version("orch:cni", "0.2.0").unwrap_err().to_string();
+        assert!(check_version("orch:cni", "0.1.0", "0.1.0").is_ok());
+        let message = check_version("orch:cni", "0.2.0", "0.1.0").unwrap_err().to_string();
         assert!(message.contains("orch:cni@0.2.0") && message.contains("update orch"), "{message}");
-        assert!(check_version("orch:cni", "0.10.0").is_err());
+        assert!(check_version("orch:cni", "0.10.0", "0.9.0").is_err());
     }
 }

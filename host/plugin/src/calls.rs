@@ -27,44 +27,7 @@ pub struct Interest {
 /// A set of node indexes: bit i of word i / 64.
 pub type NodeSet = Vec<u64>;
 
-pub mod scheduler {
-    use super::{CallError, Interest, NodeSet};
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Description {
-        pub interests: Vec<Interest>,
-        pub filters: bool,
-        pub scores: bool,
-        pub depends_on_other_nodes: bool,
-    }
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub enum Delta {
-        NodeUpsert(u32, String),
-        NodeRemove(u32),
-        /// key (uid), node index, JSON
-        PodUpsert(String, u32, String),
-        PodRemove(String),
-    }
-
-    #[derive(Debug, Clone, PartialEq, Eq)]
-    pub struct Rejection {
-        pub reason: String,
-        pub nodes: NodeSet,
-        pub unresolvable: bool,
-    }
-
-    /// Calls are synchronous and take microseconds; the scheduler makes them from its own thread.
-    pub trait SchedulerPlugin: Send + Sync + 'static {
-        fn name(&self) -> &str;
-        fn description(&self) -> &Description;
-        /// Counts instances: after a change the resident state is empty and must be sent again.
-        fn instance(&self) -> u64;
-        fn sync(&self, deltas: &[Delta]) -> Result<(), CallError>;
-        fn filter(&self, pod: &str) -> Result<Vec<Rejection>, CallError>;
-        fn score(&self, pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, CallError>;
-    }
-}
+pub mod scheduler;
 
 pub mod controller {
     use super::{CallError, Interest, async_trait};

@@ -34,7 +34,7 @@ pub enum LoadError {
         "the component is built against {package}@{found}, this host knows up to {package}@{supported}: \
          update orch, or build the plugin with an older SDK"
     )]
-    NewerAbi { package: &'static str, found: String, supported: &'static str },
+    NewerAbi { package: String, found: String, supported: &'static str },
     #[error("the component imports {import}, which {world} plugins may not use (allowed: {allowed})")]
     ForbiddenImport { import: String, world: World, allowed: String },
     #[error("the component does not fit {world}: {cause:#}")]

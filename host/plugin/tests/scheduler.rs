@@ -5,11 +5,11 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use orch_plugin::calls::CallError;
-use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin};
+use orch_plugin::calls::scheduler::{Delta, Permission, Rejection, SchedulerPlugin, Verdict};
 use orch_plugin::worlds::SchedulerComponent;
 use orch_plugin::{Breaker, Limits, Slot};
 use serde_json::{Value, json};
@@ -32,8 +32,16 @@ fn told(name: &str) -> String {
     json!({"metadata": {"name": name}}).to_string()
 }
 
+/// What it says of the first 5,056 nodes.
+fn filter(plugin: &SchedulerComponent, pod: &str) -> Result<Vec<Rejection>, CallError> {
+    match plugin.filter(pod, &vec![u64::MAX; 79])? {
+        Verdict::Nodes(rejections) => Ok(rejections),
+        Verdict::Pod(reason) => panic!("the pod is rejected: {reason}"),
+    }
+}
+
 fn nodes_known(plugin: &SchedulerComponent) -> Result<String, CallError> {
-    Ok(plugin.filter(&told("count"))?.remove(0).reason)
+    Ok(filter(plugin, &told("count"))?.remove(0).reason)
 }
 
 fn sync_nodes(plugin: &SchedulerComponent, count: u32) {
@@ -47,7 +55,7 @@ fn a_trap_ends_the_instance_and_not_the_host() {
     sync_nodes(&plugin, 3);
     assert_eq!(nodes_known(&plugin).unwrap(), "3 nodes");
     let first = plugin.instance();
-    let CallError::Trapped { plugin: name, function, trap } = plugin.filter(&told("trap")).unwrap_err()
+    let CallError::Trapped { plugin: name, function, trap } = filter(&plugin, &told("trap")).unwrap_err()
     else {
         panic!("not a trap")
     };
@@ -66,7 +74,7 @@ fn a_trap_ends_the_instance_and_not_the_host() {
 fn an_endless_loop_ends_at_its_deadline() {
     let plugin = hostile();
     let started = Instant::now();
-    let error = plugin.filter(&told("loop")).unwrap_err();
+    let error = filter(&plugin, &told("loop")).unwrap_err();
     assert!(matches!(error, CallError::Deadline { millis: 50, .. }), "{error}");
     assert!(started.elapsed() >= Duration::from_millis(50));
     assert_eq!(plugin.stats().deadline_misses, 1);
@@ -76,9 +84,9 @@ fn an_endless_loop_ends_at_its_deadline() {
 #[test]
 fn memory_and_stack_have_an_end() {
     let plugin = hostile_with(Limits { memory: 16 << 20, deadline: Duration::from_secs(5) });
-    let error = plugin.filter(&told("memory")).unwrap_err().to_string();
+    let error = filter(&plugin, &told("memory")).unwrap_err().to_string();
     assert!(error.contains("may have 16 MiB (spec.limits.memory)"), "{error}");
-    let error = plugin.filter(&told("recursion")).unwrap_err();
+    let error = filter(&plugin, &told("recursion")).unwrap_err();
     assert!(matches!(error, CallError::Trapped { .. }), "{error}");
     assert!(nodes_known(&plugin).is_ok());
 }
@@ -87,19 +95,30 @@ fn memory_and_stack_have_an_end() {
 fn garbage_is_refused_and_costs_the_instance_nothing() {
     let plugin = hostile();
     let instance = plugin.instance();
-    let refused = |name: &str| plugin.filter(&told(name)).unwrap_err().to_string();
+    let refused = |name: &str| filter(&plugin, &told(name)).unwrap_err().to_string();
     assert!(refused("garbage").contains("a reason of 0 bytes"));
     assert!(refused("many").contains("5000 rejections"));
     assert!(refused("error").ends_with("filter: told to"));
     let score = plugin.score(&told("garbage"), &vec![7]).unwrap_err().to_string();
-    assert!(score.contains("score 200 for node index 0"), "{score}");
+    assert!(score.contains("score 200 for node number 0"), "{score}");
+    let score = plugin.score(&told("short"), &vec![7]).unwrap_err().to_string();
+    assert!(score.contains("2 scores for 3 nodes"), "{score}");
+    let choice = plugin.choose(&told("any"), &[]).unwrap_err().to_string();
+    assert!(choice.contains("candidate 0 chosen of 0"), "{choice}");
     assert_eq!(plugin.instance(), instance);
+}
+
+#[test]
+fn a_pod_can_be_rejected_as_such_or_made_to_wait() {
+    let plugin = hostile();
+    assert_eq!(plugin.filter(&told("nowhere"), &vec![1]).unwrap(), Verdict::Pod("told to".into()));
+    assert_eq!(plugin.permit(&told("any"), 7).unwrap(), Permission::Wait(7));
 }
 
 #[test]
 fn a_flood_of_log_lines_is_cut_and_counted() {
     let plugin = hostile();
-    plugin.filter(&told("log")).unwrap();
+    filter(&plugin, &told("log")).unwrap();
     assert!(plugin.stats().dropped_log_lines >= 800);
 }
 
@@ -113,7 +132,7 @@ fn a_configuration_changes_on_the_state_as_it_is() {
     assert!(error.ends_with("score: no"), "{error}");
     assert_eq!(nodes_known(&plugin).unwrap(), "4 nodes");
     // A fresh instance gets the last good one.
-    plugin.filter(&told("trap")).unwrap_err();
+    filter(&plugin, &told("trap")).unwrap_err();
     sync_nodes(&plugin, 1);
     assert_eq!(plugin.score(&told("any"), &vec![1]).unwrap(), [42]);
 }
@@ -123,7 +142,7 @@ fn a_configuration_changes_on_the_state_as_it_is() {
 #[test]
 fn swaps_under_load_fail_no_call() {
     let artifact = support::fixture("hostile-scheduler");
-    let version = |score: u8| {
+    let version = |score: u32| {
         let limits = Limits { deadline: Duration::from_secs(10), ..Limits::default() };
         let plugin =
             support::engine().load_scheduler("v", &artifact, &json!({"score": score}), limits).unwrap();
@@ -148,20 +167,20 @@ fn swaps_under_load_fail_no_call() {
     assert!(callers.iter().all(|caller| !caller.failed()));
 }
 
-const LAST: u8 = 20;
+const LAST: u32 = 20;
 
 #[derive(Default)]
 struct Caller {
-    /// The newest policy that has answered; 255 after a failure.
-    seen: AtomicU8,
+    /// The newest policy that has answered; `u32::MAX` after a failure.
+    seen: AtomicU32,
 }
 
 impl Caller {
     fn failed(&self) -> bool {
-        self.seen.load(Ordering::SeqCst) == u8::MAX
+        self.seen.load(Ordering::SeqCst) == u32::MAX
     }
 
-    fn call_until(&self, slot: &Slot<SchedulerComponent>, last: u8) {
+    fn call_until(&self, slot: &Slot<SchedulerComponent>, last: u32) {
         let _failed = OnPanic(&self.seen);
         let mut seen = 0;
         while seen < last {
@@ -169,7 +188,7 @@ impl Caller {
             let scores = plugin.score(&told("any"), &vec![u64::MAX]).unwrap();
             assert_eq!(scores, vec![scores[0]; 64]);
             assert!(scores[0] >= seen, "an older policy answered after a newer one");
-            assert_eq!(plugin.filter(&told("count")).unwrap()[0].reason, "100 nodes");
+            assert_eq!(filter(&plugin, &told("count")).unwrap()[0].reason, "100 nodes");
             seen = scores[0];
             self.seen.store(seen, Ordering::SeqCst);
         }
@@ -177,12 +196,12 @@ impl Caller {
 }
 
 /// Lets the one who waits for a caller that panicked go on.
-struct OnPanic<'a>(&'a AtomicU8);
+struct OnPanic<'a>(&'a AtomicU32);
 
 impl Drop for OnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.store(u8::MAX, Ordering::SeqCst);
+            self.0.store(u32::MAX, Ordering::SeqCst);
         }
     }
 }
@@ -213,7 +232,7 @@ fn five_thousand_nodes_take_less_than_a_millisecond() {
     let cycle = || {
         let started = Instant::now();
         for plugin in &plugins {
-            plugin.filter(&pod).unwrap();
+            filter(plugin, &pod).unwrap();
             plugin.score(&pod, &all).unwrap();
         }
         started.elapsed()
@@ -223,10 +242,10 @@ fn five_thousand_nodes_take_less_than_a_millisecond() {
     println!("filter and score of 5,000 nodes: p50 {:?}, p99 {:?}", times[100], times[198]);
     assert!(times[100] < Duration::from_millis(1), "{:?}", times[100]);
 
-    let rejections = plugins[0].filter(&pod).unwrap();
+    let rejections = filter(&plugins[0], &pod).unwrap();
     assert_eq!(rejections[0].reason, "Insufficient cpu");
     assert_eq!(rejections[0].nodes.iter().map(|word| word.count_ones()).sum::<u32>(), 1);
-    let tainted = plugins[1].filter(&pod).unwrap();
+    let tainted = filter(&plugins[1], &pod).unwrap();
     assert_eq!(tainted[0].reason, "node(s) had untolerated taint {dedicated: x}");
     assert_eq!(tainted[0].nodes.iter().map(|word| word.count_ones()).sum::<u32>(), 250);
 }

@@ -4,7 +4,15 @@
 pub mod scheduler {
     wasmtime::component::bindgen!({
         path: "../../wit/scheduler",
+        world: "scheduler-full",
+    });
+}
+
+pub mod scheduler_v0_1 {
+    wasmtime::component::bindgen!({
+        path: "../../wit/archive/scheduler-0.1.0",
         world: "scheduler",
+        with: { "orch:host": super::scheduler::orch::host },
     });
 }
 

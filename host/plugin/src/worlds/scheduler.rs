@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use wasmtime::Store;
 use wasmtime::component::HasSelf;
 
-use super::bindings::scheduler::exports::orch::scheduler::policy as wit;
-use super::bindings::scheduler::{Scheduler, SchedulerPre};
+use super::bindings::scheduler::SchedulerFull;
 use super::resident::{Instance, Instantiate, Resident};
 use super::{Context, HostState, pre_instantiate};
-use crate::calls::scheduler::{Delta, Description, Rejection, SchedulerPlugin};
+use crate::calls::scheduler::{
+    Advice, Delta, Description, Eviction, Permission, Plan, SchedulerPlugin, Scope, Verdict,
+};
 use crate::calls::{CallError, NodeSet};
 use crate::{Artifact, Limits, LoadError, PluginEngine, Snapshot, World};
+
+mod answers;
+mod latest;
+mod v0_1;
 
 /// A loaded scheduling policy.
 pub struct SchedulerComponent {
@@ -19,7 +25,20 @@ pub struct SchedulerComponent {
     resident: Resident<Make>,
 }
 
-struct Make(SchedulerPre<HostState<()>>);
+/// A linked component of one of the versions the host speaks.
+enum Make {
+    Latest(latest::Pre),
+    V0_1(v0_1::Pre),
+}
+
+enum Exports {
+    Latest(latest::Exports),
+    V0_1(v0_1::Exports),
+}
+
+type State = Store<HostState<()>>;
+/// The outer error: the call failed. The inner: what the component answered.
+type Answered<R> = wasmtime::Result<Result<R, String>>;
 
 impl PluginEngine {
     /// Instantiates a scheduling policy, asks what it is and gives it its configuration.
@@ -31,12 +50,15 @@ impl PluginEngine {
         limits: Limits,
     ) -> Result<Arc<SchedulerComponent>, LoadError> {
         let pre = pre_instantiate(self, artifact, World::Scheduler, |linker| {
-            Scheduler::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+            SchedulerFull::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
         })?;
-        let pre =
-            SchedulerPre::new(pre).map_err(|cause| LoadError::Link { world: World::Scheduler, cause })?;
+        let link = |cause| LoadError::Link { world: World::Scheduler, cause };
+        let make = if artifact.abi.starts_with("0.1.") {
+            Make::V0_1(v0_1::Pre::new(pre).map_err(link)?)
+        } else {
+            Make::Latest(latest::Pre::new(pre).map_err(link)?)
+        };
         let context = Context::new(self, name, artifact, limits);
-        let make = Make(pre);
         let mut first = make.instantiate(&context).map_err(|error| context.describe_failed(&error))?;
         let description = describe(&context, &mut first)?;
         let config = config.to_string();
@@ -61,22 +83,26 @@ pub(super) fn configured(
     Err(LoadError::Configure { plugin: context.name.to_string(), message })
 }
 
-fn describe(context: &Context, instance: &mut Instance<Scheduler>) -> Result<Description, LoadError> {
+fn describe(context: &Context, instance: &mut Instance<Exports>) -> Result<Description, LoadError> {
+    let failed = |cause: String| LoadError::Describe { plugin: context.name.to_string(), cause };
     let begun = context.begin(&mut instance.store, "describe", false);
-    let result = instance.exports.orch_scheduler_policy().call_describe(&mut instance.store);
-    let description = context.end(begun, &instance.store, result);
-    description
-        .map(Description::from)
-        .map_err(|error| LoadError::Describe { plugin: context.name.to_string(), cause: error.to_string() })
+    let result = instance.exports.describe(&mut instance.store);
+    let description =
+        context.end(begun, &instance.store, result).map_err(|error| failed(error.to_string()))?;
+    instance.exports.check(&description).map_err(failed)?;
+    Ok(description)
 }
 
 impl Instantiate for Make {
-    type Exports = Scheduler;
+    type Exports = Exports;
 
-    fn instantiate(&self, context: &Context) -> wasmtime::Result<Instance<Scheduler>> {
+    fn instantiate(&self, context: &Context) -> wasmtime::Result<Instance<Exports>> {
         let mut store = context.store(());
         let begun = context.begin(&mut store, "instantiate", false);
-        let exports = self.0.instantiate(&mut store);
+        let exports = match self {
+            Make::Latest(pre) => pre.instantiate(&mut store).map(Exports::Latest),
+            Make::V0_1(pre) => pre.instantiate(&mut store).map(Exports::V0_1),
+        };
         drop(begun);
         Ok(Instance { exports: exports?, store })
     }
@@ -84,12 +110,40 @@ impl Instantiate for Make {
     fn configure(
         &self,
         context: &Context,
-        instance: &mut Instance<Scheduler>,
+        instance: &mut Instance<Exports>,
         config: &str,
     ) -> Result<Result<(), String>, CallError> {
         let begun = context.begin(&mut instance.store, "configure", false);
-        let result = instance.exports.orch_scheduler_policy().call_configure(&mut instance.store, config);
+        let result = match &instance.exports {
+            Exports::Latest(exports) => exports.configure(&mut instance.store, config),
+            Exports::V0_1(exports) => exports.configure(&mut instance.store, config),
+        };
         context.end(begun, &instance.store, result)
+    }
+}
+
+impl Exports {
+    fn describe(&self, store: &mut State) -> wasmtime::Result<Description> {
+        match self {
+            Exports::Latest(exports) => exports.describe(store),
+            Exports::V0_1(exports) => exports.describe(store),
+        }
+    }
+
+    /// Everything it takes part in must be there.
+    fn check(&self, description: &Description) -> Result<(), String> {
+        match self {
+            Exports::Latest(exports) => exports.check(description.points),
+            Exports::V0_1(_) => Ok(()),
+        }
+    }
+
+    /// For extension points that only the latest version has: the host asks nobody else.
+    fn latest(&self) -> wasmtime::Result<&latest::Exports> {
+        match self {
+            Exports::Latest(exports) => Ok(exports),
+            Exports::V0_1(_) => Err(wasmtime::format_err!("orch:scheduler@0.1.0 has no such function")),
+        }
     }
 }
 
@@ -114,22 +168,27 @@ impl SchedulerComponent {
     fn ask<R>(
         &self,
         function: &'static str,
-        call: impl FnOnce(&mut Instance<Scheduler>) -> wasmtime::Result<Result<R, String>>,
+        call: impl FnOnce(&Exports, &mut State) -> Answered<R>,
     ) -> Result<R, CallError> {
         self.resident
             .call(function, |instance, _, context| {
                 let begun = context.begin(&mut instance.store, function, false);
-                let result = call(instance);
+                let result = call(&instance.exports, &mut instance.store);
                 context.end(begun, &instance.store, result)
             })?
             .map_err(|message| self.resident.context.refused(function, message))
     }
-}
 
-/// Far above any cluster; keeps a component from handing back arbitrary amounts.
-const MOST_NODES: usize = 1 << 20;
-const MOST_REJECTIONS: usize = 1024;
-const LONGEST_REASON: usize = 1024;
+    fn checked<R>(
+        &self,
+        function: &'static str,
+        answer: R,
+        check: impl FnOnce(&R) -> Result<(), String>,
+    ) -> Result<R, CallError> {
+        check(&answer).map_err(|message| self.resident.context.refused(function, message))?;
+        Ok(answer)
+    }
+}
 
 impl SchedulerPlugin for SchedulerComponent {
     fn name(&self) -> &str {
@@ -145,83 +204,62 @@ impl SchedulerPlugin for SchedulerComponent {
     }
 
     fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
-        let deltas: Vec<wit::Delta> = deltas.iter().map(wit::Delta::from).collect();
-        self.ask("sync", |instance| {
-            instance.exports.orch_scheduler_policy().call_sync(&mut instance.store, &deltas)
+        self.ask("sync", |exports, store| match exports {
+            Exports::Latest(exports) => exports.sync(store, deltas),
+            Exports::V0_1(exports) => exports.sync(store, deltas),
         })
     }
 
-    fn filter(&self, pod: &str) -> Result<Vec<Rejection>, CallError> {
-        let verdict = self.ask("filter", |instance| {
-            instance.exports.orch_scheduler_policy().call_filter(&mut instance.store, pod)
+    fn filter(&self, pod: &str, nodes: &NodeSet) -> Result<Verdict, CallError> {
+        let verdict = self.ask("filter", |exports, store| match exports {
+            Exports::Latest(exports) => exports.filter(store, pod, nodes),
+            Exports::V0_1(exports) => exports.filter(store, pod),
         })?;
-        check_rejections(&verdict.rejections)
-            .map_err(|error| self.resident.context.refused("filter", error))?;
-        Ok(verdict.rejections.into_iter().map(Rejection::from).collect())
+        self.checked("filter", verdict, answers::check_verdict)
     }
 
-    fn score(&self, pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, CallError> {
-        let scores = self.ask("score", |instance| {
-            instance.exports.orch_scheduler_policy().call_score(&mut instance.store, pod, feasible)
+    fn score(&self, pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, CallError> {
+        let scores = self.ask("score", |exports, store| match exports {
+            Exports::Latest(exports) => exports.score(store, pod, nodes),
+            Exports::V0_1(exports) => exports.score(store, pod, nodes),
         })?;
-        check_scores(&scores).map_err(|error| self.resident.context.refused("score", error))?;
-        Ok(scores)
+        let normalization = self.description.normalization;
+        self.checked("score", scores, |scores| answers::check_scores(scores, nodes, normalization))
+    }
+
+    fn rank(&self, pod: &str) -> Result<i64, CallError> {
+        self.ask("rank", |exports, store| exports.latest()?.rank(store, pod))
+    }
+
+    fn propose(&self, pod: &str, nodes: &NodeSet) -> Result<Plan, CallError> {
+        let plan = self.ask("propose", |exports, store| exports.latest()?.propose(store, pod, nodes))?;
+        self.checked("propose", plan, answers::check_plan)
+    }
+
+    fn choose(&self, pod: &str, candidates: &[Eviction]) -> Result<Option<usize>, CallError> {
+        let choice = self.ask("choose", |exports, store| exports.latest()?.choose(store, pod, candidates))?;
+        self.checked("choose", choice, |choice| answers::check_choice(*choice, candidates.len()))
+    }
+
+    fn reserve(&self, pod: &str, node: u32) -> Result<(), CallError> {
+        self.ask("reserve", |exports, store| exports.latest()?.reserve(store, pod, node))
+    }
+
+    fn unreserve(&self, pod: &str, node: u32) -> Result<(), CallError> {
+        self.ask("unreserve", |exports, store| exports.latest()?.unreserve(store, pod, node))
+    }
+
+    fn permit(&self, pod: &str, node: u32) -> Result<Permission, CallError> {
+        self.ask("permit", |exports, store| exports.latest()?.permit(store, pod, node))
+    }
+
+    fn pre_bind(&self, pod: &str, node: u32) -> Result<Advice, CallError> {
+        let advice = self.ask("pre-bind", |exports, store| exports.latest()?.pre_bind(store, pod, node))?;
+        self.checked("pre-bind", advice, answers::check_advice)
     }
 }
 
-fn check_rejections(rejections: &[wit::Rejection]) -> Result<(), String> {
-    if rejections.len() > MOST_REJECTIONS {
-        return Err(format!("{} rejections, at most {MOST_REJECTIONS} are read", rejections.len()));
-    }
-    for rejection in rejections {
-        if rejection.reason.is_empty() || rejection.reason.len() > LONGEST_REASON {
-            return Err(format!(
-                "a reason of {} bytes, 1 to {LONGEST_REASON} are shown",
-                rejection.reason.len()
-            ));
-        }
-        if rejection.nodes.len() > MOST_NODES / 64 {
-            return Err(format!("a set of {} words", rejection.nodes.len()));
-        }
-    }
-    Ok(())
-}
-
-fn check_scores(scores: &[u8]) -> Result<(), String> {
-    if scores.len() > MOST_NODES {
-        return Err(format!("{} scores", scores.len()));
-    }
-    match scores.iter().position(|score| *score > 100) {
-        Some(node) => Err(format!("score {} for node index {node}, the highest is 100", scores[node])),
-        None => Ok(()),
-    }
-}
-
-impl From<wit::Description> for Description {
-    fn from(description: wit::Description) -> Self {
-        Description {
-            interests: description.interests.into_iter().map(Into::into).collect(),
-            filters: description.points.contains(wit::Points::FILTER),
-            scores: description.points.contains(wit::Points::SCORE),
-            depends_on_other_nodes: description.depends_on_other_nodes,
-        }
-    }
-}
-
-impl From<&Delta> for wit::Delta {
-    fn from(delta: &Delta) -> Self {
-        match delta {
-            Delta::NodeUpsert(index, node) => wit::Delta::NodeUpsert((*index, node.clone())),
-            Delta::NodeRemove(index) => wit::Delta::NodeRemove(*index),
-            Delta::PodUpsert(key, index, pod) => wit::Delta::PodUpsert((key.clone(), *index, pod.clone())),
-            Delta::PodRemove(key) => wit::Delta::PodRemove(key.clone()),
-        }
-    }
-}
-
-impl From<wit::Rejection> for Rejection {
-    fn from(rejection: wit::Rejection) -> Self {
-        let wit::Rejection { reason, nodes, unresolvable } = rejection;
-        Rejection { reason, nodes, unresolvable }
-    }
+/// Before 0.2.0 a component said one thing for filter and score alike.
+fn scope(depends_on_other_nodes: bool) -> Scope {
+    if depends_on_other_nodes { Scope::Cluster } else { Scope::Node }
 }
