@@ -1,123 +1,91 @@
 //! Keeps pods off nodes where a host port that they ask for is taken.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use orch_sdk::pod::{Pod, Port};
-use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy, Rejection};
+use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy, Rejection, Scope, Verdict};
+
+mod port;
+
+use port::HostPort;
+
+const FIELDS: [&str; 3] =
+    ["spec.containers[*].ports", "spec.initContainers[*].ports", "spec.initContainers[*].restartPolicy"];
 
 #[derive(Default)]
 pub struct NodePorts {
-    /// Who listens on a protocol and port, of all nodes.
-    taken: HashMap<(String, u16), HashSet<Listener>>,
-    pods: HashMap<String, Vec<Listener>>,
+    /// What is taken on each node, by node index.
+    taken: Vec<Vec<HostPort>>,
+    /// The node and the ports of each pod that has any, by key.
+    pods: HashMap<String, (usize, Vec<HostPort>)>,
 }
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Listener {
-    node: usize,
-    pod: String,
-    protocol: String,
-    port: u16,
-    /// `0.0.0.0`: every address of the node.
-    address: String,
-}
-
-const ANY: &str = "0.0.0.0";
 
 orch_sdk::export_scheduler!(NodePorts);
 
 impl Policy for NodePorts {
     fn describe() -> Description {
-        let paths = [
-            "spec.containers[*].ports",
-            "spec.initContainers[*].ports",
-            "spec.initContainers[*].restartPolicy",
-        ];
-        Description::new().reads("v1", "Node", &["metadata.name"]).reads("v1", "Pod", &paths).filters()
+        Description::new().pod(&FIELDS).reads("v1", "Pod", &FIELDS).filters(Scope::Node).order(50)
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::PodUpsert { key, node, pod } => {
+                let ports = port::read(&pod)?;
                 self.remove(&key);
-                let ports = host_ports(&pod)?;
                 self.insert(key, node, ports);
             }
             Delta::PodRemove { key } => self.remove(&key),
-            Delta::NodeUpsert { .. } | Delta::NodeRemove { .. } => {}
+            Delta::NodeUpsert { .. }
+            | Delta::NodeRemove { .. }
+            | Delta::ObjectUpsert { .. }
+            | Delta::ObjectRemove { .. } => {}
         }
         Ok(())
     }
 
-    fn filter(&mut self, pod: &str) -> Result<Vec<Rejection>, String> {
-        let mut nodes = NodeSet::new();
-        for wanted in host_ports(pod)? {
-            let key = (wanted.protocol.clone(), wanted.host_port);
-            let taken = self.taken.get(&key).into_iter().flatten();
-            let conflicts = taken.filter(|listener| overlap(&listener.address, &wanted.host_ip));
-            conflicts.for_each(|listener| nodes.insert(listener.node));
+    fn filter(&mut self, pod: &str, nodes: &NodeSet) -> Result<Verdict, String> {
+        if self.pods.is_empty() {
+            return Ok(Verdict::default());
         }
+        let wanted = port::read(pod)?;
+        if wanted.is_empty() {
+            return Ok(Verdict::default());
+        }
+        let nodes: NodeSet = nodes.iter().filter(|node| self.conflicts(*node, &wanted)).collect();
         if nodes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Verdict::default());
         }
         let reason = "node(s) didn't have free ports for the requested pod ports".into();
-        Ok(vec![Rejection { reason, nodes, unresolvable: false }])
+        Ok(vec![Rejection { reason, nodes, unresolvable: false }].into())
     }
 }
 
 impl NodePorts {
-    fn insert(&mut self, pod: String, node: usize, ports: Vec<Port>) {
+    fn conflicts(&self, node: usize, wanted: &[HostPort]) -> bool {
+        let taken = self.taken.get(node).map(Vec::as_slice).unwrap_or_default();
+        taken.iter().any(|taken| wanted.iter().any(|wanted| taken.conflicts(wanted)))
+    }
+
+    fn insert(&mut self, pod: String, node: usize, ports: Vec<HostPort>) {
         if ports.is_empty() {
             return;
         }
-        let listener = |port: Port| Listener {
-            node,
-            pod: pod.clone(),
-            protocol: port.protocol,
-            port: port.host_port,
-            address: port.host_ip,
-        };
-        let listeners: Vec<Listener> = ports.into_iter().map(listener).collect();
-        for listener in &listeners {
-            let key = (listener.protocol.clone(), listener.port);
-            self.taken.entry(key).or_default().insert(listener.clone());
+        if node >= self.taken.len() {
+            self.taken.resize_with(node + 1, Vec::new);
         }
-        self.pods.insert(pod, listeners);
+        self.taken[node].extend(ports.iter().cloned());
+        self.pods.insert(pod, (node, ports));
     }
 
+    /// Takes back one of each port: two pods may hold the same one, whoever put them there.
     fn remove(&mut self, pod: &str) {
-        for listener in self.pods.remove(pod).into_iter().flatten() {
-            let key = (listener.protocol.clone(), listener.port);
-            if let Some(taken) = self.taken.get_mut(&key) {
-                taken.remove(&listener);
-                if taken.is_empty() {
-                    self.taken.remove(&key);
-                }
+        let Some((node, ports)) = self.pods.remove(pod) else { return };
+        let taken = &mut self.taken[node];
+        for port in ports {
+            if let Some(place) = taken.iter().position(|known| *known == port) {
+                taken.swap_remove(place);
             }
         }
     }
-}
-
-/// The host ports of containers and sidecars, with the defaults written out.
-fn host_ports(pod: &str) -> Result<Vec<Port>, String> {
-    let pod: Pod = Pod::parse(pod)?;
-    let sidecars = pod.spec.init_containers.into_iter().filter(|container| container.is_sidecar());
-    let ports = pod.spec.containers.into_iter().chain(sidecars).flat_map(|container| container.ports);
-    Ok(ports.filter(|port| port.host_port > 0).map(with_defaults).collect())
-}
-
-fn with_defaults(mut port: Port) -> Port {
-    if port.protocol.is_empty() {
-        port.protocol = "TCP".into();
-    }
-    if port.host_ip.is_empty() {
-        port.host_ip = ANY.into();
-    }
-    port
-}
-
-fn overlap(taken: &str, wanted: &str) -> bool {
-    taken == wanted || taken == ANY || wanted == ANY
 }
 
 #[cfg(test)]
@@ -129,25 +97,54 @@ mod tests {
         json!({"spec": {"containers": [{"ports": [{"containerPort": 80, "hostPort": port, "hostIP": ip, "protocol": protocol}]}]}}).to_string()
     }
 
+    fn listen(policy: &mut NodePorts, key: &str, node: usize, pod: String) {
+        policy.sync(Delta::PodUpsert { key: key.into(), node, pod }).unwrap();
+    }
+
+    fn rejected(policy: &mut NodePorts, pod: String, nodes: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        match policy.filter(&pod, &nodes.into_iter().collect()).unwrap() {
+            Verdict::Nodes(rejections) => {
+                rejections.iter().flat_map(|found| found.nodes.iter().collect::<Vec<_>>()).collect()
+            }
+            Verdict::Pod(reason) => panic!("{reason}"),
+        }
+    }
+
     #[test]
     fn taken_ports_rule_nodes_out() {
         let mut policy = NodePorts::default();
-        let listen = |key: &str, node, pod| Delta::PodUpsert { key: key.into(), node, pod };
-        policy.sync(listen("a", 4, pod(80, "", ""))).unwrap();
-        policy.sync(listen("b", 7, pod(80, "10.0.0.1", "TCP"))).unwrap();
-        let mut nodes = |pod: String| -> Vec<usize> {
-            policy
-                .filter(&pod)
-                .unwrap()
-                .iter()
-                .flat_map(|found| found.nodes.iter().collect::<Vec<_>>())
-                .collect()
-        };
-        assert_eq!(nodes(pod(80, "", "TCP")), [4, 7]);
-        assert_eq!(nodes(pod(80, "10.0.0.2", "TCP")), [4]);
-        assert_eq!(nodes(pod(80, "", "UDP")), Vec::<usize>::new());
-        assert_eq!(nodes(pod(81, "", "TCP")), Vec::<usize>::new());
+        listen(&mut policy, "a", 4, pod(80, "", ""));
+        listen(&mut policy, "b", 7, pod(80, "10.0.0.1", "TCP"));
+        assert_eq!(rejected(&mut policy, pod(80, "", "TCP"), 0..9), [4, 7]);
+        assert_eq!(rejected(&mut policy, pod(80, "", "TCP"), [7]), [7]);
+        assert_eq!(rejected(&mut policy, pod(80, "10.0.0.2", "TCP"), 0..9), [4]);
+        assert!(rejected(&mut policy, pod(80, "", "UDP"), 0..9).is_empty());
+        assert!(rejected(&mut policy, pod(81, "", "TCP"), 0..9).is_empty());
         policy.sync(Delta::PodRemove { key: "a".into() }).unwrap();
-        assert!(policy.filter(&pod(80, "10.0.0.2", "TCP")).unwrap().is_empty());
+        assert!(rejected(&mut policy, pod(80, "10.0.0.2", "TCP"), 0..9).is_empty());
+    }
+
+    #[test]
+    fn a_port_held_twice_is_free_when_both_are_gone() {
+        let mut policy = NodePorts::default();
+        listen(&mut policy, "a", 0, pod(80, "", ""));
+        listen(&mut policy, "b", 0, pod(80, "", ""));
+        policy.sync(Delta::PodRemove { key: "a".into() }).unwrap();
+        assert_eq!(rejected(&mut policy, pod(80, "", ""), [0]), [0]);
+        policy.sync(Delta::PodRemove { key: "b".into() }).unwrap();
+        listen(&mut policy, "c", 1, pod(81, "", ""));
+        assert!(rejected(&mut policy, pod(80, "", ""), [0, 1]).is_empty());
+    }
+
+    #[test]
+    fn sidecars_count_and_other_init_containers_do_not() {
+        let with = |policy: &str| {
+            json!({"spec": {"initContainers": [{"restartPolicy": policy, "ports": [{"hostPort": 80}]}]}})
+                .to_string()
+        };
+        let mut policy = NodePorts::default();
+        listen(&mut policy, "a", 0, pod(80, "", ""));
+        assert_eq!(rejected(&mut policy, with("Always"), [0]), [0]);
+        assert!(rejected(&mut policy, with("Never"), [0]).is_empty());
     }
 }

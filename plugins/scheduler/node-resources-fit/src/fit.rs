@@ -28,11 +28,11 @@ impl Lacking {
     }
 }
 
-pub fn rejections(rows: &Rows, request: &Request) -> Vec<Rejection> {
+pub fn rejections(rows: &Rows, request: &Request, nodes: &NodeSet) -> Vec<Rejection> {
     let mut too_many = Lacking::default();
     let mut lacking: [Lacking; 3] = Default::default();
     let mut extended: Vec<Lacking> = request.extended.iter().map(|_| Lacking::default()).collect();
-    for (node, row) in rows.iter() {
+    for (node, row) in nodes.iter().filter_map(|node| Some((node, rows.node(node)?))) {
         if row.pods + 1 > row.allowed_pods {
             too_many.now.insert(node);
         }

@@ -7,7 +7,7 @@
 
 use orch_sdk::Value;
 use orch_sdk::pod::REQUEST_FIELDS;
-use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy, Rejection};
+use orch_sdk::scheduler::{Delta, Description, NodeSet, Normalization, Policy, Scope, Verdict};
 
 mod fit;
 mod request;
@@ -29,10 +29,12 @@ orch_sdk::export_scheduler!(NodeResourcesFit);
 impl Policy for NodeResourcesFit {
     fn describe() -> Description {
         Description::new()
+            .pod(&REQUEST_FIELDS)
             .reads("v1", "Node", &["status.allocatable"])
             .reads("v1", "Pod", &REQUEST_FIELDS)
-            .filters()
-            .scores()
+            .filters(Scope::Node)
+            .scores(Scope::Node, Normalization::None)
+            .order(60)
     }
 
     fn configure(&mut self, config: &Value) -> Result<(), String> {
@@ -52,24 +54,20 @@ impl Policy for NodeResourcesFit {
                 self.rows.remove_pod(&key);
                 Ok(())
             }
+            Delta::ObjectUpsert { .. } | Delta::ObjectRemove { .. } => Ok(()),
         }
     }
 
-    fn filter(&mut self, pod: &str) -> Result<Vec<Rejection>, String> {
+    fn filter(&mut self, pod: &str, nodes: &NodeSet) -> Result<Verdict, String> {
         let request = Request::read(pod, self.rows.resources())?;
-        Ok(fit::rejections(&self.rows, &request))
+        Ok(fit::rejections(&self.rows, &request, nodes).into())
     }
 
-    fn score(&mut self, pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, String> {
+    fn score(&mut self, pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, String> {
         let request = Request::read(pod, self.rows.resources())?;
         let weights = self.strategy.weights(self.rows.resources(), &request);
-        let mut scores = vec![0; feasible.len()];
-        for node in feasible.iter() {
-            if let Some(row) = self.rows.node(node) {
-                scores[node] = self.strategy.score(row, &request, &weights);
-            }
-        }
-        Ok(scores)
+        let score = |node| self.rows.node(node).map_or(0, |row| self.strategy.score(row, &request, &weights));
+        Ok(nodes.iter().map(score).collect())
     }
 }
 

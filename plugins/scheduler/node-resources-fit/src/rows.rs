@@ -69,10 +69,6 @@ impl Rows {
         self.nodes.get(index).filter(|row| row.present)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &Row)> {
-        self.nodes.iter().enumerate().filter(|(_, row)| row.present)
-    }
-
     /// A row outlives its node, since pods may be told before their node or after it.
     fn row(&mut self, index: usize) -> &mut Row {
         if index >= self.nodes.len() {

@@ -56,7 +56,7 @@ impl Strategy {
     }
 
     /// 0 to 100: the weighted mean over the resources the node has.
-    pub fn score(&self, row: &Row, request: &Request, weights: &[(usize, i64)]) -> u8 {
+    pub fn score(&self, row: &Row, request: &Request, weights: &[(usize, i64)]) -> u32 {
         let (mut total, mut weighed) = (0, 0);
         for (number, weight) in weights {
             let (allocatable, wanted) = after(row, request, *number);
@@ -66,7 +66,7 @@ impl Strategy {
             total += weight * self.score_resource(allocatable, wanted);
             weighed += weight;
         }
-        if weighed == 0 { 0 } else { (total / weighed).clamp(0, 100) as u8 }
+        if weighed == 0 { 0 } else { (total / weighed).clamp(0, 100) as u32 }
     }
 
     fn score_resource(&self, allocatable: i64, wanted: i64) -> i64 {

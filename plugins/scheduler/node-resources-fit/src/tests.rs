@@ -25,7 +25,9 @@ fn assign(policy: &mut NodeResourcesFit, key: &str, node: usize, pod: String) {
 }
 
 fn reasons(policy: &mut NodeResourcesFit, pod: &str) -> Vec<(String, Vec<usize>, bool)> {
-    let rejections = policy.filter(pod).unwrap();
+    let Verdict::Nodes(rejections) = policy.filter(pod, &(0..10).collect()).unwrap() else {
+        panic!("the whole pod")
+    };
     rejections
         .into_iter()
         .map(|found| (found.reason, found.nodes.iter().collect(), found.unresolvable))

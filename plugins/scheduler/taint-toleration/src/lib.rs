@@ -3,24 +3,18 @@
 //!
 //! Nodes mostly share a few sets of taints, so the answer is found once per set.
 
-use std::collections::HashMap;
-
 use orch_sdk::node::Node;
 use orch_sdk::pod::{Pod, Tolerations};
-use orch_sdk::scheduler::{Delta, Description, NodeSet, Policy, Rejection, normalize_reversed};
+use orch_sdk::scheduler::{Delta, Description, NodeSet, Normalization, Policy, Rejection, Scope, Verdict};
 use orch_sdk::toleration::{Taint, Toleration};
+
+mod sets;
+
+use sets::TaintSets;
 
 #[derive(Default)]
 pub struct TaintToleration {
-    /// The set of each node, by node index.
-    nodes: Vec<Option<usize>>,
-    sets: Vec<TaintSet>,
-}
-
-#[derive(Default)]
-struct TaintSet {
-    taints: Vec<Taint>,
-    nodes: NodeSet,
+    sets: TaintSets,
 }
 
 orch_sdk::export_scheduler!(TaintToleration);
@@ -28,111 +22,73 @@ orch_sdk::export_scheduler!(TaintToleration);
 impl Policy for TaintToleration {
     fn describe() -> Description {
         Description::new()
+            .pod(&["spec.tolerations"])
             .reads("v1", "Node", &["spec.taints"])
-            .reads("v1", "Pod", &["spec.tolerations"])
-            .filters()
-            .scores()
-            // Scores are scaled to the worst of the feasible nodes.
-            .depends_on_other_nodes()
+            .filters(Scope::Node)
+            .scores(Scope::Node, Normalization::HighestReversed)
+            .weight(3)
+            .order(30)
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::NodeUpsert { index, node } => {
                 let node = Node::parse(&node)?;
-                self.place(index, Some(node.spec.taints));
+                self.sets.place(index, Some(node.spec.taints));
             }
-            Delta::NodeRemove { index } => self.place(index, None),
-            Delta::PodUpsert { .. } | Delta::PodRemove { .. } => {}
+            Delta::NodeRemove { index } => self.sets.place(index, None),
+            Delta::PodUpsert { .. }
+            | Delta::PodRemove { .. }
+            | Delta::ObjectUpsert { .. }
+            | Delta::ObjectRemove { .. } => {}
         }
         Ok(())
     }
 
-    fn filter(&mut self, pod: &str) -> Result<Vec<Rejection>, String> {
-        let tolerations = tolerations(pod)?;
-        let mut rejected: HashMap<String, NodeSet> = HashMap::new();
-        for set in self.sets.iter().filter(|set| !set.nodes.is_empty()) {
-            if let Some(taint) = untolerated(&set.taints, &tolerations) {
-                let nodes = rejected.entry(reason(taint)).or_default();
-                set.nodes.iter().for_each(|node| nodes.insert(node));
-            }
+    fn filter(&mut self, pod: &str, nodes: &NodeSet) -> Result<Verdict, String> {
+        let pod = Pod::<Tolerations>::parse(pod)?;
+        let forbidden = self.sets.ask(|taints| is_forbidden(taints, &pod.spec.tolerations));
+        let mut forbidden_nodes = NodeSet::new();
+        nodes
+            .iter()
+            .filter(|node| forbidden.of(*node).unwrap_or(false))
+            .for_each(|node| forbidden_nodes.insert(node));
+        if forbidden_nodes.is_empty() {
+            return Ok(Verdict::default());
         }
-        let rejection = |(reason, nodes)| Rejection { reason, nodes, unresolvable: true };
-        Ok(rejected.into_iter().map(rejection).collect())
+        let reason = "node(s) had untolerated taint(s)".into();
+        Ok(vec![Rejection { reason, nodes: forbidden_nodes, unresolvable: true }].into())
     }
 
-    fn score(&mut self, pod: &str, feasible: &NodeSet) -> Result<Vec<u8>, String> {
-        let tolerations = tolerations(pod)?;
-        let counts: Vec<i64> =
-            self.sets.iter().map(|set| count_unpreferred(&set.taints, &tolerations)).collect();
-        let of_node = |set: &Option<usize>| set.map_or(0, |set| counts[set]);
-        let by_node: Vec<i64> = self.nodes.iter().map(of_node).collect();
-        Ok(normalize_reversed(&by_node, feasible))
-    }
-}
-
-impl TaintToleration {
-    /// Puts the node into the set of these taints; nowhere when it is gone.
-    fn place(&mut self, index: usize, taints: Option<Vec<Taint>>) {
-        if index >= self.nodes.len() {
-            self.nodes.resize(index + 1, None);
-        }
-        if let Some(before) = self.nodes[index].take() {
-            self.sets[before].nodes.remove(index);
-        }
-        if let Some(taints) = taints {
-            let set = self.set_of(taints);
-            self.sets[set].nodes.insert(index);
-            self.nodes[index] = Some(set);
-        }
-    }
-
-    /// The place of the set, an emptied one used again.
-    fn set_of(&mut self, taints: Vec<Taint>) -> usize {
-        if let Some(known) = self.sets.iter().position(|set| set.taints == taints) {
-            return known;
-        }
-        let set = TaintSet { taints, nodes: NodeSet::new() };
-        match self.sets.iter().position(|set| set.nodes.is_empty()) {
-            Some(empty) => {
-                self.sets[empty] = set;
-                empty
-            }
-            None => {
-                self.sets.push(set);
-                self.sets.len() - 1
-            }
-        }
+    /// How many taints speak against the node: the host turns that around.
+    fn score(&mut self, pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, String> {
+        let pod = Pod::<Tolerations>::parse(pod)?;
+        let unpreferred = self.sets.ask(|taints| count_unpreferred(taints, &pod.spec.tolerations));
+        Ok(nodes.iter().map(|node| unpreferred.of(node).unwrap_or(0)).collect())
     }
 }
 
-fn tolerations(pod: &str) -> Result<Vec<Toleration>, String> {
-    let pod = Pod::<Tolerations>::parse(pod)?;
-    Ok(pod.spec.tolerations)
+fn is_forbidden(taints: &[Taint], tolerations: &[Toleration]) -> bool {
+    let forbids = |taint: &Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
+    taints.iter().any(|taint| forbids(taint) && is_untolerated(taint, tolerations))
 }
 
-fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
-    let forbids = |taint: &&Taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute");
-    taints.iter().filter(forbids).find(|taint| !tolerations.iter().any(|known| known.tolerates(taint)))
+fn count_unpreferred(taints: &[Taint], tolerations: &[Toleration]) -> u32 {
+    let unpreferred =
+        |taint: &&Taint| taint.effect == "PreferNoSchedule" && is_untolerated(taint, tolerations);
+    taints.iter().filter(unpreferred).count() as u32
 }
 
-fn count_unpreferred(taints: &[Taint], tolerations: &[Toleration]) -> i64 {
-    let unpreferred = |taint: &&Taint| {
-        taint.effect == "PreferNoSchedule" && !tolerations.iter().any(|known| known.tolerates(taint))
-    };
-    taints.iter().filter(unpreferred).count() as i64
-}
-
-fn reason(taint: &Taint) -> String {
-    format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value)
+fn is_untolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {
+    !tolerations.iter().any(|toleration| toleration.tolerates(taint))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_sdk::json;
+    use orch_sdk::{Value, json};
 
-    fn policy(taints: &[orch_sdk::Value]) -> TaintToleration {
+    fn policy(taints: &[Value]) -> TaintToleration {
         let mut policy = TaintToleration::default();
         for (index, taints) in taints.iter().enumerate() {
             let node = json!({"spec": {"taints": taints}}).to_string();
@@ -141,49 +97,57 @@ mod tests {
         policy
     }
 
-    fn pod(tolerations: orch_sdk::Value) -> String {
+    fn pod(tolerations: Value) -> String {
         json!({"spec": {"tolerations": tolerations}}).to_string()
     }
 
+    fn rejected(
+        policy: &mut TaintToleration,
+        pod: &str,
+        nodes: impl IntoIterator<Item = usize>,
+    ) -> Vec<usize> {
+        match policy.filter(pod, &nodes.into_iter().collect()).unwrap() {
+            Verdict::Nodes(rejections) => {
+                let worded = |found: &Rejection| found.reason == "node(s) had untolerated taint(s)";
+                assert!(rejections.iter().all(|found| worded(found) && found.unresolvable));
+                rejections.iter().flat_map(|found| found.nodes.iter().collect::<Vec<_>>()).collect()
+            }
+            Verdict::Pod(reason) => panic!("{reason}"),
+        }
+    }
+
     #[test]
-    fn untolerated_taints_rule_nodes_out_by_reason() {
+    fn untolerated_taints_rule_nodes_out() {
         let taint = json!([{"key": "dedicated", "value": "db", "effect": "NoSchedule"}]);
         let cordon = json!([{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]);
         let mut policy = policy(&[taint.clone(), json!(null), taint, cordon]);
-        let mut rejections = policy.filter(&pod(json!([]))).unwrap();
-        rejections.sort_by(|a, b| a.reason.cmp(&b.reason));
-        assert_eq!(rejections[0].reason, "node(s) had untolerated taint {dedicated: db}");
-        assert_eq!(rejections[0].nodes.iter().collect::<Vec<_>>(), [0, 2]);
-        assert_eq!(
-            rejections[1].reason,
-            "node(s) had untolerated taint {node.kubernetes.io/unschedulable: }"
-        );
-        assert!(rejections.iter().all(|rejection| rejection.unresolvable));
-
-        let tolerant = pod(json!([{"operator": "Exists"}]));
-        assert!(policy.filter(&tolerant).unwrap().is_empty());
+        assert_eq!(rejected(&mut policy, &pod(json!([])), 0..5), [0, 2, 3]);
+        assert_eq!(rejected(&mut policy, &pod(json!([])), [2]), [2]);
+        let for_databases = pod(json!([{"key": "dedicated", "value": "db"}]));
+        assert_eq!(rejected(&mut policy, &for_databases, 0..5), [3]);
+        assert!(rejected(&mut policy, &pod(json!([{"operator": "Exists"}])), 0..5).is_empty());
     }
 
     #[test]
     fn nodes_move_between_sets() {
         let taint = json!([{"key": "a", "effect": "NoExecute"}]);
         let mut policy = policy(&[taint]);
-        assert_eq!(policy.filter(&pod(json!([]))).unwrap().len(), 1);
+        assert_eq!(rejected(&mut policy, "{}", [0]), [0]);
         policy.sync(Delta::NodeUpsert { index: 0, node: "{}".into() }).unwrap();
-        assert!(policy.filter(&pod(json!([]))).unwrap().is_empty());
+        assert!(rejected(&mut policy, "{}", [0]).is_empty());
         policy.sync(Delta::NodeRemove { index: 0 }).unwrap();
-        assert!(policy.filter(&pod(json!([]))).unwrap().is_empty());
+        assert!(rejected(&mut policy, "{}", [0]).is_empty());
     }
 
     #[test]
-    fn fewer_unpreferred_taints_score_higher() {
+    fn unpreferred_taints_count() {
         let one = json!([{"key": "a", "effect": "PreferNoSchedule"}]);
         let two =
             json!([{"key": "a", "effect": "PreferNoSchedule"}, {"key": "b", "effect": "PreferNoSchedule"}]);
         let mut policy = policy(&[json!([]), one, two]);
-        let all: NodeSet = (0..3).collect();
-        assert_eq!(policy.score(&pod(json!([])), &all).unwrap(), [100, 50, 0]);
+        assert_eq!(policy.score(&pod(json!([])), &(0..3).collect()).unwrap(), [0, 1, 2]);
+        assert_eq!(policy.score(&pod(json!([])), &[2].into_iter().collect()).unwrap(), [2]);
         let tolerant = pod(json!([{"key": "b", "operator": "Exists"}]));
-        assert_eq!(policy.score(&tolerant, &all).unwrap(), [100, 0, 0]);
+        assert_eq!(policy.score(&tolerant, &(0..3).collect()).unwrap(), [0, 1, 1]);
     }
 }

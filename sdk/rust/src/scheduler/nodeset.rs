@@ -56,6 +56,12 @@ impl NodeSet {
         last.map_or(0, |word| word * 64 + 64 - self.words[word].leading_zeros() as usize)
     }
 
+    /// The nodes in both sets.
+    pub fn intersection(&self, other: &NodeSet) -> NodeSet {
+        let words = self.words.iter().zip(&other.words).map(|(own, other)| own & other);
+        NodeSet { words: words.collect() }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(position, word)| {
             let mut rest = *word;
@@ -87,5 +93,14 @@ mod tests {
         assert_eq!((set.len(), set.count()), (201, 3));
         assert!(set.contains(64) && !set.contains(65) && !set.contains(100_000));
         assert_eq!(NodeSet::new().len(), 0);
+    }
+
+    #[test]
+    fn intersections_hold_what_both_hold() {
+        let (small, large): (NodeSet, NodeSet) =
+            ([1, 3].into_iter().collect(), [3, 400].into_iter().collect());
+        assert_eq!(small.intersection(&large).iter().collect::<Vec<_>>(), [3]);
+        assert_eq!(large.intersection(&small).iter().collect::<Vec<_>>(), [3]);
+        assert!(large.intersection(&NodeSet::new()).is_empty());
     }
 }
