@@ -80,6 +80,11 @@ impl Selector {
         self.requirements.is_empty()
     }
 
+    /// All must hold.
+    pub fn requirements(&self) -> &[Requirement] {
+        &self.requirements
+    }
+
     /// `labels`: the map `metadata.labels`, or `Null`.
     pub fn matches(&self, labels: &Value) -> bool {
         self.requirements

@@ -62,6 +62,22 @@ impl NodeSet {
         NodeSet { words: words.collect() }
     }
 
+    /// Those that are not in the other set.
+    pub fn difference(&self, other: &NodeSet) -> NodeSet {
+        let other = other.words.iter().copied().chain(std::iter::repeat(0));
+        NodeSet { words: self.words.iter().zip(other).map(|(own, other)| own & !other).collect() }
+    }
+
+    /// Takes those of the other set in.
+    pub fn extend(&mut self, other: &NodeSet) {
+        if other.words.len() > self.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.words.iter().enumerate().flat_map(|(position, word)| {
             let mut rest = *word;
@@ -102,5 +118,17 @@ mod tests {
         assert_eq!(small.intersection(&large).iter().collect::<Vec<_>>(), [3]);
         assert_eq!(large.intersection(&small).iter().collect::<Vec<_>>(), [3]);
         assert!(large.intersection(&NodeSet::new()).is_empty());
+    }
+    #[test]
+    fn differences_and_unions_whatever_the_lengths() {
+        let indexes = |set: &NodeSet| set.iter().collect::<Vec<_>>();
+        let (short, long): (NodeSet, NodeSet) =
+            ([1, 2].into_iter().collect(), [2, 3, 200].into_iter().collect());
+        assert_eq!(indexes(&short.difference(&long)), [1]);
+        assert_eq!(indexes(&long.difference(&short)), [3, 200]);
+        for (mut one, other) in [(short.clone(), &long), (long.clone(), &short)] {
+            one.extend(other);
+            assert_eq!(indexes(&one), [1, 2, 3, 200]);
+        }
     }
 }
