@@ -40,6 +40,7 @@ pub mod scheduler;
 pub mod selector;
 pub mod time;
 pub mod toleration;
+pub mod topology;
 pub mod volume;
 
 pub use interest::Interest;

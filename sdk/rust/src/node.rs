@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Quantity {
 }
 
 /// `null` reads as empty.
-pub(crate) fn or_default<'de, D, T>(source: D) -> Result<T, D::Error>
+pub fn or_default<'de, D, T>(source: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,

@@ -85,7 +85,7 @@ pub struct NodeAffinity {
     pub preferred: Vec<PreferredTerm>,
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct NodeSelector {
     #[serde(deserialize_with = "or_default")]
@@ -100,7 +100,7 @@ pub struct PreferredTerm {
 }
 
 /// Its requirements hold together; a term without any matches nothing.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct NodeSelectorTerm {
     #[serde(deserialize_with = "or_default")]

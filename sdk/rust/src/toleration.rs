@@ -11,7 +11,7 @@ pub struct Taint {
     pub effect: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Toleration {
     /// Empty with `Exists`: every taint.

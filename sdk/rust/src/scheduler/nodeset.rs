@@ -62,6 +62,10 @@ impl NodeSet {
         NodeSet { words: words.collect() }
     }
 
+    pub fn intersects(&self, other: &NodeSet) -> bool {
+        self.words.iter().zip(&other.words).any(|(own, other)| own & other != 0)
+    }
+
     /// Those that are not in the other set.
     pub fn difference(&self, other: &NodeSet) -> NodeSet {
         let other = other.words.iter().copied().chain(std::iter::repeat(0));
@@ -118,6 +122,7 @@ mod tests {
         assert_eq!(small.intersection(&large).iter().collect::<Vec<_>>(), [3]);
         assert_eq!(large.intersection(&small).iter().collect::<Vec<_>>(), [3]);
         assert!(large.intersection(&NodeSet::new()).is_empty());
+        assert!(small.intersects(&large) && !small.intersects(&[400].into_iter().collect()));
     }
     #[test]
     fn differences_and_unions_whatever_the_lengths() {
