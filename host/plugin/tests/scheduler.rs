@@ -246,6 +246,6 @@ fn five_thousand_nodes_take_less_than_a_millisecond() {
     assert_eq!(rejections[0].reason, "Insufficient cpu");
     assert_eq!(rejections[0].nodes.iter().map(|word| word.count_ones()).sum::<u32>(), 1);
     let tainted = filter(&plugins[1], &pod).unwrap();
-    assert_eq!(tainted[0].reason, "node(s) had untolerated taint {dedicated: x}");
+    assert_eq!(tainted[0].reason, "node(s) had untolerated taint(s)");
     assert_eq!(tainted[0].nodes.iter().map(|word| word.count_ones()).sum::<u32>(), 250);
 }

@@ -1,19 +1,27 @@
-//! A fake host: objects in memory behind the same [`Api`], so that controllers are tested natively.
+//! A fake host, so that plugins are tested natively: objects in memory behind the same [`Api`] for
+//! controllers, and [`scheduler`] for scheduling policies.
 //!
-//! It keeps what controllers lean on: uids, resource versions and their conflicts, `generateName`,
+//! [`Cluster`] keeps what controllers lean on: uids, resource versions and their conflicts, `generateName`,
 //! generations, the split between an object and its status, finalizers and owner references. It
 //! checks no schema and no permission.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::controller::{
     Api, ApiError, DeleteOptions, Kind, ObjectRef, PatchType, Propagation, Resource, Selection,
 };
 use crate::object::{Object, identity};
 use crate::time::rfc3339;
+
+mod patch;
+pub mod scheduler;
+mod select;
+
+use patch::{json_patch, merge_patch};
+use select::{matches_fields, matches_labels};
 
 type Key = (String, String, String, String);
 
@@ -205,109 +213,6 @@ fn merge_write(before: &Value, write: &Value, subresource: &str) -> Value {
         after.set(&["metadata", "generation"], before.generation() + 1);
     }
     after
-}
-
-/// RFC 7386.
-fn merge_patch(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(Map::new());
-    }
-    for (field, value) in patch {
-        if value.is_null() {
-            target.as_object_mut().map(|fields| fields.remove(field));
-        } else {
-            merge_patch(&mut target[field.as_str()], value);
-        }
-    }
-}
-
-/// The `add`, `replace`, `remove` and `test` of RFC 6902.
-fn json_patch(target: &mut Value, patch: &Value) -> Result<(), ApiError> {
-    let invalid = |message: String| ApiError::new(422, "Invalid", message);
-    for operation in patch.as_array().map(Vec::as_slice).unwrap_or_default() {
-        let path = operation["path"].as_str().unwrap_or_default();
-        let (parent, field) = path.rsplit_once('/').unwrap_or(("", path));
-        let field = field.replace("~1", "/").replace("~0", "~");
-        if operation["op"] == "test" {
-            if target.pointer(path) != Some(&operation["value"]) {
-                return Err(invalid(format!("testing path {path} failed")));
-            }
-            continue;
-        }
-        let place = target.pointer_mut(parent).ok_or_else(|| invalid(format!("no {parent}")))?;
-        let value = operation["value"].clone();
-        match (operation["op"].as_str(), place) {
-            (Some("add" | "replace"), Value::Object(fields)) => drop(fields.insert(field, value)),
-            (Some("remove"), Value::Object(fields)) => drop(fields.remove(&field)),
-            (Some("add"), Value::Array(items)) => {
-                let index = field.parse().unwrap_or(items.len());
-                items.insert(index.min(items.len()), value);
-            }
-            (Some("replace"), Value::Array(items)) => match field.parse::<usize>() {
-                Ok(index) if index < items.len() => items[index] = value,
-                _ => return Err(invalid(format!("no {path}"))),
-            },
-            (Some("remove"), Value::Array(items)) => match field.parse::<usize>() {
-                Ok(index) if index < items.len() => drop(items.remove(index)),
-                _ => return Err(invalid(format!("no {path}"))),
-            },
-            (op, _) => return Err(invalid(format!("the fake does not do {op:?} at {path}"))),
-        }
-    }
-    Ok(())
-}
-
-fn matches_labels(object: &Value, selector: &str) -> bool {
-    split_outside_parentheses(selector).all(|term| matches_label(object, term))
-}
-
-fn split_outside_parentheses(selector: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0;
-    selector
-        .split(move |c: char| {
-            depth += i32::from(c == '(') - i32::from(c == ')');
-            c == ',' && depth == 0
-        })
-        .map(str::trim)
-        .filter(|term| !term.is_empty())
-}
-
-fn matches_label(object: &Value, term: &str) -> bool {
-    let among = |list: &str, value: &str| {
-        list.trim_matches(['(', ')', ' ']).split(',').any(|known| known.trim() == value)
-    };
-    if let Some(key) = term.strip_prefix('!') {
-        return object.label(key).is_none();
-    }
-    if let Some((key, list)) = term.split_once(" notin ") {
-        return object.label(key.trim()).is_none_or(|value| !among(list, value));
-    }
-    if let Some((key, list)) = term.split_once(" in ") {
-        return object.label(key.trim()).is_some_and(|value| among(list, value));
-    }
-    if let Some((key, value)) = term.split_once("!=") {
-        return object.label(key) != Some(value);
-    }
-    if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        return object.label(key) == Some(value);
-    }
-    object.label(term).is_some()
-}
-
-fn matches_fields(object: &Value, selector: &str) -> bool {
-    selector.split(',').filter(|term| !term.is_empty()).all(|term| {
-        let (path, value, equal) = match (term.split_once("!="), term.split_once('=')) {
-            (Some((path, value)), _) => (path, value, false),
-            (None, Some((path, value))) => (path, value.trim_start_matches('='), true),
-            (None, None) => return false,
-        };
-        let found = object.at(&path.split('.').collect::<Vec<_>>()).as_str().unwrap_or_default();
-        (found == value) == equal
-    })
 }
 
 impl Api for Cluster {

@@ -26,6 +26,7 @@ pub mod admission;
 pub mod bindings;
 pub mod claim;
 pub mod cni;
+pub mod config;
 pub mod controller;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;

@@ -12,6 +12,26 @@ pub fn whole(text: &str) -> Option<i64> {
 
 /// `scale` times the quantity, rounded away from zero, saturating.
 fn scaled(text: &str, scale: i128) -> Option<i64> {
+    plain(text, scale as i64).or_else(|| any(text, scale))
+}
+
+/// What most quantities are, in 64 bits: some digits and a suffix that needs no rounding.
+fn plain(text: &str, scale: i64) -> Option<i64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, suffix) = text.split_at_checked(digits).filter(|_| (1..=15).contains(&digits))?;
+    let number = number.bytes().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    let factor = match suffix {
+        "" => scale,
+        "m" if scale == 1000 => 1,
+        "Ki" => scale << 10,
+        "Mi" => scale << 20,
+        "Gi" => scale << 30,
+        _ => return None,
+    };
+    number.checked_mul(factor)
+}
+
+fn any(text: &str, scale: i128) -> Option<i64> {
     let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     let (mantissa, decimals) = mantissa(number)?;
@@ -77,6 +97,21 @@ fn divide_away_from_zero(value: i128, divisor: i128) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_short_way_agrees_with_the_long_one() {
+        for text in ["0", "1", "100m", "250Mi", "64Gi", "7Ki", "999999999999999", "999999999999999Gi", "007"]
+        {
+            for scale in [1, 1000] {
+                assert_eq!(scaled(text, scale.into()), any(text, scale.into()), "{text}");
+                assert!(
+                    plain(text, scale).is_none_or(|short| Some(short) == any(text, scale.into())),
+                    "{text}"
+                );
+            }
+        }
+        assert_eq!(plain("250Mi", 1), Some(250 << 20));
+    }
 
     #[test]
     fn quantities_are_read_and_rounded_up() {

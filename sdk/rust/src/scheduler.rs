@@ -8,6 +8,7 @@ use crate::Interest;
 
 mod host;
 mod nodeset;
+pub mod resources;
 mod score;
 
 #[doc(hidden)]

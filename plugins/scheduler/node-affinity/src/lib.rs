@@ -1,19 +1,27 @@
 //! Keeps pods on nodes that their `nodeSelector` and required node affinity match, and prefers those
-//! that more preferred terms match.
+//! that more preferred terms match. Terms for all pods can be added:
+//!
+//! ```json
+//! {"addedAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+//!   {"matchExpressions": [{"key": "pool", "operator": "In", "values": ["batch"]}]}]}}}
+//! ```
 
 use std::collections::BTreeMap;
 
+use orch_sdk::Value;
 use orch_sdk::node::Node;
-use orch_sdk::pod::{Affinity, NodeAffinity, Pod};
+use orch_sdk::pod::{Affinity, NodeAffinity, NodeSelector, Pod};
 use orch_sdk::scheduler::{Delta, Description, NodeSet, Normalization, Policy, Rejection, Scope, Verdict};
 use orch_sdk::selector::{Operator, Requirement};
 use orch_sdk::serde::Deserialize;
 
+mod config;
 mod labels;
 mod wanted;
 
 use wanted::{AnyOf, Named, Nodes, Preferences};
 
+const NOT_ENFORCED: &str = "node(s) didn't match scheduler-enforced node affinity";
 const NOT_MATCHED: &str = "node(s) didn't match Pod's node affinity/selector";
 /// Upstream's words for nodes that a plugin left out before any filter.
 const NOT_NAMED: &str = "node(s) didn't satisfy plugin(s) [NodeAffinity]";
@@ -23,6 +31,7 @@ const CONFLICT: &str = "pod affinity terms conflict";
 pub struct NodeAffinityPolicy {
     present: NodeSet,
     nodes: Nodes,
+    added: NodeAffinity,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -54,6 +63,11 @@ impl Policy for NodeAffinityPolicy {
             .order(40)
     }
 
+    fn configure(&mut self, config: &Value) -> Result<(), String> {
+        self.added = config::added_affinity(config)?;
+        Ok(())
+    }
+
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::NodeUpsert { index, node } => {
@@ -82,33 +96,33 @@ impl Policy for NodeAffinityPolicy {
             Named::Conflict => return Ok(Verdict::Pod(CONFLICT.into())),
             Named::Only(names) => Some(names),
         };
+        let named = named.map(|names| self.nodes.names.prepare(&wanted::is_named(names)));
+        let any_of = |required: &NodeSelector| AnyOf::read(&self.nodes, required);
+        let (added, required) =
+            (self.added.required.as_ref().map(any_of), affinity.required.as_ref().map(any_of));
         let selector: Vec<_> = selector.iter().map(|wanted| self.nodes.labels.prepare(wanted)).collect();
-        let required = affinity.required.as_ref().map(|required| AnyOf::read(&self.nodes, required));
-        if selector.is_empty() && required.is_none() {
+        if selector.is_empty() && required.is_none() && added.is_none() {
             return Ok(Verdict::default());
         }
-        let named = named.map(|names| {
-            let values = names.into_iter().collect();
-            let key = "metadata.name".into();
-            self.nodes.names.prepare(&Requirement { key, operator: Operator::In, values })
-        });
-        let (mut unmatched, mut unnamed) = (NodeSet::new(), NodeSet::new());
+        let holds = |terms: &Option<AnyOf>, node| terms.as_ref().is_none_or(|terms| terms.holds(node));
+        let (mut unnamed, mut unenforced, mut unmatched) = (NodeSet::new(), NodeSet::new(), NodeSet::new());
         for node in self.present.intersection(nodes).iter() {
             if named.as_ref().is_some_and(|named| !named.holds(node)) {
                 unnamed.insert(node);
-            } else if !selector.iter().all(|wanted| wanted.holds(node))
-                || required.as_ref().is_some_and(|required| !required.holds(node))
-            {
+            } else if !holds(&added, node) {
+                unenforced.insert(node);
+            } else if !selector.iter().all(|wanted| wanted.holds(node)) || !holds(&required, node) {
                 unmatched.insert(node);
             }
         }
-        Ok(rejections([(NOT_MATCHED, unmatched), (NOT_NAMED, unnamed)]))
+        Ok(rejections([(NOT_MATCHED, unmatched), (NOT_ENFORCED, unenforced), (NOT_NAMED, unnamed)]))
     }
 
     /// The weights of the terms that hold: the host scales them to the best of the feasible nodes.
     fn score(&mut self, pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, String> {
         let (_, affinity) = Spec::read(pod)?;
-        let preferences = Preferences::read(&self.nodes, &affinity.preferred);
+        let preferences =
+            Preferences::read(&self.nodes, affinity.preferred.iter().chain(&self.added.preferred));
         if preferences.is_empty() {
             return Ok(vec![0; nodes.count()]);
         }

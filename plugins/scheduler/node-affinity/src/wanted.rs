@@ -61,7 +61,7 @@ pub struct Preferences<'a> {
 }
 
 impl<'a> Preferences<'a> {
-    pub fn read(nodes: &'a Nodes, terms: impl IntoIterator<Item = &'a PreferredTerm>) -> Self {
+    pub fn read<'t>(nodes: &'a Nodes, terms: impl IntoIterator<Item = &'t PreferredTerm>) -> Self {
         let read = |term: &PreferredTerm| {
             Some((u32::try_from(term.weight).ok()?, Term::read(nodes, &term.preference)?))
         };
@@ -100,6 +100,11 @@ pub fn named(affinity: &NodeAffinity) -> Named {
         Some(names) if names.is_empty() => Named::Conflict,
         Some(names) => Named::Only(names),
     }
+}
+
+/// Holds on the nodes of these names.
+pub fn is_named(names: BTreeSet<String>) -> Requirement {
+    Requirement { key: NAME_FIELD.into(), operator: Operator::In, values: names.into_iter().collect() }
 }
 
 fn names_of(term: &NodeSelectorTerm) -> Option<BTreeSet<String>> {

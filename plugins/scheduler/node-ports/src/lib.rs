@@ -91,60 +91,76 @@ impl NodePorts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_sdk::json;
+    use orch_sdk::fake::scheduler::Scheduler;
+    use orch_sdk::{Value, json};
+    use proptest::prelude::*;
 
-    fn pod(port: u16, ip: &str, protocol: &str) -> String {
-        json!({"spec": {"containers": [{"ports": [{"containerPort": 80, "hostPort": port, "hostIP": ip, "protocol": protocol}]}]}}).to_string()
-    }
-
-    fn listen(policy: &mut NodePorts, key: &str, node: usize, pod: String) {
-        policy.sync(Delta::PodUpsert { key: key.into(), node, pod }).unwrap();
-    }
-
-    fn rejected(policy: &mut NodePorts, pod: String, nodes: impl IntoIterator<Item = usize>) -> Vec<usize> {
-        match policy.filter(&pod, &nodes.into_iter().collect()).unwrap() {
-            Verdict::Nodes(rejections) => {
-                rejections.iter().flat_map(|found| found.nodes.iter().collect::<Vec<_>>()).collect()
-            }
-            Verdict::Pod(reason) => panic!("{reason}"),
+    fn host() -> Scheduler<NodePorts> {
+        let mut host = Scheduler::new();
+        for name in ["a", "b", "c"] {
+            host.node(json!({"metadata": {"name": name}}));
         }
+        host
+    }
+
+    fn pod(port: u16, ip: &str, protocol: &str) -> Value {
+        let port = json!({"containerPort": 80, "hostPort": port, "hostIP": ip, "protocol": protocol});
+        json!({"spec": {"containers": [{"ports": [port]}]}})
+    }
+
+    fn on(name: &str, node: &str, mut pod: Value) -> Value {
+        pod["metadata"] = json!({"name": name});
+        pod["spec"]["nodeName"] = node.into();
+        pod
     }
 
     #[test]
     fn taken_ports_rule_nodes_out() {
-        let mut policy = NodePorts::default();
-        listen(&mut policy, "a", 4, pod(80, "", ""));
-        listen(&mut policy, "b", 7, pod(80, "10.0.0.1", "TCP"));
-        assert_eq!(rejected(&mut policy, pod(80, "", "TCP"), 0..9), [4, 7]);
-        assert_eq!(rejected(&mut policy, pod(80, "", "TCP"), [7]), [7]);
-        assert_eq!(rejected(&mut policy, pod(80, "10.0.0.2", "TCP"), 0..9), [4]);
-        assert!(rejected(&mut policy, pod(80, "", "UDP"), 0..9).is_empty());
-        assert!(rejected(&mut policy, pod(81, "", "TCP"), 0..9).is_empty());
-        policy.sync(Delta::PodRemove { key: "a".into() }).unwrap();
-        assert!(rejected(&mut policy, pod(80, "10.0.0.2", "TCP"), 0..9).is_empty());
+        let mut host = host();
+        host.pod(on("p", "a", pod(80, "", ""))).pod(on("q", "b", pod(80, "10.0.0.1", "TCP")));
+        let found = host.filter(&pod(80, "", "TCP"));
+        assert_eq!(
+            found.message(),
+            "1/3 nodes are available: 2 node(s) didn't have free ports for the requested pod ports."
+        );
+        assert!(!found.is_unresolvable("a"));
+        assert_eq!(host.filter(&pod(80, "10.0.0.2", "TCP")).feasible(), ["b", "c"]);
+        assert_eq!(host.filter(&pod(80, "", "UDP")).feasible(), ["a", "b", "c"]);
+        assert_eq!(host.filter(&pod(81, "", "TCP")).feasible(), ["a", "b", "c"]);
+        assert_eq!(host.filter(&pod(0, "", "TCP")).feasible(), ["a", "b", "c"]);
+        assert_eq!(host.remove_pod("p").filter(&pod(80, "10.0.0.2", "TCP")).feasible(), ["a", "b", "c"]);
     }
 
     #[test]
     fn a_port_held_twice_is_free_when_both_are_gone() {
-        let mut policy = NodePorts::default();
-        listen(&mut policy, "a", 0, pod(80, "", ""));
-        listen(&mut policy, "b", 0, pod(80, "", ""));
-        policy.sync(Delta::PodRemove { key: "a".into() }).unwrap();
-        assert_eq!(rejected(&mut policy, pod(80, "", ""), [0]), [0]);
-        policy.sync(Delta::PodRemove { key: "b".into() }).unwrap();
-        listen(&mut policy, "c", 1, pod(81, "", ""));
-        assert!(rejected(&mut policy, pod(80, "", ""), [0, 1]).is_empty());
+        let mut host = host();
+        host.pod(on("p", "a", pod(80, "", ""))).pod(on("q", "a", pod(80, "", ""))).pod(on(
+            "r",
+            "b",
+            pod(81, "", ""),
+        ));
+        assert_eq!(host.remove_pod("p").filter(&pod(80, "", "")).feasible(), ["b", "c"]);
+        assert_eq!(host.remove_pod("q").filter(&pod(80, "", "")).feasible(), ["a", "b", "c"]);
     }
 
     #[test]
     fn sidecars_count_and_other_init_containers_do_not() {
-        let with = |policy: &str| {
-            json!({"spec": {"initContainers": [{"restartPolicy": policy, "ports": [{"hostPort": 80}]}]}})
-                .to_string()
-        };
-        let mut policy = NodePorts::default();
-        listen(&mut policy, "a", 0, pod(80, "", ""));
-        assert_eq!(rejected(&mut policy, with("Always"), [0]), [0]);
-        assert!(rejected(&mut policy, with("Never"), [0]).is_empty());
+        let with = |policy: &str| json!({"spec": {"initContainers": [{"restartPolicy": policy, "ports": [{"hostPort": 80}]}]}});
+        let mut host = host();
+        host.pod(on("p", "a", pod(80, "", "")));
+        assert_eq!(host.filter(&with("Always")).feasible(), ["b", "c"]);
+        assert_eq!(host.filter(&with("Never")).feasible(), ["a", "b", "c"]);
+    }
+
+    proptest! {
+        #[test]
+        fn answers_follow_from_the_state_alone(script: Vec<(u8, u8, u8)>, port in 79u16..83) {
+            let mut host = Scheduler::<NodePorts>::new();
+            let ip = |number: u8| ["", "10.0.0.1", "10.0.0.2"][usize::from(number) % 3];
+            host.play(&script, |name, _| json!({"metadata": {"name": name}}), |name, node, number| {
+                on(name, node, pod(80 + u16::from(number % 2), ip(number), "TCP"))
+            });
+            host.assert_sound(&pod(port, "10.0.0.1", "TCP"));
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The filter: which nodes lack what, in upstream's words.
 
+use orch_sdk::scheduler::resources::{CORE, Request, Row, Rows};
 use orch_sdk::scheduler::{NodeSet, Rejection};
 
-use crate::request::{CPU, EPHEMERAL, MEMORY, Request};
-use crate::rows::{Row, Rows};
+use crate::config::Ignored;
 
 /// The nodes that lack one resource: now, or even when empty.
 #[derive(Default)]
@@ -13,7 +13,7 @@ struct Lacking {
 }
 
 impl Lacking {
-    fn check(&mut self, node: usize, wanted: i64, allocatable: i64, requested: i64) {
+    fn check(&mut self, node: usize, wanted: i64, (allocatable, requested): (i64, i64)) {
         if wanted <= 0 || wanted <= allocatable - requested {
             return;
         }
@@ -28,41 +28,31 @@ impl Lacking {
     }
 }
 
-pub fn rejections(rows: &Rows, request: &Request, nodes: &NodeSet) -> Vec<Rejection> {
+pub fn rejections(rows: &Rows, request: &Request, ignored: &Ignored, nodes: &NodeSet) -> Vec<Rejection> {
     let mut too_many = Lacking::default();
-    let mut lacking: [Lacking; 3] = Default::default();
-    let mut extended: Vec<Lacking> = request.extended.iter().map(|_| Lacking::default()).collect();
+    let mut core: [Lacking; CORE] = Default::default();
+    let others = request.others.iter().filter(|(number, _)| !ignored.contains(rows.resource_name(*number)));
+    let mut others: Vec<_> = others.map(|(number, wanted)| (*number, *wanted, Lacking::default())).collect();
     for (node, row) in nodes.iter().filter_map(|node| Some((node, rows.node(node)?))) {
         if row.pods + 1 > row.allowed_pods {
             too_many.now.insert(node);
         }
-        if !request.is_empty() {
-            check_resources(node, row, request, &mut lacking, &mut extended);
+        check_core(node, row, request, &mut core);
+        for (number, wanted, lacking) in &mut others {
+            lacking.check(node, *wanted, row.amounts(*number));
         }
     }
-    let [cpu, memory, ephemeral] = lacking;
     let mut rejections: Vec<Rejection> = too_many.into_rejections("Too many pods".into()).collect();
-    rejections.extend(cpu.into_rejections("Insufficient cpu".into()));
-    rejections.extend(memory.into_rejections("Insufficient memory".into()));
-    rejections.extend(ephemeral.into_rejections("Insufficient ephemeral-storage".into()));
-    for (lacking, (number, _)) in extended.into_iter().zip(&request.extended) {
-        rejections.extend(lacking.into_rejections(format!("Insufficient {}", rows.resource_name(*number))));
+    let core = core.into_iter().enumerate();
+    let others = others.into_iter().map(|(number, _, lacking)| (number, lacking));
+    for (number, lacking) in core.chain(others) {
+        rejections.extend(lacking.into_rejections(format!("Insufficient {}", rows.resource_name(number))));
     }
     rejections
 }
 
-fn check_resources(
-    node: usize,
-    row: &Row,
-    request: &Request,
-    lacking: &mut [Lacking; 3],
-    extended: &mut [Lacking],
-) {
-    lacking[CPU].check(node, request.cpu, row.allocatable[CPU], row.requested[CPU]);
-    lacking[MEMORY].check(node, request.memory, row.allocatable[MEMORY], row.requested[MEMORY]);
-    lacking[EPHEMERAL].check(node, request.ephemeral, row.allocatable[EPHEMERAL], row.requested[EPHEMERAL]);
-    for (lacking, (number, wanted)) in extended.iter_mut().zip(&request.extended) {
-        let (allocatable, requested) = row.extended(*number);
-        lacking.check(node, *wanted, allocatable, requested);
+fn check_core(node: usize, row: &Row, request: &Request, lacking: &mut [Lacking; CORE]) {
+    for (number, lacking) in lacking.iter_mut().enumerate() {
+        lacking.check(node, request.core[number], (row.allocatable[number], row.requested[number]));
     }
 }

@@ -1,24 +1,40 @@
-//! The score: how full a node would be, and whether full is good.
+//! The score: how full a node would be, and what that is worth.
 
-use orch_sdk::Value;
-
-use crate::request::{CPU, EPHEMERAL, MEMORY, Request, Resources};
-use crate::rows::Row;
+use orch_sdk::scheduler::resources::{CORE, Request, Resources, Row};
 
 const MOST_TIMES_100: i64 = i64::MAX / 100;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Kind {
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Kind {
     #[default]
     LeastAllocated,
     MostAllocated,
+    /// A broken line over the percentage that would be taken.
+    RequestedToCapacityRatio(Vec<Point>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// 0 to 100.
+    pub utilization: i64,
+    /// 0 to 100.
+    pub score: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Strategy {
-    kind: Kind,
-    /// Resource name and weight.
-    resources: Vec<(String, i64)>,
+    pub kind: Kind,
+    /// Resource name and weight, 1 to 100.
+    pub resources: Vec<(String, u32)>,
+}
+
+/// A resource that counts for a pod.
+#[derive(Debug, Clone, Copy)]
+pub struct Weighed {
+    number: usize,
+    /// What the pod asks for.
+    request: i64,
+    weight: u32,
 }
 
 impl Default for Strategy {
@@ -28,79 +44,80 @@ impl Default for Strategy {
 }
 
 impl Strategy {
-    /// From `spec.config`; the default is upstream's: spread by cpu and memory alike.
-    pub fn read(config: &Value) -> Result<Self, String> {
-        let strategy = &config["scoringStrategy"];
-        let kind = match strategy["type"].as_str() {
-            None if strategy["type"].is_null() => Kind::LeastAllocated,
-            Some("LeastAllocated") => Kind::LeastAllocated,
-            Some("MostAllocated") => Kind::MostAllocated,
-            _ => {
-                let found = &strategy["type"];
-                return Err(format!("scoringStrategy.type: {found} is not LeastAllocated or MostAllocated"));
-            }
-        };
-        let resources = match &strategy["resources"] {
-            Value::Null => Strategy::default().resources,
-            Value::Array(list) => list.iter().map(weight).collect::<Result<_, _>>()?,
-            other => return Err(format!("scoringStrategy.resources: {other} is not a list")),
-        };
-        Ok(Strategy { kind, resources })
-    }
-
-    /// The numbers of the resources that count for this pod: extended ones only when it asks for them.
-    pub fn weights(&self, resources: &Resources, request: &Request) -> Vec<(usize, i64)> {
-        let numbered =
-            self.resources.iter().filter_map(|(name, weight)| Some((resources.find(name)?, *weight)));
-        numbered.filter(|(number, _)| *number <= EPHEMERAL || request.extended(*number) > 0).collect()
+    /// What counts for this pod: extended resources only when it asks for them.
+    pub fn weigh(&self, resources: &Resources, request: &Request) -> Vec<Weighed> {
+        let weighed = self.resources.iter().filter_map(|(name, weight)| {
+            let number = resources.find(name)?;
+            Some(Weighed { number, request: request.scored(number), weight: *weight })
+        });
+        weighed.filter(|weighed| weighed.number < CORE || weighed.request > 0).collect()
     }
 
     /// 0 to 100: the weighted mean over the resources the node has.
-    pub fn score(&self, row: &Row, request: &Request, weights: &[(usize, i64)]) -> u32 {
-        let (mut total, mut weighed) = (0, 0);
-        for (number, weight) in weights {
-            let (allocatable, wanted) = after(row, request, *number);
+    pub fn score(&self, row: &Row, weighed: &[Weighed]) -> u32 {
+        let (mut total, mut weights) = (0, 0);
+        for Weighed { number, request, weight } in weighed {
+            let (allocatable, requested) = row.scored_amounts(*number);
             if allocatable == 0 {
                 continue;
             }
-            total += weight * self.score_resource(allocatable, wanted);
-            weighed += weight;
+            let score = self.score_resource(allocatable, requested + request);
+            if self.counts(score) {
+                total += weight * score;
+                weights += weight;
+            }
         }
-        if weighed == 0 { 0 } else { (total / weighed).clamp(0, 100) as u32 }
+        self.mean(total, weights)
     }
 
-    fn score_resource(&self, allocatable: i64, wanted: i64) -> i64 {
-        // In 64 bits: wider arithmetic is what this score would spend its time on.
-        let percent = |part: i64| match part {
-            0..=MOST_TIMES_100 => part * 100 / allocatable,
-            _ => part / (allocatable / 100).max(1),
-        };
+    /// Upstream leaves a resource that a shape finds worthless out of the mean.
+    fn counts(&self, score: u32) -> bool {
         match self.kind {
+            Kind::LeastAllocated | Kind::MostAllocated => true,
+            Kind::RequestedToCapacityRatio(_) => score > 0,
+        }
+    }
+
+    fn mean(&self, total: u32, weights: u32) -> u32 {
+        match (weights, &self.kind) {
+            (0, _) => 0,
+            (weights, Kind::LeastAllocated | Kind::MostAllocated) => total / weights,
+            (weights, Kind::RequestedToCapacityRatio(_)) => (total + weights / 2) / weights,
+        }
+    }
+
+    fn score_resource(&self, allocatable: i64, wanted: i64) -> u32 {
+        let wanted = wanted.max(0);
+        match &self.kind {
             Kind::LeastAllocated if wanted > allocatable => 0,
-            Kind::LeastAllocated => percent(allocatable - wanted),
-            Kind::MostAllocated => percent(wanted.min(allocatable)),
+            Kind::LeastAllocated => percent(allocatable - wanted, allocatable),
+            Kind::MostAllocated => percent(wanted.min(allocatable), allocatable),
+            Kind::RequestedToCapacityRatio(shape) => {
+                interpolate(shape, percent(wanted.min(allocatable), allocatable).into())
+            }
         }
     }
 }
 
-/// What the node has of a resource, and what would be taken of it with the pod there.
-fn after(row: &Row, request: &Request, number: usize) -> (i64, i64) {
-    match number {
-        CPU => (row.allocatable[CPU], row.scored_cpu + request.scored_cpu),
-        MEMORY => (row.allocatable[MEMORY], row.scored_memory + request.scored_memory),
-        EPHEMERAL => (row.allocatable[EPHEMERAL], row.requested[EPHEMERAL] + request.ephemeral),
-        number => {
-            let (allocatable, requested) = row.extended(number);
-            (allocatable, requested + request.extended(number))
-        }
-    }
+/// In 64 bits: wider arithmetic is what this score would spend its time on.
+fn percent(part: i64, whole: i64) -> u32 {
+    let percent = match part {
+        0..=MOST_TIMES_100 => part * 100 / whole,
+        _ => part / (whole / 100).max(1),
+    };
+    percent.clamp(0, 100) as u32
 }
 
-fn weight(resource: &Value) -> Result<(String, i64), String> {
-    let name = resource["name"].as_str().ok_or("scoringStrategy.resources: an item without a name")?;
-    let weight = if resource["weight"].is_null() { Some(1) } else { resource["weight"].as_i64() };
-    match weight.filter(|weight| (1..=100).contains(weight)) {
-        Some(weight) => Ok((name.into(), weight)),
-        None => Err(format!("scoringStrategy.resources: the weight of {name} must be 1 to 100")),
-    }
+/// Flat before the first point and after the last.
+fn interpolate(shape: &[Point], utilization: i64) -> u32 {
+    let score = match shape.iter().position(|point| utilization <= point.utilization) {
+        Some(0) => shape[0].score,
+        None => shape.last().map_or(0, |last| last.score),
+        Some(next) => {
+            let (from, to) = (shape[next - 1], shape[next]);
+            let width = to.utilization - from.utilization;
+            from.score + (to.score - from.score) * (utilization - from.utilization) / width
+        }
+    };
+    score as u32
 }

@@ -60,28 +60,35 @@ fn tolerates_cordons(pod: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_sdk::fake::scheduler::Scheduler;
+    use orch_sdk::{Value, json};
+    use proptest::prelude::*;
 
-    fn rejected(policy: &mut NodeUnschedulable, pod: &str, nodes: &NodeSet) -> Vec<usize> {
-        match policy.filter(pod, nodes).unwrap() {
-            Verdict::Nodes(rejections) => {
-                assert!(rejections.iter().all(|found| found.reason == "node(s) were unschedulable"));
-                rejections.iter().flat_map(|found| found.nodes.iter().collect::<Vec<_>>()).collect()
-            }
-            Verdict::Pod(reason) => panic!("{reason}"),
-        }
+    fn node(name: &str, unschedulable: bool) -> Value {
+        json!({"metadata": {"name": name}, "spec": {"unschedulable": unschedulable}})
     }
 
     #[test]
     fn cordoned_nodes_take_only_pods_that_tolerate_it() {
-        let mut policy = NodeUnschedulable::default();
-        let cordoned = |unschedulable| format!(r#"{{"spec": {{"unschedulable": {unschedulable}}}}}"#);
-        policy.sync(Delta::NodeUpsert { index: 3, node: cordoned(true) }).unwrap();
-        let all: NodeSet = (0..5).collect();
-        assert_eq!(rejected(&mut policy, "{}", &all), [3]);
-        assert!(rejected(&mut policy, "{}", &[2].into_iter().collect()).is_empty());
-        let tolerant = r#"{"spec": {"tolerations": [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}]}}"#;
-        assert!(rejected(&mut policy, tolerant, &all).is_empty());
-        policy.sync(Delta::NodeUpsert { index: 3, node: cordoned(false) }).unwrap();
-        assert!(rejected(&mut policy, "{}", &all).is_empty());
+        let mut host = Scheduler::<NodeUnschedulable>::new();
+        host.node(node("a", true)).node(node("b", false));
+        let found = host.filter(&json!({}));
+        assert_eq!(found.message(), "1/2 nodes are available: 1 node(s) were unschedulable.");
+        assert!(found.is_unresolvable("a"));
+        let tolerant = |key| json!({"spec": {"tolerations": [{"key": key, "operator": "Exists"}]}});
+        assert_eq!(host.filter(&tolerant("node.kubernetes.io/unschedulable")).feasible(), ["a", "b"]);
+        assert_eq!(host.filter(&tolerant("other")).feasible(), ["b"]);
+        assert_eq!(host.node(node("a", false)).filter(&json!({})).feasible(), ["a", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn answers_follow_from_the_state_alone(script: Vec<(u8, u8, u8)>) {
+            let mut host = Scheduler::<NodeUnschedulable>::new();
+            host.play(&script, |name, number| node(name, number % 2 == 0), |name, node, _| {
+                json!({"metadata": {"name": name}, "spec": {"nodeName": node}})
+            });
+            host.assert_sound(&json!({}));
+        }
     }
 }

@@ -86,68 +86,73 @@ fn is_untolerated(taint: &Taint, tolerations: &[Toleration]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_sdk::fake::scheduler::Scheduler;
     use orch_sdk::{Value, json};
+    use proptest::prelude::*;
 
-    fn policy(taints: &[Value]) -> TaintToleration {
-        let mut policy = TaintToleration::default();
-        for (index, taints) in taints.iter().enumerate() {
-            let node = json!({"spec": {"taints": taints}}).to_string();
-            policy.sync(Delta::NodeUpsert { index, node }).unwrap();
-        }
-        policy
+    fn node(name: &str, taints: Value) -> Value {
+        json!({"metadata": {"name": name}, "spec": {"taints": taints}})
     }
 
-    fn pod(tolerations: Value) -> String {
-        json!({"spec": {"tolerations": tolerations}}).to_string()
-    }
-
-    fn rejected(
-        policy: &mut TaintToleration,
-        pod: &str,
-        nodes: impl IntoIterator<Item = usize>,
-    ) -> Vec<usize> {
-        match policy.filter(pod, &nodes.into_iter().collect()).unwrap() {
-            Verdict::Nodes(rejections) => {
-                let worded = |found: &Rejection| found.reason == "node(s) had untolerated taint(s)";
-                assert!(rejections.iter().all(|found| worded(found) && found.unresolvable));
-                rejections.iter().flat_map(|found| found.nodes.iter().collect::<Vec<_>>()).collect()
-            }
-            Verdict::Pod(reason) => panic!("{reason}"),
-        }
+    fn pod(tolerations: Value) -> Value {
+        json!({"spec": {"tolerations": tolerations}})
     }
 
     #[test]
     fn untolerated_taints_rule_nodes_out() {
         let taint = json!([{"key": "dedicated", "value": "db", "effect": "NoSchedule"}]);
         let cordon = json!([{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]);
-        let mut policy = policy(&[taint.clone(), json!(null), taint, cordon]);
-        assert_eq!(rejected(&mut policy, &pod(json!([])), 0..5), [0, 2, 3]);
-        assert_eq!(rejected(&mut policy, &pod(json!([])), [2]), [2]);
+        let mut host = Scheduler::<TaintToleration>::new();
+        host.node(node("a", taint.clone()))
+            .node(node("b", json!(null)))
+            .node(node("c", taint))
+            .node(node("d", cordon));
+        let found = host.filter(&pod(json!([])));
+        assert_eq!(found.message(), "1/4 nodes are available: 3 node(s) had untolerated taint(s).");
+        assert!(found.is_unresolvable("a"));
         let for_databases = pod(json!([{"key": "dedicated", "value": "db"}]));
-        assert_eq!(rejected(&mut policy, &for_databases, 0..5), [3]);
-        assert!(rejected(&mut policy, &pod(json!([{"operator": "Exists"}])), 0..5).is_empty());
+        assert_eq!(host.filter(&for_databases).feasible(), ["a", "b", "c"]);
+        assert_eq!(host.filter(&pod(json!([{"operator": "Exists"}]))).feasible().len(), 4);
     }
 
     #[test]
     fn nodes_move_between_sets() {
-        let taint = json!([{"key": "a", "effect": "NoExecute"}]);
-        let mut policy = policy(&[taint]);
-        assert_eq!(rejected(&mut policy, "{}", [0]), [0]);
-        policy.sync(Delta::NodeUpsert { index: 0, node: "{}".into() }).unwrap();
-        assert!(rejected(&mut policy, "{}", [0]).is_empty());
-        policy.sync(Delta::NodeRemove { index: 0 }).unwrap();
-        assert!(rejected(&mut policy, "{}", [0]).is_empty());
+        let mut host = Scheduler::<TaintToleration>::new();
+        host.node(node("a", json!([{"key": "a", "effect": "NoExecute"}])));
+        assert!(host.filter(&json!({})).feasible().is_empty());
+        host.node(node("a", json!([])));
+        assert_eq!(host.filter(&json!({})).feasible(), ["a"]);
     }
 
     #[test]
-    fn unpreferred_taints_count() {
+    fn fewer_unpreferred_taints_score_higher() {
         let one = json!([{"key": "a", "effect": "PreferNoSchedule"}]);
         let two =
             json!([{"key": "a", "effect": "PreferNoSchedule"}, {"key": "b", "effect": "PreferNoSchedule"}]);
-        let mut policy = policy(&[json!([]), one, two]);
-        assert_eq!(policy.score(&pod(json!([])), &(0..3).collect()).unwrap(), [0, 1, 2]);
-        assert_eq!(policy.score(&pod(json!([])), &[2].into_iter().collect()).unwrap(), [2]);
+        let mut host = Scheduler::<TaintToleration>::new();
+        host.node(node("a", json!([]))).node(node("b", one)).node(node("c", two));
+        assert_eq!(host.scores(&pod(json!([]))).into_values().collect::<Vec<_>>(), [100, 50, 0]);
         let tolerant = pod(json!([{"key": "b", "operator": "Exists"}]));
-        assert_eq!(policy.score(&tolerant, &(0..3).collect()).unwrap(), [0, 1, 1]);
+        assert_eq!(host.scores(&tolerant).into_values().collect::<Vec<_>>(), [100, 0, 0]);
+        // A toleration of another effect does not help.
+        let other = pod(json!([{"key": "b", "operator": "Exists", "effect": "NoSchedule"}]));
+        assert_eq!(host.raw_scores(&other)["c"], 2);
+    }
+
+    fn taints(number: u8) -> Value {
+        let effect = ["NoSchedule", "PreferNoSchedule", "NoExecute"][usize::from(number) % 3];
+        let taint = |key: u8| json!({"key": format!("k{key}"), "effect": effect});
+        (0..number % 3).map(taint).collect::<Vec<_>>().into()
+    }
+
+    proptest! {
+        #[test]
+        fn answers_follow_from_the_state_alone(script: Vec<(u8, u8, u8)>, key in 0u8..3) {
+            let mut host = Scheduler::<TaintToleration>::new();
+            host.play(&script, |name, number| node(name, taints(number)), |name, node, _| {
+                json!({"metadata": {"name": name}, "spec": {"nodeName": node}})
+            });
+            host.assert_sound(&pod(json!([{"key": format!("k{key}"), "operator": "Exists"}])));
+        }
     }
 }
