@@ -305,7 +305,7 @@ impl<P: Policy> Scheduler<P> {
     }
 
     /// A fresh instance, told what is resident now: nodes at other indexes, pods before their nodes.
-    fn rebuilt(&self) -> Self {
+    pub fn rebuilt(&self) -> Self {
         let mut fresh = Scheduler::configured(&self.config).expect("the same configuration");
         for node in self.nodes.iter().rev().flatten() {
             let (node, json) = (node.node.clone(), node.json.clone());
