@@ -4,6 +4,7 @@ use arc_swap::ArcSwap;
 use orch_object::Status;
 use orch_plugin::calls::CallError;
 use orch_plugin::calls::admission::{AdmissionPlugin, Admitted, Denial};
+use orch_plugin::trial::{Difference, Role, ShadowLog};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -21,11 +22,12 @@ pub enum FailurePolicy {
 }
 
 /// How a check stands in the chain; see the `Plugin` kind.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Lower is asked earlier; equal: by name.
     pub order: i64,
     pub failure_policy: FailurePolicy,
+    pub role: Role,
 }
 
 struct Check {
@@ -47,12 +49,14 @@ impl Chain {
         Chain { checks: ArcSwap::default(), state }
     }
 
-    /// Adds a check, or replaces the one of this name. Requests that begin from now on meet it.
+    /// Adds a check, or replaces the one of this name. Requests that begin from now on meet it. A
+    /// version on trial stands beside the one that serves.
     pub fn install(&self, name: &str, settings: Settings, plugin: Arc<dyn AdmissionPlugin>) {
         let resident = Mutex::new(Resident::new(&plugin.description().interests, &*self.state));
         let check = Arc::new(Check { name: name.into(), settings, plugin, resident });
         self.checks.rcu(|checks| {
-            let mut checks: Vec<_> = checks.iter().filter(|c| c.name != name).cloned().collect();
+            let beside = |c: &&Arc<Check>| c.name != name || c.is_trial() != check.is_trial();
+            let mut checks: Vec<_> = checks.iter().filter(beside).cloned().collect();
             checks.push(check.clone());
             checks.sort_by(|a, b| (a.settings.order, &a.name).cmp(&(b.settings.order, &b.name)));
             checks
@@ -72,6 +76,32 @@ impl Chain {
         before.iter().any(|c| c.name == name)
     }
 
+    /// Takes out what stands on trial beside the check of this name.
+    pub fn remove_trial(&self, name: &str) {
+        let stays = |c: &&Arc<Check>| c.name != name || !c.is_trial();
+        self.checks.rcu(|checks| checks.iter().filter(stays).cloned().collect::<Vec<_>>());
+    }
+
+    /// Those who decide about the request, in order.
+    fn lineup(&self, mutates: bool, review: &Review<'_>) -> Vec<Arc<Check>> {
+        let checks = self.checks.load();
+        let subject = review.subject();
+        let canary = |serving: &Arc<Check>| {
+            let selected = |c: &&Arc<Check>| c.name == serving.name && c.settings.role.selects(subject);
+            checks.iter().find(selected).unwrap_or(serving).clone()
+        };
+        let serving = checks.iter().filter(|c| !c.is_trial());
+        serving.map(canary).filter(|c| c.mutates() == mutates && c.wants(review)).collect()
+    }
+
+    /// Lets versions that decide nothing judge the same object, and notes where they differ.
+    fn compare_shadows(&self, live: &Check, answer: &Answer, review: &Review<'_>, object: &Value) {
+        for shadow in self.checks.load().iter().filter(|c| c.name == live.name) {
+            let Role::Shadow(log) = &shadow.settings.role else { continue };
+            shadow.compare(log, answer, review, object);
+        }
+    }
+
     /// The names of the checks, in the order they are asked in.
     pub fn names(&self) -> Vec<String> {
         let checks = self.checks.load();
@@ -86,8 +116,10 @@ impl Chain {
         object: &mut Value,
         warnings: &mut Vec<String>,
     ) -> Result<(), Status> {
-        for check in self.checks.load().iter().filter(|c| c.mutates() && c.wants(review)) {
-            let Some(admitted) = check.verdict(review, object)? else { continue };
+        for check in self.lineup(true, review) {
+            let answer = check.answer(review, object);
+            self.compare_shadows(&check, &answer, review, object);
+            let Some(admitted) = check.verdict(review, answer)? else { continue };
             warnings.extend(admitted.warnings);
             check.patch(object, &admitted.patch)?;
         }
@@ -101,14 +133,19 @@ impl Chain {
         object: &Value,
         warnings: &mut Vec<String>,
     ) -> Result<(), Status> {
-        for check in self.checks.load().iter().filter(|c| !c.mutates() && c.wants(review)) {
-            if let Some(admitted) = check.verdict(review, object)? {
+        for check in self.lineup(false, review) {
+            let answer = check.answer(review, object);
+            self.compare_shadows(&check, &answer, review, object);
+            if let Some(admitted) = check.verdict(review, answer)? {
                 warnings.extend(admitted.warnings);
             }
         }
         Ok(())
     }
 }
+
+/// The outer error: no verdict. The inner: refused.
+type Answer = Result<Result<Admitted, Denial>, CallError>;
 
 impl Check {
     fn mutates(&self) -> bool {
@@ -119,16 +156,35 @@ impl Check {
         review.matches(&self.plugin.description().rules)
     }
 
+    fn is_trial(&self) -> bool {
+        self.settings.role.is_trial()
+    }
+
+    fn answer(&self, review: &Review<'_>, object: &Value) -> Answer {
+        self.ask(&review.request(object))
+    }
+
     /// `None`: no verdict, and the failure policy says to go on.
-    fn verdict(&self, review: &Review<'_>, object: &Value) -> Result<Option<Admitted>, Status> {
-        match self.ask(&review.request(object)) {
+    fn verdict(&self, review: &Review<'_>, answer: Answer) -> Result<Option<Admitted>, Status> {
+        match answer {
             Ok(Ok(admitted)) => Ok(Some(admitted)),
             Ok(Err(denial)) => Err(refusal(review, &denial)),
             Err(error) => self.no_verdict(error),
         }
     }
 
-    fn ask(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError> {
+    fn compare(&self, log: &ShadowLog, live: &Answer, review: &Review<'_>, object: &Value) {
+        let (Ok(live), Ok(shadow)) = (live, self.answer(review, object)) else { return log.failed() };
+        let (live, shadow) = (in_words(live), in_words(&shadow));
+        if live == shadow {
+            return log.agreed();
+        }
+        let subject = review.subject();
+        let subject = format!("{} {}/{}", review.kind.kind, subject.namespace, subject.key);
+        log.differed(Difference { subject, live, shadow });
+    }
+
+    fn ask(&self, request: &str) -> Answer {
         loop {
             // Held over the review: a trap of another request must not empty the resident state
             // between the sync and the question.
@@ -165,6 +221,15 @@ impl Check {
         };
         let patch: json_patch::Patch = serde_json::from_str(patch).map_err(|e| failed(e.to_string()))?;
         json_patch::patch(object, &patch).map_err(|e| failed(e.to_string()))
+    }
+}
+
+/// A verdict for a report.
+fn in_words(verdict: &Result<Admitted, Denial>) -> String {
+    match verdict {
+        Ok(admitted) if admitted.patch.is_empty() => "admitted".into(),
+        Ok(admitted) => format!("admitted with {}", admitted.patch),
+        Err(denial) => format!("refused ({}): {}", denial.code, denial.message),
     }
 }
 

@@ -3,6 +3,7 @@
 use orch_client::Identity;
 use orch_object::Kind;
 use orch_plugin::calls::admission::{Operation, Rule};
+use orch_plugin::trial::Subject;
 use serde_json::{Value, json};
 
 /// A write under way.
@@ -27,6 +28,11 @@ pub struct Review<'a> {
 }
 
 impl Review<'_> {
+    /// What a canary's share goes by.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject { namespace: self.namespace, key: if self.name.is_empty() { self.uid } else { self.name } }
+    }
+
     /// The request's JSON. `object` is null for a delete.
     pub fn request(&self, object: &Value) -> String {
         let kind = self.kind;

@@ -36,6 +36,18 @@ impl Cut {
         Cut { root }
     }
 
+    /// Without the identity that [`Cut::new`] keeps: what equal objects have in common. The namespace
+    /// stays, it decides what selectors see.
+    pub fn bare<S: AsRef<str>>(paths: &[S]) -> Self {
+        if paths.is_empty() {
+            return Cut { root: Keep::All };
+        }
+        let mut root = Keep::Fields(BTreeMap::new());
+        let paths = paths.iter().map(AsRef::as_ref).chain(["metadata.namespace"]);
+        paths.for_each(|path| root.add(&mut steps(path)));
+        Cut { root }
+    }
+
     /// `apiVersion`, `kind` and `metadata`: what a watch over every kind is sent.
     pub fn metadata() -> Self {
         Cut::new(&["metadata"])

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::calls::controller::ControllerApi;
+use crate::trial::ShadowLog;
 use crate::worlds::{AdmissionComponent, CniComponent, ControllerComponent, SchedulerComponent};
 use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, Source, World};
 
@@ -21,9 +22,9 @@ mod running;
 mod spec;
 mod status;
 
-use running::{Fault, Running, Version};
-pub use spec::{FailurePolicy, LimitsSpec, PluginSpec, Rollout, SourceSpec};
-pub use status::{Condition, PluginStatus};
+use running::{Fault, Running, Trial, Version};
+pub use spec::{CanarySpec, FailurePolicy, LimitsSpec, PluginSpec, Rollout, SourceSpec, Strategy};
+pub use status::{Condition, Latency, PluginStatus, TrialStatus};
 
 /// Those who use plugins: the scheduler, the controllers, the admission chain, the pod network.
 #[async_trait]
@@ -31,7 +32,10 @@ pub trait Worlds: Send + Sync + 'static {
     /// Puts a plugin in service, in place of the one of the same name: state synced first, then one
     /// pointer changed. On an error the one before goes on serving.
     async fn install(&self, placement: &Placement, plugin: Loaded) -> Result<(), String>;
+    /// Takes out every version.
     async fn remove(&self, world: World, name: &str);
+    /// Takes out the version on trial beside the one that serves.
+    async fn remove_trial(&self, world: World, name: &str);
     /// The API under the plugin's own identity, holding these permissions (PolicyRules).
     async fn controller_api(
         &self,
@@ -43,17 +47,31 @@ pub trait Worlds: Send + Sync + 'static {
 }
 
 /// Where a plugin stands among those of its world.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Placement {
     pub name: String,
     pub world: World,
-    /// Lowest first.
-    pub order: i64,
-    /// Factor of a scheduler plugin's scores.
-    pub weight: i64,
+    /// Lowest first; absent: what the component says.
+    pub order: Option<i64>,
+    /// Factor of a scheduler plugin's scores; absent: what the component says.
+    pub weight: Option<i64>,
+    /// Scheduler names; empty: all.
+    pub profiles: Vec<String>,
+    pub replaces: Option<String>,
     pub failure_policy: FailurePolicy,
     /// `spec.config`, for worlds whose component is configured where it is called (CNI).
     pub config: serde_json::Value,
+    /// PolicyRules, for worlds whose writes the caller makes (scheduler).
+    pub permissions: Vec<serde_json::Value>,
+    pub rollout: RolloutStage,
+}
+
+/// How far a version has come.
+#[derive(Debug, Clone)]
+pub enum RolloutStage {
+    Serves,
+    Canary(CanarySpec),
+    Shadow(Arc<ShadowLog>),
 }
 
 /// A component ready to be called.
@@ -153,6 +171,11 @@ impl<W: Worlds> Lifecycle<W> {
     pub async fn observe(&self, now: &str) -> BTreeMap<String, PluginStatus> {
         let mut statuses = BTreeMap::new();
         for (name, running) in self.plugins.lock().await.iter_mut() {
+            if let Some(fault) = running.failing_trial(Instant::now(), &self.breaker) {
+                tracing::error!(plugin = name, "{}", fault.message);
+                self.end_trial(name, running).await;
+                running.fail(fault);
+            }
             if let Some(faults) = running.count_faults(Instant::now(), &self.breaker) {
                 self.roll_back(name, running, faults, now).await;
             }
@@ -168,21 +191,76 @@ impl<W: Worlds> Lifecycle<W> {
         spec: &PluginSpec,
         now: &str,
     ) -> Result<(), Fault> {
-        let placement = spec.placement(name);
-        let unchanged = running.serving.as_ref().filter(|version| version.spec.runs_as(spec));
-        let version = match unchanged {
-            // Only its place among the others changed.
-            Some(version) => Version { spec: spec.clone(), placement, ..version.clone() },
+        match spec.rollout.strategy {
+            Strategy::Immediate => self.take_over(name, running, spec, now).await,
+            Strategy::Canary => {
+                let stage = RolloutStage::Canary(spec.rollout.canary.clone());
+                self.try_out(name, running, spec, stage, now).await
+            }
+            Strategy::Shadow => {
+                let log = running.trial.as_ref().and_then(Trial::log).unwrap_or_default();
+                self.try_out(name, running, spec, RolloutStage::Shadow(log), now).await
+            }
+        }
+    }
+
+    async fn take_over(
+        &self,
+        name: &str,
+        running: &mut Running,
+        spec: &PluginSpec,
+        now: &str,
+    ) -> Result<(), Fault> {
+        let placement = spec.placement(name, RolloutStage::Serves);
+        let known = running.versions().find(|version| version.spec.runs_as(spec)).cloned();
+        let version = match known {
+            // Only its place among the others changed, or its trial is over.
+            Some(version) => Version { spec: spec.clone(), placement, ..version },
             None => self.load(name, spec, placement, now).await.map_err(|error| Fault::load(&error))?,
         };
         let moved = running.serving.as_ref().filter(|before| before.placement.world != spec.world);
         let left = moved.map(|before| before.placement.world);
         self.install(&version).await?;
+        self.end_trial(name, running).await;
         if let Some(world) = left {
             self.worlds.remove(world, name).await;
         }
         running.take_over(version);
         Ok(())
+    }
+
+    /// Puts a version beside the one that serves.
+    async fn try_out(
+        &self,
+        name: &str,
+        running: &mut Running,
+        spec: &PluginSpec,
+        stage: RolloutStage,
+        now: &str,
+    ) -> Result<(), Fault> {
+        let Some(serving) = &running.serving else { return Err(Fault::nothing_beside(spec)) };
+        if serving.placement.world != spec.world {
+            return Err(Fault::other_world(serving.placement.world));
+        }
+        if serving.spec.runs_as(spec) {
+            self.end_trial(name, running).await;
+            return Ok(());
+        }
+        let placement = spec.placement(name, stage);
+        let known = running.trial.as_ref().filter(|trial| trial.version.spec.runs_as(spec));
+        let version = match known {
+            Some(trial) => Version { spec: spec.clone(), placement, ..trial.version.clone() },
+            None => self.load(name, spec, placement, now).await.map_err(|error| Fault::load(&error))?,
+        };
+        self.install(&version).await?;
+        running.trial = Some(Trial::new(version));
+        Ok(())
+    }
+
+    async fn end_trial(&self, name: &str, running: &mut Running) {
+        if let Some(trial) = running.trial.take() {
+            self.worlds.remove_trial(trial.version.placement.world, name).await;
+        }
     }
 
     async fn install(&self, version: &Version) -> Result<(), Fault> {

@@ -1,6 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::ResourceLimiter;
+
+use crate::Stats;
 
 /// What one call may use. Beyond it the call fails and the instance is thrown away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,11 +31,12 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(crate) struct MemoryCap {
     limit: usize,
+    stats: Arc<Stats>,
 }
 
 impl MemoryCap {
-    pub fn new(limits: &Limits) -> Self {
-        MemoryCap { limit: limits.memory.min(Limits::MAX_MEMORY) }
+    pub fn new(limits: &Limits, stats: Arc<Stats>) -> Self {
+        MemoryCap { limit: limits.memory.min(Limits::MAX_MEMORY), stats }
     }
 }
 
@@ -45,6 +49,7 @@ impl ResourceLimiter for MemoryCap {
                 self.limit >> 20
             );
         }
+        self.stats.use_memory(desired);
         Ok(true)
     }
 

@@ -16,6 +16,7 @@ pub struct Stats {
     deadline_misses: AtomicU64,
     refusals: AtomicU64,
     dropped_log_lines: AtomicU64,
+    memory: AtomicU64,
     last_error: Mutex<Option<String>>,
     latencies: Box<[AtomicU64]>,
 }
@@ -29,6 +30,8 @@ pub struct Snapshot {
     /// Calls answered with an error, or with something that cannot be.
     pub refusals: u64,
     pub dropped_log_lines: u64,
+    /// Bytes of linear memory, the most that one instance has had.
+    pub memory: u64,
     pub last_error: Option<String>,
     pub p50: Duration,
     pub p99: Duration,
@@ -42,6 +45,7 @@ impl Default for Stats {
             deadline_misses: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             dropped_log_lines: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
             last_error: Mutex::new(None),
             latencies: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -70,6 +74,10 @@ impl Stats {
         self.dropped_log_lines.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn use_memory(&self, bytes: usize) {
+        self.memory.fetch_max(bytes as u64, Ordering::Relaxed);
+    }
+
     pub fn snapshot(&self) -> Snapshot {
         let counts: Vec<u64> = self.latencies.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         Snapshot {
@@ -78,6 +86,7 @@ impl Stats {
             deadline_misses: self.deadline_misses.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),
             dropped_log_lines: self.dropped_log_lines.load(Ordering::Relaxed),
+            memory: self.memory.load(Ordering::Relaxed),
             last_error: self.last_error.lock().clone(),
             p50: percentile(&counts, 50),
             p99: percentile(&counts, 99),

@@ -53,7 +53,7 @@ impl Context {
 
     fn store<X: Send + 'static>(&self, extra: X) -> Store<HostState<X>> {
         let state = HostState {
-            cap: MemoryCap::new(&self.limits),
+            cap: MemoryCap::new(&self.limits, self.stats.clone()),
             log: HostLog::new(self.name.clone(), self.stats.clone()),
             clock: Clock::new(self.limits.deadline),
             extra,

@@ -44,7 +44,7 @@ fn another_world_a_newer_abi_and_foreign_imports_are_refused() {
     assert!(error.contains("an orch:cni plugin, not an orch:scheduler one: set spec.world"), "{error}");
 
     let bytes = support::fixture_bytes("hostile-scheduler");
-    let newer = refused(renamed(&bytes, "orch:scheduler/policy@0.1.0", "orch:scheduler/policy@0.2.0"));
+    let newer = refused(renamed(&bytes, "orch:scheduler/policy@0.2.0", "orch:scheduler/policy@0.3.0"));
     assert!(newer.contains("built against orch:scheduler@0.2.0") && newer.contains("update orch"), "{newer}");
     let foreign = refused(renamed(&bytes, "orch:host/log@0.1.0", "evil:host/raw@0.1.0"));
     assert!(

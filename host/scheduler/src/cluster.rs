@@ -8,20 +8,28 @@ use std::sync::Arc;
 use orch_plugin::calls::NodeSet;
 use serde_json::Value;
 
-use crate::{nodeset, pod};
+use crate::nodeset;
+use crate::pod::PodInfo;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Change {
     Node(u32, Arc<Value>),
     NodeGone(u32),
-    Pod(Arc<str>, u32, Arc<Value>),
+    /// On the node at this index.
+    Pod(Arc<PodInfo>, u32),
     PodGone(Arc<str>),
+    /// An object of another kind that some plugin reads.
+    Object(Arc<Value>),
+    ObjectGone(Arc<Value>),
 }
+
+/// `apiVersion`, `kind`, namespace, name.
+type ObjectKey = (String, String, String, String);
 
 #[derive(Debug)]
 struct Placed {
     node: Arc<str>,
-    pod: Arc<Value>,
+    pod: Arc<PodInfo>,
     /// Decided here, not yet seen bound.
     assumed: bool,
 }
@@ -41,7 +49,7 @@ pub(crate) struct Cluster {
     pods: HashMap<Arc<str>, Placed>,
     /// By node name, known or not: a pod may be seen before its node.
     on_node: HashMap<Arc<str>, HashSet<Arc<str>>>,
-    priorities: BTreeMap<i64, usize>,
+    objects: BTreeMap<ObjectKey, Arc<Value>>,
 }
 
 impl Cluster {
@@ -57,6 +65,16 @@ impl Cluster {
 
     pub fn node_name(&self, index: u32) -> Option<&Arc<str>> {
         self.slots.get(index as usize)?.as_ref().map(|slot| &slot.name)
+    }
+
+    pub fn index_of(&self, name: &str) -> Option<u32> {
+        self.index.get(name).copied()
+    }
+
+    /// A pod that takes room, and the index of its node.
+    pub fn pod(&self, uid: &str) -> Option<(&Arc<PodInfo>, u32)> {
+        let placed = self.pods.get(uid)?;
+        Some((&placed.pod, *self.index.get(&placed.node)?))
     }
 
     pub fn is_assumed(&self, uid: &str) -> bool {
@@ -78,7 +96,7 @@ impl Cluster {
         nodeset::insert(&mut self.live, index);
         let mut changes = vec![Change::Node(index, node)];
         for uid in self.on_node.get(&name).into_iter().flatten() {
-            changes.push(Change::Pod(uid.clone(), index, self.pods[uid].pod.clone()));
+            changes.push(Change::Pod(self.pods[uid].pod.clone(), index));
         }
         changes
     }
@@ -103,30 +121,26 @@ impl Cluster {
         changes
     }
 
-    pub fn place(&mut self, uid: &Arc<str>, node: &str, pod: Arc<Value>, assumed: bool) -> Vec<Change> {
+    pub fn place(&mut self, pod: Arc<PodInfo>, node: &str, assumed: bool) -> Vec<Change> {
         let mut changes = Vec::new();
-        if self.pods.get(uid).is_some_and(|placed| *placed.node != *node) {
-            changes = self.remove_pod(uid);
+        let uid = pod.uid.clone();
+        if self.pods.get(&uid).is_some_and(|placed| *placed.node != *node) {
+            changes = self.remove_pod(&uid);
         }
         let name: Arc<str> = match self.index.get_key_value(node) {
             Some((name, _)) => name.clone(),
             None => node.into(),
         };
-        *self.priorities.entry(pod::priority(&pod)).or_default() += 1;
         self.on_node.entry(name.clone()).or_default().insert(uid.clone());
-        let placed = Placed { node: name, pod: pod.clone(), assumed };
-        if let Some(before) = self.pods.insert(uid.clone(), placed) {
-            self.forget_priority(pod::priority(&before.pod));
-        }
+        self.pods.insert(uid, Placed { node: name, pod: pod.clone(), assumed });
         if let Some(&index) = self.index.get(node) {
-            changes.push(Change::Pod(uid.clone(), index, pod));
+            changes.push(Change::Pod(pod, index));
         }
         changes
     }
 
     pub fn remove_pod(&mut self, uid: &str) -> Vec<Change> {
         let Some((uid, placed)) = self.pods.remove_entry(uid) else { return Vec::new() };
-        self.forget_priority(pod::priority(&placed.pod));
         if let Some(pods) = self.on_node.get_mut(&placed.node) {
             pods.remove(&uid);
             if pods.is_empty() {
@@ -136,44 +150,40 @@ impl Cluster {
         if self.index.contains_key(&placed.node) { vec![Change::PodGone(uid)] } else { Vec::new() }
     }
 
-    fn forget_priority(&mut self, priority: i64) {
-        if let Some(count) = self.priorities.get_mut(&priority) {
-            *count -= 1;
-            if *count == 0 {
-                self.priorities.remove(&priority);
-            }
-        }
+    pub fn upsert_object(&mut self, object: Arc<Value>) -> Vec<Change> {
+        self.objects.insert(object_key(&object), object.clone());
+        vec![Change::Object(object)]
     }
 
-    /// The nodes with a pod of lower priority: where preemption could help at all.
-    pub fn with_lower_priority(&self, priority: i64) -> NodeSet {
-        let mut nodes = NodeSet::new();
-        if self.priorities.first_key_value().is_none_or(|(lowest, _)| *lowest >= priority) {
-            return nodes;
+    pub fn remove_object(&mut self, object: Arc<Value>) -> Vec<Change> {
+        match self.objects.remove(&object_key(&object)) {
+            Some(_) => vec![Change::ObjectGone(object)],
+            None => Vec::new(),
         }
-        for placed in self.pods.values().filter(|placed| pod::priority(&placed.pod) < priority) {
-            if let Some(&index) = self.index.get(&placed.node) {
-                nodeset::insert(&mut nodes, index);
-            }
-        }
-        nodes
     }
 
     /// The whole state, for a plugin that has none yet.
     pub fn everything(&self) -> Vec<Change> {
-        let mut changes = Vec::with_capacity(self.index.len() + self.pods.len());
+        let mut changes = Vec::with_capacity(self.index.len() + self.pods.len() + self.objects.len());
+        changes.extend(self.objects.values().cloned().map(Change::Object));
         for (index, slot) in self.slots.iter().enumerate() {
             if let Some(slot) = slot {
                 changes.push(Change::Node(index as u32, slot.node.clone()));
             }
         }
-        for (uid, placed) in &self.pods {
+        for placed in self.pods.values() {
             if let Some(&index) = self.index.get(&placed.node) {
-                changes.push(Change::Pod(uid.clone(), index, placed.pod.clone()));
+                changes.push(Change::Pod(placed.pod.clone(), index));
             }
         }
         changes
     }
+}
+
+fn object_key(object: &Value) -> ObjectKey {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
+    let meta = &object["metadata"];
+    (text(&object["apiVersion"]), text(&object["kind"]), text(&meta["namespace"]), text(&meta["name"]))
 }
 
 #[cfg(test)]
@@ -184,8 +194,20 @@ mod tests {
     fn node(name: &str) -> Arc<Value> {
         Arc::new(json!({ "metadata": { "name": name } }))
     }
-    fn pod(priority: i64) -> Arc<Value> {
-        Arc::new(json!({ "spec": { "priority": priority } }))
+    fn pod(uid: &str) -> Arc<PodInfo> {
+        Arc::new(PodInfo::new(Arc::new(json!({ "metadata": { "uid": uid } }))))
+    }
+    /// Changes in short: `+n0` a node, `+u0` pod u on node 0, `-…` gone.
+    fn told(changes: &[Change]) -> Vec<String> {
+        let told = |change: &Change| match change {
+            Change::Node(index, _) => format!("+n{index}"),
+            Change::NodeGone(index) => format!("-n{index}"),
+            Change::Pod(pod, index) => format!("+{}{index}", pod.uid),
+            Change::PodGone(uid) => format!("-{uid}"),
+            Change::Object(object) => format!("+{}", object["metadata"]["name"]),
+            Change::ObjectGone(object) => format!("-{}", object["metadata"]["name"]),
+        };
+        changes.iter().map(told).collect()
     }
 
     #[test]
@@ -194,9 +216,9 @@ mod tests {
         for name in ["a", "b", "c"] {
             cluster.upsert_node(node(name));
         }
-        assert_eq!(cluster.upsert_node(node("b")), [Change::Node(1, node("b"))]);
-        assert_eq!(cluster.remove_node("a"), [Change::NodeGone(0)]);
-        assert_eq!(cluster.upsert_node(node("d")), [Change::Node(0, node("d"))]);
+        assert_eq!(told(&cluster.upsert_node(node("b"))), ["+n1"]);
+        assert_eq!(told(&cluster.remove_node("a")), ["-n0"]);
+        assert_eq!(told(&cluster.upsert_node(node("d"))), ["+n0"]);
         assert_eq!(cluster.len(), 3);
         assert!(cluster.remove_node("zz").is_empty());
     }
@@ -204,13 +226,9 @@ mod tests {
     #[test]
     fn pods_leave_before_their_node_and_return_with_it() {
         let mut cluster = Cluster::default();
-        let uid: Arc<str> = "u".into();
-        assert!(cluster.place(&uid, "a", pod(0), false).is_empty(), "its node is not known yet");
-        assert_eq!(
-            cluster.upsert_node(node("a")),
-            [Change::Node(0, node("a")), Change::Pod(uid.clone(), 0, pod(0))]
-        );
-        assert_eq!(cluster.remove_node("a"), [Change::PodGone(uid.clone()), Change::NodeGone(0)]);
+        assert!(cluster.place(pod("u"), "a", false).is_empty(), "its node is not known yet");
+        assert_eq!(told(&cluster.upsert_node(node("a"))), ["+n0", "+u0"]);
+        assert_eq!(told(&cluster.remove_node("a")), ["-u", "-n0"]);
         assert!(cluster.remove_pod("u").is_empty());
         assert_eq!(cluster.upsert_node(node("a")).len(), 1);
     }
@@ -220,25 +238,25 @@ mod tests {
         let mut cluster = Cluster::default();
         cluster.upsert_node(node("a"));
         cluster.upsert_node(node("b"));
-        let uid: Arc<str> = "u".into();
-        cluster.place(&uid, "a", pod(0), true);
+        cluster.place(pod("u"), "a", true);
         assert!(cluster.is_assumed("u"));
-        let changes = cluster.place(&uid, "b", pod(0), false);
-        assert_eq!(changes, [Change::PodGone(uid.clone()), Change::Pod(uid.clone(), 1, pod(0))]);
+        assert_eq!(told(&cluster.place(pod("u"), "b", false)), ["-u", "+u1"]);
         assert!(!cluster.is_assumed("u"));
         assert_eq!(cluster.everything().len(), 3);
     }
 
     #[test]
-    fn knows_where_lower_priorities_run() {
+    fn other_objects_are_kept_for_newcomers() {
         let mut cluster = Cluster::default();
-        cluster.upsert_node(node("a"));
-        cluster.upsert_node(node("b"));
-        cluster.place(&"u".into(), "a", pod(5), false);
-        cluster.place(&"v".into(), "b", pod(10), false);
-        assert!(nodeset::is_empty(&cluster.with_lower_priority(5)));
-        assert_eq!(nodeset::indexes(&cluster.with_lower_priority(6)).collect::<Vec<_>>(), [0]);
-        cluster.remove_pod("u");
-        assert!(nodeset::is_empty(&cluster.with_lower_priority(6)));
+        let claim = |name: &str| {
+            Arc::new(
+                json!({ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": { "name": name } }),
+            )
+        };
+        cluster.upsert_object(claim("c"));
+        cluster.upsert_object(claim("c"));
+        assert_eq!(cluster.everything().len(), 1);
+        assert!(cluster.remove_object(claim("d")).is_empty());
+        assert_eq!(told(&cluster.remove_object(claim("c"))), ["-\"c\""]);
     }
 }

@@ -5,16 +5,21 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use orch_client::Client;
 use orch_object::Status;
 use orch_plugin::calls::CallError;
+use orch_plugin::calls::scheduler::Patch;
+use orch_plugin::trial::{Difference, Role};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::cluster::{Change, Cluster};
-use crate::cycle::{self, Decision};
-use crate::diagnosis::{Diagnosis, Preemption};
-use crate::nodeset;
-use crate::pod::{self, PodInfo, Standing};
+use crate::cycle::{Cycle, Decision};
+use crate::diagnosis::Diagnosis;
+use crate::flight::Flight;
+use crate::lineup::{self, Lineup};
+use crate::pod::{self, DEFAULT_SCHEDULER, PodInfo, Standing};
+use crate::preempt::{Nominated, Preempted};
 use crate::queue::{Delays, Queue, Queued};
 use crate::resident::Resident;
 
@@ -25,12 +30,18 @@ pub(crate) enum Input {
     /// Prepared outside the thread; finds its place by what it says now.
     Pod(Arc<PodInfo>),
     PodGone(Arc<str>),
-    /// One of the informers has told all there was.
+    /// An object of another kind that some plugin reads.
+    Object(Arc<Value>),
+    ObjectGone(Arc<Value>),
+    /// One of the informers of nodes and pods has told all there was.
     Synced,
     Bound(Arc<str>, Result<(), Status>),
+    /// The patches of `Effect::Write` have been made, or not.
+    Written(Arc<str>, Result<(), String>),
     Snapshot(oneshot::Sender<Snapshot>),
     Install(Box<Resident>, Arc<()>, oneshot::Sender<Result<(), CallError>>),
-    Remove(String, oneshot::Sender<bool>),
+    /// With the last argument only a version on trial.
+    Remove(String, oneshot::Sender<bool>, bool),
     /// The time came that `next_due` named.
     Due,
     Stop,
@@ -44,8 +55,31 @@ pub(crate) struct Snapshot {
 }
 
 pub(crate) enum Effect {
-    Bind { pod: Arc<PodInfo>, node: Arc<str> },
-    Report { pod: Arc<PodInfo>, failure: Failure },
+    Bind {
+        pod: Arc<PodInfo>,
+        node: Arc<str>,
+    },
+    Report {
+        pod: Arc<PodInfo>,
+        failure: Failure,
+    },
+    /// Make these patches for the plugin, in order.
+    Write {
+        pod: Arc<PodInfo>,
+        plugin: String,
+        client: Option<Arc<dyn Client>>,
+        patches: Vec<Patch>,
+    },
+    /// Evict these pods from the node and say that the pod has it in view.
+    Preempt {
+        pod: Arc<PodInfo>,
+        node: Arc<str>,
+        victims: Vec<Arc<PodInfo>>,
+    },
+    /// The pod has no node in view any more.
+    Withdraw {
+        pod: Arc<PodInfo>,
+    },
 }
 
 /// Why a pod waits on, for its condition and event.
@@ -58,38 +92,59 @@ pub(crate) struct Failure {
     pub new: bool,
 }
 
+/// Why a pod did not reach the node that was chosen, or none could be.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Call(CallError),
+    /// A plugin does not permit it.
+    Refused {
+        plugin: String,
+        message: String,
+    },
+    /// It waited for this plugin.
+    TimedOut(String),
+    Write {
+        plugin: String,
+        message: String,
+    },
+    NoSuchNode,
+}
+
 struct Journal {
     lease: Weak<()>,
     changes: Vec<Change>,
 }
 
 pub(crate) struct Core {
-    scheduler_name: String,
-    cluster: Cluster,
+    pub(crate) cluster: Cluster,
     queue: Queue,
     /// In the order filters are asked.
-    residents: Vec<Resident>,
+    pub(crate) residents: Vec<Resident>,
     journals: Vec<Journal>,
-    /// Being bound, with what their queue entry knew.
-    binding: HashMap<Arc<str>, Queued>,
+    /// On their way to a node.
+    pub(crate) flights: HashMap<Arc<str>, Flight>,
+    pub(crate) nominated: HashMap<Arc<str>, Nominated>,
+    /// Plugins that were told something since flights were last looked at.
+    pub(crate) stirred: BTreeSet<String>,
     /// Informers (nodes, pods) that have not told everything yet: no cycle before they have.
     unsynced: u32,
 }
 
 impl Core {
-    pub fn new(scheduler_name: &str, delays: Delays) -> Self {
+    pub fn new(delays: Delays) -> Self {
         Core {
-            scheduler_name: scheduler_name.into(),
             cluster: Cluster::default(),
             queue: Queue::new(delays),
             residents: Vec::new(),
             journals: Vec::new(),
-            binding: HashMap::new(),
+            flights: HashMap::new(),
+            nominated: HashMap::new(),
+            stirred: BTreeSet::new(),
             unsynced: 2,
         }
     }
 
-    pub fn handle(&mut self, input: Input, now: Instant) {
+    pub fn handle(&mut self, input: Input, now: Instant, effects: &mut Vec<Effect>) {
         match input {
             Input::Node(node) => {
                 let first = self.cluster.len() == 0;
@@ -104,16 +159,25 @@ impl Core {
                 let changes = self.cluster.remove_node(&name);
                 self.pass_on(changes, now);
             }
+            Input::Object(object) => {
+                let changes = self.cluster.upsert_object(object);
+                self.pass_on(changes, now);
+            }
+            Input::ObjectGone(object) => {
+                let changes = self.cluster.remove_object(object);
+                self.pass_on(changes, now);
+            }
             Input::Pod(info) => self.pod(info, now),
             Input::PodGone(uid) => self.pod_gone(&uid, now),
             Input::Synced => self.unsynced = self.unsynced.saturating_sub(1),
             Input::Bound(uid, result) => self.bound(&uid, result, now),
+            Input::Written(uid, result) => self.written(&uid, result, now, effects),
             Input::Snapshot(reply) => self.snapshot(reply),
             Input::Install(resident, lease, reply) => {
                 let _ = reply.send(self.install(*resident, &lease, now));
             }
-            Input::Remove(name, reply) => {
-                let _ = reply.send(self.remove(&name, now));
+            Input::Remove(name, reply, trial) => {
+                let _ = reply.send(self.remove(&name, trial, now));
             }
             Input::Due | Input::Stop => {}
         }
@@ -121,29 +185,38 @@ impl Core {
 
     /// When the next thing is due though no input comes; `None`: never.
     pub fn next_due(&self) -> Option<Instant> {
-        self.queue.next_due()
+        let flights = self.flights.values().filter_map(Flight::due).min();
+        self.queue.next_due().into_iter().chain(flights).min()
     }
 
-    /// One cycle; `None` when no pod is ready to be tried.
-    pub fn step(&mut self, now: Instant) -> Option<Effect> {
+    /// One cycle; false when no pod is ready to be tried.
+    pub fn step(&mut self, now: Instant, effects: &mut Vec<Effect>) -> bool {
         if self.unsynced > 0 {
-            return None;
+            return false;
         }
+        self.advance_waiting(now, effects);
         self.queue.tick(now);
-        let queued = self.queue.pop()?;
+        let Some(queued) = self.queue.pop() else { return false };
         let pod = queued.info.clone();
-        Some(match cycle::decide(&mut self.residents, &self.cluster, &pod, now) {
+        let lineup = self.lineup(&pod);
+        self.show_nominated(&pod);
+        let nominated = self.nominated.get(&pod.uid).map(|nominated| nominated.node);
+        let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod: &pod, now };
+        let decision = cycle.decide(&mut self.residents, nominated);
+        self.compare_shadows(&lineup, &pod, &decision, now);
+        match decision {
             Decision::Place(index) => match self.cluster.node_name(index).cloned() {
-                Some(node) => self.assume(queued, node, now),
-                None => self.fail(queued, "a plugin chose a node that does not exist".into(), now),
+                Some(node) => self.assume(queued, node, index, &lineup, now, effects),
+                None => self.fail(queued, Failed::NoSuchNode, now, effects),
             },
-            Decision::Rejected(diagnosis) => self.park(queued, diagnosis, now),
+            Decision::Rejected(diagnosis) => self.park(queued, diagnosis, &lineup, now, effects),
             Decision::NoFilters => {
                 let message = "no filter plugin is loaded: pods wait until one is (see: kubectl get plugins)";
-                self.unschedulable(queued, BTreeSet::new(), message.into(), now)
+                self.unschedulable(queued, BTreeSet::new(), message.into(), now, effects)
             }
-            Decision::Failed(error) => self.fail(queued, error.to_string(), now),
-        })
+            Decision::Failed(error) => self.fail(queued, Failed::Call(error), now, effects),
+        }
+        true
     }
 
     /// Passes on what plugins have not been told yet, while no pod waits for it.
@@ -155,26 +228,49 @@ impl Core {
         }
     }
 
-    /// The pod takes its room at once, so that the next cycle sees it.
-    fn assume(&mut self, queued: Queued, node: Arc<str>, now: Instant) -> Effect {
-        let pod = queued.info.clone();
-        let changes = self.cluster.place(&pod.uid, &node, Arc::new(pod.assigned(&node)), true);
-        self.binding.insert(pod.uid.clone(), queued);
-        self.pass_on(changes, now);
-        Effect::Bind { pod, node }
+    pub(crate) fn lineup(&self, pod: &PodInfo) -> Lineup {
+        lineup::lineup(&self.residents, pod)
     }
 
-    fn park(&mut self, queued: Queued, diagnosis: Diagnosis, now: Instant) -> Effect {
-        let pod = &queued.info.object;
-        let preemption = if pod["spec"]["preemptionPolicy"] == "Never" {
-            Preemption::Never
-        } else {
-            let mut candidates = self.cluster.with_lower_priority(queued.info.priority);
-            nodeset::subtract(&mut candidates, &diagnosis.unresolvable);
-            Preemption::Candidates(nodeset::count(&candidates))
+    pub(crate) fn writer(&self, plugin: &str) -> Option<Arc<dyn Client>> {
+        let resident = self.residents.iter().find(|resident| resident.name == plugin)?;
+        resident.settings.writer.clone()
+    }
+
+    /// The pod takes its room at once, so that the next cycle sees it.
+    fn assume(
+        &mut self,
+        queued: Queued,
+        node: Arc<str>,
+        index: u32,
+        lineup: &[usize],
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let pod = queued.info.clone();
+        let changes = self.cluster.place(pod.clone(), &node, true);
+        self.withdraw(&pod.uid, now);
+        self.pass_on(changes, now);
+        self.take_off(Flight::new(queued, node, index), lineup, now, effects);
+    }
+
+    fn park(
+        &mut self,
+        queued: Queued,
+        diagnosis: Diagnosis,
+        lineup: &[usize],
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let preempted = match diagnosis.nodes {
+            0 => Preempted::NotTried,
+            _ => self.preempt(lineup, &queued.info, &diagnosis, now, effects),
         };
-        let message = diagnosis.message(preemption);
-        self.unschedulable(queued, diagnosis.rejected_by, message, now)
+        let message = match preempted {
+            Preempted::NotTried | Preempted::Evicts => diagnosis.message(None),
+            Preempted::No(why) => diagnosis.message(Some(&why)),
+        };
+        self.unschedulable(queued, diagnosis.rejected_by, message, now, effects);
     }
 
     fn unschedulable(
@@ -183,38 +279,87 @@ impl Core {
         rejected_by: BTreeSet<String>,
         message: String,
         now: Instant,
-    ) -> Effect {
-        let effect = report(&mut queued, "Unschedulable", message);
+        effects: &mut Vec<Effect>,
+    ) {
+        effects.push(report(&mut queued, "Unschedulable", message));
         queued.rejected_by = rejected_by;
         self.queue.park(queued, now);
-        effect
     }
 
-    fn fail(&mut self, mut queued: Queued, message: String, now: Instant) -> Effect {
-        let effect = report(&mut queued, "SchedulerError", message);
+    pub(crate) fn fail(
+        &mut self,
+        mut queued: Queued,
+        failed: Failed,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) {
+        let message = match failed {
+            Failed::Refused { plugin, message } => {
+                return self.unschedulable(queued, BTreeSet::from([plugin]), message, now, effects);
+            }
+            Failed::TimedOut(plugin) => format!("{plugin}: the pod waited too long to be let go"),
+            Failed::Write { plugin, message } => format!("{plugin}: {message}"),
+            Failed::Call(error) => error.to_string(),
+            Failed::NoSuchNode => "a plugin chose a node that does not exist".into(),
+        };
+        effects.push(report(&mut queued, "SchedulerError", message));
         self.queue.back_off(queued, now);
-        effect
     }
 
     fn pod(&mut self, info: Arc<PodInfo>, now: Instant) {
-        match pod::standing(&info.object, &self.scheduler_name) {
+        match pod::standing(&info.object) {
             Standing::Assigned(node) => {
                 self.queue.remove(&info.uid);
-                self.binding.remove(&info.uid);
-                let changes = self.cluster.place(&info.uid, node, info.object.clone(), false);
+                self.flights.remove(&info.uid);
+                self.withdraw(&info.uid, now);
+                let changes = self.cluster.place(info.clone(), node, false);
                 self.pass_on(changes, now);
             }
-            Standing::Foreign => self.pod_gone(&info.uid, now),
-            Standing::Waiting => match self.binding.get_mut(&info.uid) {
-                Some(queued) => queued.info = info,
-                // Bound by us, and the event that says so is still on its way.
-                None if self.cluster.is_assumed(&info.uid) => {}
-                None => {
-                    let retry = self.queue.get(&info.uid).is_some_and(|queued| self.differs(queued, &info));
-                    self.queue.upsert(info, retry, now);
-                }
-            },
+            Standing::Waiting if self.is_served(&info.scheduler_name) => self.waiting(info, now),
+            Standing::Waiting | Standing::Foreign => self.pod_gone(&info.uid, now),
         }
+    }
+
+    fn waiting(&mut self, info: Arc<PodInfo>, now: Instant) {
+        if let Some(flight) = self.flights.get_mut(&info.uid) {
+            flight.queued.info = info;
+            return;
+        }
+        // Bound by us, and the event that says so is still on its way.
+        if self.cluster.is_assumed(&info.uid) {
+            return;
+        }
+        let node = info.nominated_node().and_then(|node| self.cluster.index_of(node));
+        if let Some(node) = node.filter(|_| !self.nominated.contains_key(&info.uid)) {
+            // Made room for before this host began.
+            self.nominate(info.clone(), node);
+        }
+        let retry = self.queue.get(&info.uid).is_some_and(|queued| self.differs(queued, &info));
+        let rank = self.rank(&info, now);
+        self.queue.upsert(info, rank, retry, now);
+    }
+
+    /// The profiles there are: the default one, and those that plugins name.
+    fn is_served(&self, scheduler_name: &str) -> bool {
+        scheduler_name == DEFAULT_SCHEDULER
+            || self.residents.iter().any(|r| r.settings.profiles.iter().any(|p| p == scheduler_name))
+    }
+
+    /// Its place in the queue, by the plugin that orders it; without one all are equal.
+    fn rank(&mut self, pod: &PodInfo, now: Instant) -> i64 {
+        let lineup = self.lineup(pod);
+        let Some(position) = lineup.into_iter().find(|p| self.residents[*p].description().points.queue)
+        else {
+            return 0;
+        };
+        let resident = &mut self.residents[position];
+        let rank = resident
+            .bring_up_to_date(&self.cluster, now)
+            .and_then(|()| resident.plugin.rank(&resident.cut(pod)));
+        rank.unwrap_or_else(|error| {
+            tracing::warn!(plugin = resident.name, %error, "no place in the queue; the pod goes with the others");
+            0
+        })
     }
 
     /// Has something changed that a plugin which rejected the pod reads of it?
@@ -227,40 +372,51 @@ impl Core {
 
     fn pod_gone(&mut self, uid: &Arc<str>, now: Instant) {
         self.queue.remove(uid);
-        self.binding.remove(uid);
+        self.withdraw(uid, now);
+        if let Some(flight) = self.flights.remove(uid) {
+            self.let_go(&flight, now);
+        }
         let changes = self.cluster.remove_pod(uid);
         self.pass_on(changes, now);
     }
 
     fn bound(&mut self, uid: &Arc<str>, result: Result<(), Status>, now: Instant) {
         // Not there: the informer told the outcome (bound, or deleted) before the answer came.
-        let Some(queued) = self.binding.remove(uid) else { return };
+        let Some(flight) = self.flights.remove(uid) else { return };
         if result.is_ok() {
             return;
         }
-        let changes = self.cluster.remove_pod(uid);
-        self.pass_on(changes, now);
-        self.queue.back_off(queued, now);
+        self.let_go(&flight, now);
+        self.queue.back_off(flight.queued, now);
     }
 
     /// Tells everyone, and wakes the pods for which it may matter.
-    fn pass_on(&mut self, changes: Vec<Change>, now: Instant) {
+    pub(crate) fn pass_on(&mut self, changes: Vec<Change>, now: Instant) {
         if changes.is_empty() {
             return;
         }
+        self.pass_on_to_plugins(&changes, now);
+        self.journals.retain(|journal| journal.lease.strong_count() > 0);
+        for journal in &mut self.journals {
+            journal.changes.extend_from_slice(&changes);
+        }
+    }
+
+    pub(crate) fn pass_on_to_plugins(&mut self, changes: &[Change], now: Instant) {
         let mut woken = BTreeSet::new();
         for resident in &mut self.residents {
-            let matters = changes.iter().fold(false, |matters, change| resident.apply(change) | matters);
-            if matters {
-                woken.insert(resident.name.clone());
+            for change in changes {
+                let heard = resident.apply(change);
+                if heard.told && !self.flights.is_empty() && !self.stirred.contains(&resident.name) {
+                    self.stirred.insert(resident.name.clone());
+                }
+                if heard.may_help && !woken.contains(&resident.name) {
+                    woken.insert(resident.name.clone());
+                }
             }
         }
         if !woken.is_empty() {
             self.queue.wake(&woken, now);
-        }
-        self.journals.retain(|journal| journal.lease.strong_count() > 0);
-        for journal in &mut self.journals {
-            journal.changes.extend_from_slice(&changes);
         }
     }
 
@@ -281,18 +437,69 @@ impl Core {
             }
         }
         resident.flush()?;
-        self.residents.retain(|other| other.name != resident.name);
+        let trial = resident.settings.role.is_trial();
+        self.residents.retain(|other| other.name != resident.name || other.settings.role.is_trial() != trial);
+        let ranks = resident.description().points.queue;
         self.residents.push(resident);
-        self.residents.sort_by(|a, b| (a.settings.order, &a.name).cmp(&(b.settings.order, &b.name)));
+        self.residents.sort_by(|a, b| (a.order(), &a.name).cmp(&(b.order(), &b.name)));
+        if ranks {
+            self.rank_again(now);
+        }
         self.queue.wake_all(now);
         Ok(())
     }
 
-    fn remove(&mut self, name: &str, now: Instant) -> bool {
+    fn rank_again(&mut self, now: Instant) {
+        for info in self.queue.pods() {
+            let rank = self.rank(&info, now);
+            self.queue.upsert(info, rank, false, now);
+        }
+    }
+
+    fn remove(&mut self, name: &str, only_trial: bool, now: Instant) -> bool {
         let before = self.residents.len();
-        self.residents.retain(|resident| resident.name != name);
+        self.residents
+            .retain(|resident| resident.name != name || (only_trial && !resident.settings.role.is_trial()));
         self.queue.wake_all(now);
         self.residents.len() < before
+    }
+
+    /// Lets versions that decide nothing judge the same pod, and notes where they differ.
+    fn compare_shadows(&mut self, lineup: &[usize], pod: &PodInfo, decision: &Decision, now: Instant) {
+        for (position, lineup) in lineup::shadows(&self.residents, lineup) {
+            let Role::Shadow(log) = &self.residents[position].settings.role else { continue };
+            let log = log.clone();
+            let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod, now };
+            let shadow = match cycle.evaluate(&mut self.residents) {
+                Err(_) => {
+                    log.failed();
+                    continue;
+                }
+                Ok(shadow) => shadow,
+            };
+            let agrees = match (decision, &shadow) {
+                (Decision::Place(index), Ok(evaluation)) => evaluation.would_choose(*index),
+                (Decision::Rejected(live), Err(shadow)) => live.reasons == shadow.reasons,
+                (Decision::Place(_) | Decision::Rejected(_), _) => false,
+                (Decision::NoFilters | Decision::Failed(_), _) => continue,
+            };
+            if agrees {
+                log.agreed();
+                continue;
+            }
+            let named =
+                |index: u32| self.cluster.node_name(index).map_or_else(String::new, |n| n.to_string());
+            let live = match decision {
+                Decision::Place(index) => named(*index),
+                Decision::Rejected(diagnosis) => diagnosis.message(None),
+                Decision::NoFilters | Decision::Failed(_) => continue,
+            };
+            let shadow = match shadow {
+                Ok(evaluation) => named(evaluation.best()),
+                Err(diagnosis) => diagnosis.message(None),
+            };
+            log.differed(Difference { subject: format!("{}/{}", pod.namespace, pod.name), live, shadow });
+        }
     }
 }
 

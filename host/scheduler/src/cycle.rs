@@ -2,16 +2,17 @@
 
 use std::time::Instant;
 
-use orch_plugin::calls::scheduler::Rejection;
 use orch_plugin::calls::{CallError, NodeSet};
 
+use crate::answers::Judged;
 use crate::cluster::Cluster;
 use crate::diagnosis::Diagnosis;
 use crate::nodeset;
 use crate::pod::PodInfo;
-use crate::resident::{FailurePolicy, Question, Resident};
+use crate::resident::Resident;
+use crate::settings::FailurePolicy;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Decision {
     /// The index of the best node.
     Place(u32),
@@ -21,116 +22,150 @@ pub(crate) enum Decision {
     Failed(CallError),
 }
 
-pub(crate) fn decide(residents: &mut [Resident], cluster: &Cluster, pod: &PodInfo, now: Instant) -> Decision {
-    if !residents.iter().any(Resident::filters) {
-        return Decision::NoFilters;
-    }
-    // A plugin that filters and scores is sent the same text twice.
-    let mut asked: Vec<Option<Question>> = residents.iter().map(|_| None).collect();
-    let mut cycle = Cycle { cluster, pod, now, asked: &mut asked };
-    cycle.run(residents).unwrap_or_else(Decision::Failed)
+/// What the plugins of one lineup made of a pod.
+pub(crate) struct Evaluation {
+    pub feasible: NodeSet,
+    /// Weighted sums by node index.
+    totals: Vec<i64>,
 }
 
-struct Cycle<'a> {
-    cluster: &'a Cluster,
-    pod: &'a PodInfo,
-    now: Instant,
-    asked: &'a mut [Option<Question>],
+impl Evaluation {
+    /// The feasible node with the highest total; one of them at random when several have it.
+    pub fn best(&self) -> u32 {
+        best(&self.feasible, &self.totals)
+    }
+
+    /// Is this node among the best?
+    pub fn would_choose(&self, index: u32) -> bool {
+        let total = |index: u32| self.totals.get(index as usize).copied().unwrap_or(0);
+        nodeset::contains(&self.feasible, index)
+            && nodeset::indexes(&self.feasible).all(|other| total(other) <= total(index))
+    }
+}
+
+pub(crate) struct Cycle<'a> {
+    pub cluster: &'a Cluster,
+    pub lineup: &'a [usize],
+    pub pod: &'a PodInfo,
+    pub now: Instant,
 }
 
 impl Cycle<'_> {
-    fn run(&mut self, residents: &mut [Resident]) -> Result<Decision, CallError> {
-        let mut feasible = self.cluster.live().clone();
-        let diagnosis = self.filter(residents, &mut feasible)?;
-        match nodeset::count(&feasible) {
-            0 => Ok(Decision::Rejected(diagnosis)),
-            1 => Ok(Decision::Place(best(&feasible, &[]))),
-            _ => Ok(Decision::Place(best(&feasible, &self.score(residents, &feasible)?))),
+    /// Picks a node. `nominated`: taken if it is feasible, whatever the scores.
+    pub fn decide(&self, residents: &mut [Resident], nominated: Option<u32>) -> Decision {
+        if !self.lineup.iter().any(|position| residents[*position].description().points.filter) {
+            return Decision::NoFilters;
+        }
+        match self.evaluate(residents) {
+            Err(error) => Decision::Failed(error),
+            Ok(Err(diagnosis)) => Decision::Rejected(diagnosis),
+            Ok(Ok(evaluation)) => {
+                let nominated = nominated.filter(|node| nodeset::contains(&evaluation.feasible, *node));
+                Decision::Place(nominated.unwrap_or_else(|| evaluation.best()))
+            }
         }
     }
 
-    /// Takes what the filters reject out of `feasible`.
-    fn filter(&mut self, residents: &mut [Resident], feasible: &mut NodeSet) -> Result<Diagnosis, CallError> {
-        let mut diagnosis = Diagnosis {
-            nodes: self.cluster.len(),
-            unresolvable: vec![0; feasible.len()],
-            ..Diagnosis::default()
+    /// The inner error: no node is feasible.
+    pub fn evaluate(&self, residents: &mut [Resident]) -> Result<Result<Evaluation, Diagnosis>, CallError> {
+        let mut feasible = self.cluster.live().clone();
+        let diagnosis = self.filter(residents, &mut feasible)?;
+        let totals = match nodeset::count(&feasible) {
+            0 => return Ok(Err(diagnosis)),
+            1 => Vec::new(),
+            _ => self.score(residents, &feasible)?,
         };
-        for (position, resident) in residents.iter_mut().enumerate().filter(|(_, r)| r.filters()) {
+        Ok(Ok(Evaluation { feasible, totals }))
+    }
+
+    /// Takes what the filters reject out of `feasible`.
+    fn filter(&self, residents: &mut [Resident], feasible: &mut NodeSet) -> Result<Diagnosis, CallError> {
+        let live = self.cluster.live();
+        let mut diagnosis = Diagnosis::new(self.cluster.len(), feasible.len());
+        for position in self.lineup {
+            let resident = &mut residents[*position];
+            if !resident.description().points.filter {
+                continue;
+            }
             if nodeset::is_empty(feasible) {
                 break;
             }
-            let answer = self.ask(position, resident, Resident::filter);
-            if let Some(rejections) = unless_ignored(resident, answer)? {
-                diagnosis.note(&resident.name, &rejections, feasible);
+            let name = resident.name.clone();
+            let policy = resident.settings.failure_policy;
+            let judged = resident
+                .bring_up_to_date(self.cluster, self.now)
+                .and_then(|()| resident.judge(self.pod, live, feasible));
+            if let Some(judged) = unless_ignored(&name, policy, judged)? {
+                diagnosis.note(&name, judged, feasible);
             }
         }
         Ok(diagnosis)
     }
 
-    /// The weighted sums by node index.
-    fn score(&mut self, residents: &mut [Resident], feasible: &NodeSet) -> Result<Vec<i64>, CallError> {
+    fn score(&self, residents: &mut [Resident], feasible: &NodeSet) -> Result<Vec<i64>, CallError> {
         let mut totals = vec![0i64; feasible.len() * 64];
-        for (position, resident) in residents.iter_mut().enumerate().filter(|(_, r)| r.scores()) {
-            let answer =
-                self.ask(position, resident, |resident, question| resident.score(question, feasible));
-            let weight = resident.settings.weight;
-            if let Some(scores) = unless_ignored(resident, answer)? {
-                for (total, score) in totals.iter_mut().zip(scores.iter()) {
-                    *total += weight * i64::from(*score);
-                }
+        for position in self.lineup {
+            let resident = &mut residents[*position];
+            if !resident.description().points.score {
+                continue;
             }
+            let weighed = resident
+                .bring_up_to_date(self.cluster, self.now)
+                .and_then(|()| resident.weigh(self.pod, self.cluster.live(), feasible, &mut totals));
+            unless_ignored(&resident.name, resident.settings.failure_policy, weighed)?;
         }
         Ok(totals)
-    }
-
-    fn ask<T>(
-        &mut self,
-        position: usize,
-        resident: &mut Resident,
-        call: impl FnOnce(&mut Resident, &Question) -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
-        resident.bring_up_to_date(self.cluster, self.now)?;
-        let question = self.asked[position].get_or_insert_with(|| resident.question(self.pod));
-        call(resident, question)
     }
 }
 
 impl Diagnosis {
     /// Notes why `plugin` rejects nodes that nobody rejected before, and takes them out of `feasible`.
-    fn note(&mut self, plugin: &str, rejections: &[Rejection], feasible: &mut NodeSet) {
-        let mut rejected = vec![0; feasible.len()];
-        for rejection in rejections {
+    fn note(&mut self, plugin: &str, judged: &Judged, feasible: &mut NodeSet) {
+        if let Some(reason) = &judged.pod {
+            self.pod = Some(reason.clone());
+            self.rejected_by.insert(plugin.into());
+            self.unresolvable.iter_mut().for_each(|word| *word = u64::MAX);
+            feasible.iter_mut().for_each(|word| *word = 0);
+            return;
+        }
+        let rejected = nodeset::intersection(feasible, &judged.rejected);
+        if nodeset::is_empty(&rejected) {
+            return;
+        }
+        for rejection in &judged.rejections {
             let nodes = nodeset::intersection(feasible, &rejection.nodes);
             let count = nodeset::count(&nodes);
             if count == 0 {
                 continue;
             }
-            *self.reasons.entry(rejection.reason.clone()).or_default() += count;
+            match self.reasons.get_mut(&rejection.reason) {
+                Some(known) => *known += count,
+                None => drop(self.reasons.insert(rejection.reason.clone(), count)),
+            }
             if rejection.unresolvable {
                 nodeset::unite(&mut self.unresolvable, &nodes);
             }
-            nodeset::unite(&mut rejected, &nodes);
         }
-        if !nodeset::is_empty(&rejected) {
-            self.rejected_by.insert(plugin.into());
-            nodeset::subtract(feasible, &rejected);
-        }
+        self.rejected_by.insert(plugin.into());
+        nodeset::subtract(feasible, &rejected);
     }
 }
 
-fn unless_ignored<T>(resident: &Resident, answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
-    match (answer, resident.settings.failure_policy) {
+pub(crate) fn unless_ignored<T>(
+    plugin: &str,
+    policy: FailurePolicy,
+    answer: Result<T, CallError>,
+) -> Result<Option<T>, CallError> {
+    match (answer, policy) {
         (Ok(answer), _) => Ok(Some(answer)),
         (Err(error), FailurePolicy::Fail) => Err(error),
         (Err(error), FailurePolicy::Ignore) => {
-            tracing::warn!(plugin = resident.name, %error, "no answer; its failure policy lets the cycle go on");
+            tracing::warn!(plugin, %error, "no answer; its failure policy lets the cycle go on");
             Ok(None)
         }
     }
 }
 
-/// The feasible node with the highest total; one of them at random when several have it.
 fn best(feasible: &[u64], totals: &[i64]) -> u32 {
     // The one part of a cycle that visits every node: a plain loop over words, one pass.
     let (mut highest, mut ties) = (i64::MIN, Vec::new());
@@ -155,6 +190,7 @@ fn best(feasible: &[u64], totals: &[i64]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orch_plugin::calls::scheduler::{Rejection, Verdict};
 
     #[test]
     fn picks_the_highest_and_breaks_ties_among_them() {
@@ -165,23 +201,44 @@ mod tests {
     }
 
     #[test]
+    fn any_of_the_best_would_be_chosen() {
+        let evaluation = Evaluation { feasible: vec![0b1011], totals: vec![9, 3, 100, 9] };
+        let chosen: Vec<bool> = (0..5).map(|index| evaluation.would_choose(index)).collect();
+        assert_eq!(chosen, [true, false, false, true, false]);
+    }
+
+    #[test]
     fn only_the_first_plugin_to_reject_a_node_gives_reasons() {
         let rejection = |reason: &str, nodes: u64, unresolvable| Rejection {
             reason: reason.into(),
             nodes: vec![nodes],
             unresolvable,
         };
+        let judged = |rejections| Judged::new(1, vec![0b111], Verdict::Nodes(rejections));
         let mut feasible = vec![0b111];
-        let mut diagnosis = Diagnosis { nodes: 3, unresolvable: vec![0], ..Diagnosis::default() };
-        diagnosis.note("taints", &[rejection("tainted", 0b001, true)], &mut feasible);
+        let mut diagnosis = Diagnosis::new(3, 1);
+        diagnosis.note("taints", &judged(vec![rejection("tainted", 0b001, true)]), &mut feasible);
         let fit =
-            [rejection("Insufficient cpu", 0b011, false), rejection("Insufficient memory", 0b010, false)];
-        diagnosis.note("fit", &fit, &mut feasible);
-        diagnosis.note("late", &[rejection("late", 0b011, false)], &mut feasible);
+            vec![rejection("Insufficient cpu", 0b011, false), rejection("Insufficient memory", 0b010, false)];
+        diagnosis.note("fit", &judged(fit), &mut feasible);
+        diagnosis.note("late", &judged(vec![rejection("late", 0b011, false)]), &mut feasible);
         assert_eq!(feasible, [0b100]);
         assert_eq!(diagnosis.unresolvable, [0b001]);
         assert_eq!(diagnosis.rejected_by.iter().map(String::as_str).collect::<Vec<_>>(), ["fit", "taints"]);
         assert_eq!(diagnosis.reasons["Insufficient cpu"], 1);
         assert_eq!(diagnosis.reasons["Insufficient memory"], 1);
+    }
+
+    #[test]
+    fn a_pod_rejected_as_such_is_rejected_everywhere() {
+        let mut feasible = vec![0b111];
+        let mut diagnosis = Diagnosis::new(3, 1);
+        diagnosis.note(
+            "volumes",
+            &Judged::new(1, vec![0b111], Verdict::Pod("no claim".into())),
+            &mut feasible,
+        );
+        assert!(nodeset::is_empty(&feasible));
+        assert_eq!(diagnosis.message(None), "0/3 nodes are available: no claim.");
     }
 }

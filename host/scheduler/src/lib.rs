@@ -5,25 +5,30 @@
 //! ```text
 //! informers ──► cluster ──changes──► resident state of each plugin
 //!     │                                      │
-//!     └──► queue ──pod──► cycle: filters, scores ──► assume ──► bind (in parallel)
+//!     └──► queue ──pod──► cycle: filters, scores ──► assume ──► reserve, permit, pre-bind ──► bind
 //!            ▲                                                     │
 //!            └──────────── back-off, wake on interest ◄────────────┘ on failure
 //! ```
 //!
 //! One thread owns all of it ([`core`]); what waits for the API runs as tasks ([`api`]).
 
+mod answers;
 mod api;
 mod cluster;
 mod core;
 mod cycle;
 mod diagnosis;
+mod flight;
+mod lineup;
 mod nodeset;
 mod pod;
+mod preempt;
 mod queue;
 mod resident;
 mod scheduler;
+mod settings;
 #[cfg(test)]
 mod throughput;
 
-pub use resident::{FailurePolicy, Settings};
 pub use scheduler::{Options, Scheduler, SchedulerError};
+pub use settings::{FailurePolicy, Settings};

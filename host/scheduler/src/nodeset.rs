@@ -29,6 +29,10 @@ pub(crate) fn intersection(a: &[u64], b: &[u64]) -> NodeSet {
     a.iter().zip(b).map(|(a, b)| a & b).collect()
 }
 
+pub(crate) fn contains(set: &[u64], index: u32) -> bool {
+    set.get(index as usize / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+}
+
 /// Takes `b` out of `a`.
 pub(crate) fn subtract(a: &mut [u64], b: &[u64]) {
     for (a, b) in a.iter_mut().zip(b) {
@@ -43,8 +47,7 @@ pub(crate) fn unite(a: &mut [u64], b: &[u64]) {
     }
 }
 
-/// The indexes in ascending order; cycles have loops of their own.
-#[cfg(test)]
+/// The indexes in ascending order.
 pub(crate) fn indexes(set: &[u64]) -> impl Iterator<Item = u32> + '_ {
     set.iter().enumerate().flat_map(|(word, bits)| {
         let mut rest = *bits;

@@ -1,19 +1,23 @@
 //! What the scheduler itself reads of a pod; everything else is for plugins.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-/// A pod with what the queue needs of it at hand.
+pub(crate) const DEFAULT_SCHEDULER: &str = "default-scheduler";
+
+/// A pod with what the queue needs of it at hand. Made outside the scheduler's thread.
 #[derive(Debug)]
 pub(crate) struct PodInfo {
     pub uid: Arc<str>,
     pub namespace: String,
     pub name: String,
     pub priority: i64,
+    pub scheduler_name: Arc<str>,
     pub object: Arc<Value>,
-    /// The pod without identity: what is equal here gets equal answers from plugins.
-    pub anonymous: Value,
+    /// Equal for pods that differ in nothing but identity, history, node and status.
+    pub shape: u64,
 }
 
 /// What a pod asks of the scheduler.
@@ -23,11 +27,11 @@ pub(crate) enum Standing<'a> {
     Assigned(&'a str),
     /// Wants a node.
     Waiting,
-    /// Finished, gated, another scheduler's, or on its way out without ever having had a node.
+    /// Finished, gated, or on its way out without ever having had a node.
     Foreign,
 }
 
-pub(crate) fn standing<'a>(pod: &'a Value, scheduler_name: &str) -> Standing<'a> {
+pub(crate) fn standing(pod: &Value) -> Standing<'_> {
     let spec = &pod["spec"];
     if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
         return Standing::Foreign;
@@ -35,52 +39,54 @@ pub(crate) fn standing<'a>(pod: &'a Value, scheduler_name: &str) -> Standing<'a>
     if let Some(node) = spec["nodeName"].as_str().filter(|name| !name.is_empty()) {
         return Standing::Assigned(node);
     }
-    let ours = spec["schedulerName"].as_str().unwrap_or("default-scheduler") == scheduler_name;
     let gated = spec["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty());
     let leaving = pod["metadata"]["deletionTimestamp"].is_string();
-    if ours && !gated && !leaving { Standing::Waiting } else { Standing::Foreign }
+    if gated || leaving { Standing::Foreign } else { Standing::Waiting }
 }
 
 pub(crate) fn uid(pod: &Value) -> &str {
     pod["metadata"]["uid"].as_str().unwrap_or_default()
 }
 
-pub(crate) fn priority(pod: &Value) -> i64 {
-    pod["spec"]["priority"].as_i64().unwrap_or(0)
-}
-
 impl PodInfo {
     pub fn new(object: Arc<Value>) -> Self {
         let meta = &object["metadata"];
         let text = |field: &str| meta[field].as_str().unwrap_or_default().to_string();
+        let spec = &object["spec"];
         PodInfo {
             uid: uid(&object).into(),
             namespace: text("namespace"),
             name: text("name"),
-            priority: priority(&object),
-            anonymous: anonymous(&object),
+            priority: spec["priority"].as_i64().unwrap_or(0),
+            scheduler_name: spec["schedulerName"].as_str().unwrap_or(DEFAULT_SCHEDULER).into(),
+            shape: shape(&object),
             object,
         }
     }
 
-    /// The pod as it will be once bound.
-    pub fn assigned(&self, node: &str) -> Value {
-        let mut pod = (*self.object).clone();
-        pod["spec"]["nodeName"] = node.into();
-        pod
+    /// Where an earlier preemption made room for it.
+    pub fn nominated_node(&self) -> Option<&str> {
+        self.object["status"]["nominatedNodeName"].as_str().filter(|name| !name.is_empty())
     }
 }
 
-/// Identity and history never tell two replicas apart for a policy: dropping them lets equal pods
-/// share an answer. The namespace stays, it decides what selectors see.
-fn anonymous(pod: &Value) -> Value {
-    let mut pod = pod.clone();
-    if let Some(meta) = pod["metadata"].as_object_mut() {
-        for field in ["name", "uid", "resourceVersion", "creationTimestamp", "managedFields"] {
-            meta.remove(field);
+/// Keyed anew in each process, so that nobody can make two pods collide on purpose.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+fn shape(pod: &Value) -> u64 {
+    const OWN: [&str; 6] =
+        ["name", "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation"];
+    let mut hasher = HASHER.build_hasher();
+    let mut hash_all_but = |object: &Value, left_out: &[&str]| {
+        for (key, value) in object.as_object().into_iter().flatten() {
+            if !left_out.contains(&key.as_str()) {
+                (key, value).hash(&mut hasher);
+            }
         }
-    }
-    pod
+    };
+    hash_all_but(&pod["metadata"], &OWN);
+    hash_all_but(&pod["spec"], &["nodeName"]);
+    hasher.finish()
 }
 
 #[cfg(test)]
@@ -92,9 +98,7 @@ mod tests {
     fn who_wants_a_node() {
         let cases = [
             (json!({"spec": {}}), Standing::Waiting),
-            (json!({"spec": {"schedulerName": "mine"}}), Standing::Foreign),
             (json!({"spec": {"nodeName": "a"}}), Standing::Assigned("a")),
-            (json!({"spec": {"nodeName": "a", "schedulerName": "mine"}}), Standing::Assigned("a")),
             (json!({"spec": {"nodeName": "a"}, "status": {"phase": "Succeeded"}}), Standing::Foreign),
             (json!({"spec": {"schedulingGates": [{"name": "quota"}]}}), Standing::Foreign),
             (json!({"spec": {"schedulingGates": []}}), Standing::Waiting),
@@ -104,7 +108,20 @@ mod tests {
             ),
         ];
         for (pod, expected) in cases {
-            assert_eq!(standing(&pod, "default-scheduler"), expected, "{pod}");
+            assert_eq!(standing(&pod), expected, "{pod}");
         }
+    }
+
+    #[test]
+    fn replicas_have_one_shape() {
+        let replica = |name: &str, node: &str, label: &str| {
+            shape(&json!({
+                "metadata": {"name": name, "uid": name, "resourceVersion": name, "labels": {"app": label}},
+                "spec": {"nodeName": node, "containers": []},
+                "status": {"phase": node},
+            }))
+        };
+        assert_eq!(replica("a", "x", "web"), replica("b", "y", "web"));
+        assert_ne!(replica("a", "x", "web"), replica("a", "x", "db"));
     }
 }

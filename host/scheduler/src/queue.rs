@@ -1,4 +1,4 @@
-//! The pods that want a node: active by priority then first in first out, backing off, or parked
+//! The pods that want a node: active by rank then first in first out, backing off, or parked
 //! until something that their rejecting plugins read has changed. Time is passed in.
 
 use std::cmp::Reverse;
@@ -20,6 +20,8 @@ pub(crate) struct Delays {
 #[derive(Debug, Clone)]
 pub(crate) struct Queued {
     pub info: Arc<PodInfo>,
+    /// Higher goes first.
+    pub rank: i64,
     pub attempts: u32,
     /// Plugins whose rejections kept it from every node; a change of what they read wakes it.
     pub rejected_by: BTreeSet<String>,
@@ -64,20 +66,32 @@ impl Queue {
 
     /// A pod never tried before, or one whose object changed: `retry` says whether the change could
     /// matter to those who rejected it.
-    pub fn upsert(&mut self, info: Arc<PodInfo>, retry: bool, now: Instant) {
+    pub fn upsert(&mut self, info: Arc<PodInfo>, rank: i64, retry: bool, now: Instant) {
         let Some((queued, place)) = self.entries.get_mut(&info.uid) else {
-            let queued =
-                Queued { info, attempts: 0, rejected_by: BTreeSet::new(), reported: None, not_before: None };
-            return self.activate(queued);
+            let rejected_by = BTreeSet::new();
+            return self.activate(Queued {
+                info,
+                rank,
+                attempts: 0,
+                rejected_by,
+                reported: None,
+                not_before: None,
+            });
         };
-        let moved = queued.info.priority != info.priority;
+        let moved = queued.rank != rank;
         queued.info = info;
+        queued.rank = rank;
         let parked = matches!(place, Place::Parked(..));
         let active = matches!(place, Place::Active(..));
         let uid = queued.info.uid.clone();
         if (parked && retry) || (active && moved) {
             self.ready(&uid, now);
         }
+    }
+
+    /// Everyone in the queue.
+    pub fn pods(&self) -> Vec<Arc<PodInfo>> {
+        self.entries.values().map(|(queued, _)| queued.info.clone()).collect()
     }
 
     pub fn remove(&mut self, uid: &str) -> Option<Queued> {
@@ -163,8 +177,8 @@ impl Queue {
     }
 
     fn activate(&mut self, queued: Queued) {
-        let priority = Reverse(queued.info.priority);
-        self.insert(queued, |sequence| Place::Active(priority, sequence));
+        let rank = Reverse(queued.rank);
+        self.insert(queued, |sequence| Place::Active(rank, sequence));
     }
 
     fn insert(&mut self, queued: Queued, place: impl FnOnce(u64) -> Place) {
@@ -196,21 +210,20 @@ mod tests {
         flush: Duration::from_secs(300),
     };
 
-    fn info(uid: &str, priority: i64) -> Arc<PodInfo> {
-        let pod = json!({ "metadata": { "uid": uid }, "spec": { "priority": priority } });
-        Arc::new(PodInfo::new(Arc::new(pod)))
+    fn info(uid: &str) -> Arc<PodInfo> {
+        Arc::new(PodInfo::new(Arc::new(json!({ "metadata": { "uid": uid } }))))
     }
     fn popped(queue: &mut Queue) -> Option<String> {
         queue.pop().map(|queued| queued.info.uid.to_string())
     }
 
     #[test]
-    fn priority_goes_first_then_age() {
+    fn rank_goes_first_then_age() {
         let (mut queue, now) = (Queue::new(DELAYS), Instant::now());
         for (uid, priority) in [("a", 0), ("b", 5), ("c", 0), ("d", 5)] {
-            queue.upsert(info(uid, priority), false, now);
+            queue.upsert(info(uid), priority, false, now);
         }
-        queue.upsert(info("c", 9), false, now);
+        queue.upsert(info("c"), 9, false, now);
         let order: Vec<_> = std::iter::from_fn(|| popped(&mut queue)).collect();
         assert_eq!(order, ["c", "b", "d", "a"]);
     }
@@ -218,7 +231,7 @@ mod tests {
     #[test]
     fn back_off_doubles_up_to_its_limit() {
         let (mut queue, now) = (Queue::new(DELAYS), Instant::now());
-        queue.upsert(info("a", 0), false, now);
+        queue.upsert(info("a"), 0, false, now);
         let mut at = now;
         for seconds in [1, 2, 4, 8, 10, 10] {
             let queued = queue.pop().unwrap();
@@ -235,7 +248,7 @@ mod tests {
     #[test]
     fn a_parked_pod_wakes_for_its_rejecting_plugins_only() {
         let (mut queue, now) = (Queue::new(DELAYS), Instant::now());
-        queue.upsert(info("a", 0), false, now);
+        queue.upsert(info("a"), 0, false, now);
         let mut queued = queue.pop().unwrap();
         queued.rejected_by.insert("fit".into());
         queue.park(queued, now);
@@ -249,7 +262,7 @@ mod tests {
     #[test]
     fn waking_does_not_cut_the_back_off_short() {
         let (mut queue, now) = (Queue::new(DELAYS), Instant::now());
-        queue.upsert(info("a", 0), false, now);
+        queue.upsert(info("a"), 0, false, now);
         let queued = queue.pop().unwrap();
         queue.park(queued, now);
         queue.wake_all(now);
@@ -261,7 +274,7 @@ mod tests {
     #[test]
     fn a_parked_pod_is_flushed_in_the_end() {
         let (mut queue, now) = (Queue::new(DELAYS), Instant::now());
-        queue.upsert(info("a", 0), false, now);
+        queue.upsert(info("a"), 0, false, now);
         let queued = queue.pop().unwrap();
         queue.park(queued, now);
         queue.tick(now + DELAYS.flush);

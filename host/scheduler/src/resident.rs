@@ -7,147 +7,241 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orch_plugin::Cut;
-use orch_plugin::calls::scheduler::{Delta, Description, Rejection, SchedulerPlugin};
+use orch_plugin::calls::scheduler::{Delta, Description, SchedulerPlugin, Scope, Verdict};
 use orch_plugin::calls::{CallError, Interest, NodeSet};
+use serde_json::Value;
 
+use crate::answers::{Answer, Answers, Judged, Question, Scored, Touched};
 use crate::cluster::{Change, Cluster};
+use crate::nodeset;
 use crate::pod::PodInfo;
+use crate::settings::Settings;
 
 /// Deltas in one `sync` call: enough to drown the call's own cost, few enough for its deadline.
 const BATCH: usize = 128;
 /// After a failed sync, no new try before this.
 const SYNC_PAUSE: Duration = Duration::from_secs(1);
-/// Different pods whose answers are kept while the state stays the same.
-const ANSWERS: usize = 512;
 
-/// What happens to a pod when a plugin gives no answer (`spec.failurePolicy`).
+/// What a change meant to a plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FailurePolicy {
-    /// The pod goes back to the queue with the reason.
-    #[default]
-    Fail,
-    /// As if the plugin had no objection and no preference.
-    Ignore,
+pub(crate) struct Heard {
+    /// It reads something that changed.
+    pub told: bool,
+    /// It may make room for a pod that this plugin rejected.
+    pub may_help: bool,
 }
 
-/// How a plugin takes part (`spec.weight`, `spec.order`, `spec.failurePolicy`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Its scores count so many times.
-    pub weight: i64,
-    /// Filters are asked in ascending order; of two that reject a node the first gives the reason.
-    pub order: i64,
-    pub failure_policy: FailurePolicy,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings { weight: 1, order: 0, failure_policy: FailurePolicy::Fail }
-    }
-}
-
-/// A pod as it is put to one plugin.
-pub(crate) struct Question {
-    sent: String,
-    /// What equal pods have in common; `None`: every pod is asked about.
-    key: Option<String>,
-}
-
-#[derive(Default)]
-struct Answer {
-    rejections: Option<Arc<[Rejection]>>,
-    scores: Option<(NodeSet, Arc<[u8]>)>,
+struct Told {
+    node: u32,
+    shape: u64,
+    hash: u64,
 }
 
 pub(crate) struct Resident {
     pub name: String,
     pub settings: Settings,
-    plugin: Arc<dyn SchedulerPlugin>,
-    /// What it reads of nodes and of pods; `None`: nothing.
-    node_cut: Option<Cut>,
-    pod_cut: Option<Cut>,
-    reuses_answers: bool,
+    pub plugin: Arc<dyn SchedulerPlugin>,
+    cuts: Cuts,
     hasher: RandomState,
     /// Hashes of the forms last sent.
     nodes: HashMap<u32, u64>,
-    pods: HashMap<Arc<str>, (u32, u64)>,
+    pods: HashMap<Arc<str>, Told>,
+    objects: HashMap<String, u64>,
     pending: Vec<Delta>,
     /// The instance that was told all this.
     instance: u64,
     /// A sync failed: what the instance knows is unknown.
     broken: Option<(CallError, Instant)>,
-    answers: HashMap<String, Answer>,
+    touched: Touched,
+    answers: Answers,
+    /// The answer for a pod that shares none.
+    single: Answer,
+}
+
+/// What a plugin reads, ready to be applied.
+struct Cuts {
+    node: Option<Cut>,
+    pod: Option<Cut>,
+    /// By apiVersion and kind.
+    objects: HashMap<(String, String), Cut>,
+    question: Cut,
+    /// The question without identity.
+    bare: Cut,
+    /// Pods that are equal in `bare` get equal answers.
+    shares_answers: bool,
+    /// Pods of equal shape may still differ in what is resident.
+    reads_more_than_shape: bool,
+}
+
+impl Cuts {
+    fn new(description: &Description) -> Self {
+        let of = |kind: &str| -> Option<Cut> {
+            let core = |i: &&Interest| i.api_version == "v1" && i.kind == kind;
+            description.interests.iter().find(core)?;
+            Some(Cut::union(description.interests.iter().filter(core)))
+        };
+        let others = other_kinds(description).map(|interest| {
+            let same = |i: &&Interest| i.api_version == interest.api_version && i.kind == interest.kind;
+            let key = (interest.api_version.clone(), interest.kind.clone());
+            (key, Cut::union(description.interests.iter().filter(same)))
+        });
+        let of_pods = description.interests.iter().filter(|i| i.api_version == "v1" && i.kind == "Pod");
+        Cuts {
+            node: of("Node"),
+            pod: of("Pod"),
+            objects: others.collect(),
+            question: Cut::new(&description.pod),
+            bare: Cut::bare(&description.pod),
+            shares_answers: !reads_identity(&description.pod),
+            reads_more_than_shape: of_pods
+                .flat_map(|interest| interest.fields.iter().map(String::as_str))
+                .chain(of("Pod").is_some().then_some("").filter(|_| reads_whole_pods(description)))
+                .any(beyond_shape),
+        }
+    }
+}
+
+/// Kinds besides Node and Pod that the plugin reads.
+pub(crate) fn other_kinds(description: &Description) -> impl Iterator<Item = &Interest> {
+    let core = |i: &&Interest| !(i.api_version == "v1" && (i.kind == "Node" || i.kind == "Pod"));
+    description.interests.iter().filter(core)
+}
+
+fn reads_whole_pods(description: &Description) -> bool {
+    description.interests.iter().any(|i| i.api_version == "v1" && i.kind == "Pod" && i.fields.is_empty())
+}
+
+/// Paths that tell pods of one shape apart; see `PodInfo::shape`.
+fn beyond_shape(path: &str) -> bool {
+    const OUTSIDE: [&str; 7] = [
+        "",
+        "metadata",
+        "metadata.resourceVersion",
+        "metadata.managedFields",
+        "metadata.generation",
+        "spec",
+        "spec.nodeName",
+    ];
+    path.starts_with("status") || OUTSIDE.contains(&path)
+}
+
+/// Its answers may then differ between pods that are equal in everything else.
+fn reads_identity(pod: &[String]) -> bool {
+    const IDENTITY: [&str; 4] =
+        ["metadata", "metadata.name", "metadata.creationTimestamp", "metadata.generation"];
+    let own = |path: &str| IDENTITY.contains(&path) || beyond_shape(path);
+    pod.is_empty() || pod.iter().any(|path| own(path))
 }
 
 impl Resident {
     pub fn new(name: &str, plugin: Arc<dyn SchedulerPlugin>, settings: Settings) -> Self {
-        let description = plugin.description();
         Resident {
             name: name.into(),
             settings,
-            node_cut: cut_of(description, "Node"),
-            pod_cut: cut_of(description, "Pod"),
-            reuses_answers: !description.depends_on_other_nodes && !reads_identity(description),
+            cuts: Cuts::new(plugin.description()),
             hasher: RandomState::new(),
             nodes: HashMap::new(),
             pods: HashMap::new(),
+            objects: HashMap::new(),
             pending: Vec::new(),
             instance: plugin.instance(),
             broken: None,
-            answers: HashMap::new(),
+            touched: Touched::default(),
+            answers: Answers::default(),
+            single: Answer::default(),
             plugin,
         }
     }
 
-    pub fn filters(&self) -> bool {
-        self.plugin.description().filters
+    pub fn description(&self) -> &Description {
+        self.plugin.description()
     }
 
-    pub fn scores(&self) -> bool {
-        self.plugin.description().scores
+    pub fn weight(&self) -> i64 {
+        self.settings.weight.unwrap_or(self.description().weight.into())
     }
 
-    /// Takes note of a change. True: it may make room for a pod that this plugin rejected. A pod
-    /// that arrives only takes room, unless the plugin looks at a node's neighbours.
-    pub fn apply(&mut self, change: &Change) -> bool {
-        let depends = self.plugin.description().depends_on_other_nodes;
+    pub fn order(&self) -> i64 {
+        self.settings.order.unwrap_or(self.description().order.into())
+    }
+
+    /// Takes note of a change. A pod that arrives only takes room, unless the plugin looks at a
+    /// node's neighbours.
+    pub fn apply(&mut self, change: &Change) -> Heard {
+        let depends = self.description().filter_scope == Scope::Cluster;
+        let heard = |may_help| Heard { told: true, may_help };
         match change {
             Change::Node(index, node) => {
-                let Some(cut) = &self.node_cut else { return false };
+                let Some(cut) = &self.cuts.node else { return Heard::default() };
                 let form = cut.apply(node);
                 let hash = self.hasher.hash_one(&form);
                 if self.nodes.insert(*index, hash) == Some(hash) {
-                    return false;
+                    return Heard::default();
                 }
+                self.touched.node(*index);
                 self.pending.push(Delta::NodeUpsert(*index, form));
-                true
+                heard(true)
             }
             Change::NodeGone(index) => {
-                let known = self.nodes.remove(index).is_some();
-                if known {
-                    self.pending.push(Delta::NodeRemove(*index));
+                if self.nodes.remove(index).is_none() {
+                    return Heard::default();
                 }
-                known && depends
+                self.touched.node(*index);
+                self.pending.push(Delta::NodeRemove(*index));
+                heard(depends)
             }
-            Change::Pod(uid, index, pod) => {
-                let Some(cut) = &self.pod_cut else { return false };
-                let form = cut.apply(pod);
-                let told = (*index, self.hasher.hash_one(&form));
-                let before = self.pods.insert(uid.clone(), told);
-                if before == Some(told) {
-                    return false;
-                }
-                self.pending.push(Delta::PodUpsert(uid.to_string(), *index, form));
-                before.is_some() || depends
-            }
+            Change::Pod(pod, index) => self.pod(pod, *index, depends),
             Change::PodGone(uid) => {
-                let known = self.pods.remove(uid).is_some();
-                if known {
-                    self.pending.push(Delta::PodRemove(uid.to_string()));
+                let Some(told) = self.pods.remove(uid) else { return Heard::default() };
+                self.touched.node(told.node);
+                self.pending.push(Delta::PodRemove(uid.to_string()));
+                heard(true)
+            }
+            Change::Object(object) => {
+                let Some(cut) = self.cuts.objects.get(&kind_of(object)) else { return Heard::default() };
+                let form = cut.apply(object);
+                let hash = self.hasher.hash_one(&form);
+                if self.objects.insert(identity(object), hash) == Some(hash) {
+                    return Heard::default();
                 }
-                known
+                self.touched.everything();
+                self.pending.push(Delta::ObjectUpsert(form));
+                heard(true)
+            }
+            Change::ObjectGone(object) => {
+                let identity = identity(object);
+                if self.objects.remove(&identity).is_none() {
+                    return Heard::default();
+                }
+                self.touched.everything();
+                self.pending.push(Delta::ObjectRemove(identity));
+                heard(true)
             }
         }
+    }
+
+    fn pod(&mut self, pod: &PodInfo, node: u32, depends: bool) -> Heard {
+        let Some(cut) = &self.cuts.pod else { return Heard::default() };
+        let before = self.pods.get(&pod.uid).copied();
+        let same_place = |told: &Told| told.node == node;
+        if !self.cuts.reads_more_than_shape
+            && before.filter(same_place).is_some_and(|told| told.shape == pod.shape)
+        {
+            return Heard::default();
+        }
+        let form = cut.apply(&pod.object);
+        let told = Told { node, shape: pod.shape, hash: self.hasher.hash_one(&form) };
+        self.pods.insert(pod.uid.clone(), told);
+        if before.filter(same_place).is_some_and(|before| before.hash == told.hash) {
+            return Heard::default();
+        }
+        if let Some(before) = before.filter(|before| before.node != node) {
+            self.touched.node(before.node);
+        }
+        self.touched.node(node);
+        self.pending.push(Delta::PodUpsert(pod.uid.to_string(), node, form));
+        Heard { told: true, may_help: before.is_some() || depends }
     }
 
     /// Brings the plugin's state up to date, from the beginning when its instance is a fresh one.
@@ -176,8 +270,10 @@ impl Resident {
         self.broken = None;
         self.nodes.clear();
         self.pods.clear();
+        self.objects.clear();
         self.pending.clear();
         self.answers.clear();
+        self.touched.everything();
     }
 
     /// Sends what is pending.
@@ -185,86 +281,126 @@ impl Resident {
         if self.pending.is_empty() {
             return Ok(());
         }
-        self.answers.clear();
         let pending = std::mem::take(&mut self.pending);
         pending.chunks(BATCH).try_for_each(|batch| self.plugin.sync(batch))
     }
 
-    pub fn question(&self, pod: &PodInfo) -> Question {
-        match &self.pod_cut {
-            Some(cut) => Question {
-                sent: cut.apply(&pod.object),
-                key: self.reuses_answers.then(|| cut.apply(&pod.anonymous)),
-            },
-            // It reads nothing of a pod and gets its identity: one answer serves all.
-            None => Question {
-                sent: Cut::union([]).apply(&pod.object),
-                key: self.reuses_answers.then(String::new),
-            },
-        }
+    /// The pod as this plugin is asked about it, its own identity included.
+    pub fn cut(&self, pod: &PodInfo) -> String {
+        self.cuts.question.apply(&pod.object)
     }
 
     /// Would the plugin see a difference between the two?
     pub fn tells_apart(&self, a: &PodInfo, b: &PodInfo) -> bool {
-        self.pod_cut.as_ref().is_some_and(|cut| cut.changed(&a.anonymous, &b.anonymous))
+        (!self.cuts.shares_answers || a.shape != b.shape) && self.cuts.bare.changed(&a.object, &b.object)
     }
 
-    pub fn filter(&mut self, question: &Question) -> Result<Arc<[Rejection]>, CallError> {
-        if let Some(known) = self.answer(question).and_then(|answer| answer.rejections.clone()) {
-            return Ok(known);
+    fn question(&mut self, pod: &PodInfo) -> Question {
+        if !self.cuts.shares_answers {
+            return Question { sent: self.cut(pod).into(), kept: None };
         }
-        let rejections: Arc<[Rejection]> = self.plugin.filter(&question.sent)?.into();
-        if let Some(answer) = self.answer(question) {
-            answer.rejections = Some(rejections.clone());
-        }
-        Ok(rejections)
-    }
-
-    pub fn score(&mut self, question: &Question, feasible: &NodeSet) -> Result<Arc<[u8]>, CallError> {
-        if let Some((nodes, scores)) = self.answer(question).and_then(|answer| answer.scores.as_ref())
-            && nodes == feasible
-        {
-            return Ok(scores.clone());
-        }
-        let scores: Arc<[u8]> = self.plugin.score(&question.sent, feasible)?.into();
-        if let Some(answer) = self.answer(question) {
-            answer.scores = Some((feasible.clone(), scores.clone()));
-        }
-        Ok(scores)
-    }
-
-    /// The answer kept for pods like this one; emptied by every change of state.
-    fn answer(&mut self, question: &Question) -> Option<&mut Answer> {
-        let key = question.key.as_ref()?;
-        if !self.answers.contains_key(key) {
-            if self.answers.len() >= ANSWERS {
-                self.answers.clear();
+        match self.answers.of_shape(pod.shape) {
+            Some(question) => question,
+            None => {
+                let text = self.cuts.bare.apply(&pod.object);
+                let sent = self.cut(pod).into();
+                self.answers.intern(pod.shape, text, sent)
             }
-            self.answers.insert(key.clone(), Answer::default());
         }
-        self.answers.get_mut(key)
+    }
+
+    /// What the filter says of the feasible nodes. `live`: every node there is.
+    pub fn judge(&mut self, pod: &PodInfo, live: &NodeSet, feasible: &NodeSet) -> Result<&Judged, CallError> {
+        let question = self.question(pod);
+        let scope = self.description().filter_scope;
+        let wanted = if scope == Scope::Node { live } else { feasible };
+        let now = self.touched.now();
+        let answer = slot(&mut self.answers, &mut self.single, &question);
+        let known = answer.judged.take().filter(|_| question.kept.is_some());
+        let judged = match known {
+            Some(judged) if judged.at == now && judged.asked == *wanted => judged,
+            Some(mut judged) if scope == Scope::Node && judged.pod.is_none() => {
+                match self.touched.to_ask(judged.at, wanted) {
+                    Some(stale) => {
+                        if !nodeset::is_empty(&stale) {
+                            let verdict = self.plugin.filter(&question.sent, &stale)?;
+                            judged.update(now, &stale, verdict);
+                        }
+                        judged.at = now;
+                        judged.asked.clone_from(wanted);
+                        judged
+                    }
+                    None => Judged::new(now, wanted.clone(), self.plugin.filter(&question.sent, wanted)?),
+                }
+            }
+            Some(_) | None => Judged::new(now, wanted.clone(), self.plugin.filter(&question.sent, wanted)?),
+        };
+        Ok(answer.judged.insert(judged))
+    }
+
+    /// Adds the plugin's weighted scores to the totals by node index.
+    pub fn weigh(
+        &mut self,
+        pod: &PodInfo,
+        live: &NodeSet,
+        feasible: &NodeSet,
+        totals: &mut [i64],
+    ) -> Result<(), CallError> {
+        let question = self.question(pod);
+        let Description { score_scope: scope, normalization, .. } = *self.plugin.description();
+        let weight = self.weight();
+        let wanted = if scope == Scope::Node { live } else { feasible };
+        let now = self.touched.now();
+        let answer = slot(&mut self.answers, &mut self.single, &question);
+        let known = answer.scored.take().filter(|_| question.kept.is_some());
+        let whole = || -> Result<Scored, CallError> {
+            Ok(Scored::new(now, wanted.clone(), &self.plugin.score(&question.sent, wanted)?))
+        };
+        let scored = match known {
+            Some(scored) if scored.at == now && scored.asked == *wanted => scored,
+            Some(mut scored) if scope == Scope::Node => match self.touched.to_ask(scored.at, wanted) {
+                Some(stale) => {
+                    if !nodeset::is_empty(&stale) {
+                        let scores = self.plugin.score(&question.sent, &stale)?;
+                        scored.update(now, &stale, &scores);
+                    }
+                    scored.at = now;
+                    scored.asked.clone_from(wanted);
+                    scored
+                }
+                None => whole()?,
+            },
+            Some(_) | None => whole()?,
+        };
+        answer.scored.insert(scored).weigh(normalization, weight, feasible, totals);
+        Ok(())
+    }
+
+    /// Asks the filter about some nodes in the state as it is told now, keeping nothing: for what-ifs.
+    pub fn filter_once(
+        &mut self,
+        pod: &PodInfo,
+        cluster: &Cluster,
+        nodes: &NodeSet,
+        now: Instant,
+    ) -> Result<Verdict, CallError> {
+        self.bring_up_to_date(cluster, now)?;
+        self.plugin.filter(&self.cut(pod), nodes)
     }
 }
 
-fn interests<'a>(description: &'a Description, kind: &'a str) -> impl Iterator<Item = &'a Interest> {
-    description.interests.iter().filter(move |i| i.api_version == "v1" && i.kind == kind)
+fn slot<'a>(answers: &'a mut Answers, single: &'a mut Answer, question: &Question) -> &'a mut Answer {
+    match question.kept.and_then(|position| answers.get(position)) {
+        Some(answer) => answer,
+        None => single,
+    }
 }
 
-fn cut_of(description: &Description, kind: &str) -> Option<Cut> {
-    interests(description, kind).next()?;
-    Some(Cut::union(interests(description, kind)))
+fn kind_of(object: &Value) -> (String, String) {
+    let text = |field: &str| object[field].as_str().unwrap_or_default().to_string();
+    (text("apiVersion"), text("kind"))
 }
 
-/// Its answers may then differ between pods that are equal in everything else.
-fn reads_identity(description: &Description) -> bool {
-    const IDENTITY: [&str; 5] = [
-        "metadata",
-        "metadata.name",
-        "metadata.uid",
-        "metadata.resourceVersion",
-        "metadata.creationTimestamp",
-    ];
-    interests(description, "Pod").any(|interest| {
-        interest.fields.is_empty() || interest.fields.iter().any(|field| IDENTITY.contains(&field.as_str()))
-    })
+fn identity(object: &Value) -> String {
+    Cut::union([]).apply(object)
 }

@@ -1,31 +1,36 @@
 //! The wiring: informers in, one thread for the cycles, tasks out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use orch_client::events::Recorder;
 use orch_client::informer::{self, Event};
 use orch_client::{Client, ListOptions, Resource, Target};
-use orch_plugin::calls::CallError;
-use orch_plugin::calls::scheduler::SchedulerPlugin;
+use orch_object::Kind;
+use orch_plugin::calls::scheduler::{Description, SchedulerPlugin};
+use orch_plugin::calls::{CallError, Interest};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::core::{Core, Effect, Input};
-use crate::pod::{self, PodInfo};
+use crate::pod::{self, DEFAULT_SCHEDULER, PodInfo};
 use crate::queue::Delays;
-use crate::resident::{Resident, Settings};
+use crate::resident::{Resident, other_kinds};
+use crate::settings::Settings;
 
 const NODES: Resource = Resource::core("nodes");
 const PODS: Resource = Resource::core("pods");
+/// How long a plugin waits to be told of the objects it reads beside nodes and pods.
+const FIRST_LIST: Duration = Duration::from_secs(10);
+/// How often it is looked whether a kind is served that a plugin reads and that is not served yet.
+const NOT_SERVED: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Pods whose `spec.schedulerName` is another one are left alone.
-    pub scheduler_name: String,
     pub initial_backoff: Duration,
     pub max_backoff: Duration,
     /// An unschedulable pod is tried again after this long though nothing it waits for changed.
@@ -37,7 +42,6 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            scheduler_name: "default-scheduler".into(),
             initial_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_secs(10),
             unschedulable_flush: Duration::from_secs(300),
@@ -63,6 +67,10 @@ pub enum SchedulerError {
 #[derive(Clone)]
 pub struct Scheduler {
     inputs: mpsc::Sender<Input>,
+    client: Arc<dyn Client>,
+    /// Kinds beside nodes and pods that are followed because a plugin reads them.
+    followed: Arc<Mutex<HashSet<(String, String)>>>,
+    stop: CancellationToken,
 }
 
 impl Scheduler {
@@ -70,11 +78,12 @@ impl Scheduler {
     /// that filters is installed.
     pub fn start(client: Arc<dyn Client>, options: Options, stop: CancellationToken) -> Self {
         let (inputs, received) = mpsc::channel();
-        let scheduler = Scheduler { inputs };
+        let scheduler =
+            Scheduler { inputs, client: client.clone(), followed: Arc::default(), stop: stop.clone() };
         scheduler.follow_nodes(client.clone(), stop.clone());
         scheduler.follow_pods(client.clone(), stop.clone());
         let api = Api {
-            recorder: Recorder::start(client.clone(), &options.scheduler_name, ""),
+            recorder: Recorder::start(client.clone(), DEFAULT_SCHEDULER, ""),
             client,
             permits: Arc::new(Semaphore::new(options.parallel_writes)),
         };
@@ -84,7 +93,7 @@ impl Scheduler {
             flush: options.unschedulable_flush,
         };
         let worker = Worker {
-            core: Core::new(&options.scheduler_name, delays),
+            core: Core::new(delays),
             inputs: scheduler.inputs.clone(),
             api,
             runtime: tokio::runtime::Handle::current(),
@@ -103,7 +112,8 @@ impl Scheduler {
     }
 
     /// Adds a plugin, or swaps the one of the same name: the new one is given the whole state beside
-    /// the running cycles, then takes its place between two of them.
+    /// the running cycles, then takes its place between two of them. A version on trial stands beside
+    /// the one that serves.
     pub async fn install(
         &self,
         name: &str,
@@ -111,6 +121,7 @@ impl Scheduler {
         settings: Settings,
     ) -> Result<(), SchedulerError> {
         let failed = |source| SchedulerError::Sync { name: name.into(), source };
+        self.follow_others(plugin.description()).await;
         let (reply, snapshot) = oneshot::channel();
         self.send(Input::Snapshot(reply))?;
         let snapshot = snapshot.await.map_err(|_| SchedulerError::Stopped)?;
@@ -127,11 +138,83 @@ impl Scheduler {
         installed.await.map_err(|_| SchedulerError::Stopped)?.map_err(failed)
     }
 
-    /// Takes a plugin out; no cycle asks it any more when this returns. False: there was none.
+    /// Takes a plugin out, versions on trial too; no cycle asks it any more when this returns. False:
+    /// there was none.
     pub async fn remove(&self, name: &str) -> Result<bool, SchedulerError> {
+        self.take_out(name, false).await
+    }
+
+    /// Takes out what stands on trial beside the plugin that serves.
+    pub async fn remove_trial(&self, name: &str) -> Result<bool, SchedulerError> {
+        self.take_out(name, true).await
+    }
+
+    async fn take_out(&self, name: &str, only_trial: bool) -> Result<bool, SchedulerError> {
         let (reply, removed) = oneshot::channel();
-        self.send(Input::Remove(name.into(), reply))?;
+        self.send(Input::Remove(name.into(), reply, only_trial))?;
         removed.await.map_err(|_| SchedulerError::Stopped)
+    }
+
+    /// Follows the kinds that the plugin reads and nobody read before; returns when the scheduler
+    /// has been told what there is of them, or of some kind there is nothing to be had.
+    async fn follow_others(&self, description: &Description) {
+        for interest in other_kinds(description) {
+            let key = (interest.api_version.clone(), interest.kind.clone());
+            if !self.followed.lock().insert(key) {
+                continue;
+            }
+            let (told, first_list) = oneshot::channel();
+            let (this, interest) = (self.clone(), interest.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    () = this.follow_kind(&interest, told) => {}
+                    () = this.stop.cancelled() => {}
+                }
+            });
+            if tokio::time::timeout(FIRST_LIST, first_list).await.is_err() {
+                tracing::warn!("some objects that a scheduling plugin reads are not listed yet");
+            }
+        }
+    }
+
+    async fn follow_kind(&self, interest: &Interest, told: oneshot::Sender<()>) {
+        let mut told = Some(told);
+        let kind = loop {
+            match self.served(interest) {
+                Some(kind) => break kind,
+                // Nothing to wait for: the plugin works without until the kind is served.
+                None => drop(told.take()),
+            }
+            tokio::time::sleep(NOT_SERVED).await;
+        };
+        let resource = Resource {
+            group: kind.group.clone().into(),
+            version: kind.version.clone().into(),
+            plural: kind.plural.clone().into(),
+        };
+        let target = Target::all(&resource);
+        let (_, mut events) =
+            informer::start(self.client.clone(), target, ListOptions::default(), self.stop.clone());
+        while let Some(event) = events.recv().await {
+            let input = match event {
+                Event::Added(object) | Event::Modified { now: object, .. } => Input::Object(object),
+                Event::Deleted(object) => Input::ObjectGone(object),
+                Event::Synced => {
+                    if let Some(told) = told.take() {
+                        let _ = told.send(());
+                    }
+                    continue;
+                }
+            };
+            if self.send(input).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn served(&self, interest: &Interest) -> Option<Arc<Kind>> {
+        let wanted = |row: &Arc<Kind>| row.kind == interest.kind && row.api_version() == interest.api_version;
+        self.client.kinds().into_iter().find(wanted)
     }
 
     fn send(&self, input: Input) -> Result<(), SchedulerError> {
@@ -189,22 +272,24 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, received: &mpsc::Receiver<Input>) {
+        let mut effects = Vec::new();
         loop {
             // Everything known goes in before the next decision is made.
             while let Ok(input) = received.try_recv() {
                 if matches!(input, Input::Stop) {
                     return;
                 }
-                self.core.handle(input, Instant::now());
+                self.core.handle(input, Instant::now(), &mut effects);
             }
-            if let Some(effect) = self.core.step(Instant::now()) {
-                self.perform(effect);
+            let decided = self.core.step(Instant::now(), &mut effects);
+            effects.drain(..).for_each(|effect| self.perform(effect));
+            if decided {
                 continue;
             }
             self.core.settle(Instant::now());
             match self.wait(received) {
                 None | Some(Input::Stop) => return,
-                Some(input) => self.core.handle(input, Instant::now()),
+                Some(input) => self.core.handle(input, Instant::now(), &mut effects),
             }
         }
     }
@@ -235,17 +320,39 @@ impl Worker {
                 });
             }
             Effect::Report { pod, failure } => {
-                self.reports.retain(|_, report| !report.is_finished());
-                let uid = pod.uid.clone();
-                let earlier = self.reports.remove(&uid);
-                let report = self.runtime.spawn(async move {
-                    if let Some(earlier) = earlier {
-                        let _ = earlier.await;
-                    }
-                    api.report(&pod, &failure).await;
+                self.after_reports(&pod.uid.clone(), async move { api.report(&pod, &failure).await });
+            }
+            Effect::Write { pod, plugin, client, patches } => {
+                let inputs = self.inputs.clone();
+                self.runtime.spawn(async move {
+                    let result = api.write(&plugin, client, &patches).await;
+                    let _ = inputs.send(Input::Written(pod.uid.clone(), result));
                 });
-                self.reports.insert(uid, report);
+            }
+            Effect::Preempt { pod, node, victims } => {
+                self.after_reports(&pod.uid.clone(), async move {
+                    api.nominate(&pod, Some(&node)).await;
+                    for victim in victims {
+                        api.evict(&pod, &node, &victim).await;
+                    }
+                });
+            }
+            Effect::Withdraw { pod } => {
+                self.after_reports(&pod.uid.clone(), async move { api.nominate(&pod, None).await });
             }
         }
+    }
+
+    /// Writes to one pod's status come one after the other.
+    fn after_reports(&mut self, uid: &Arc<str>, write: impl Future<Output = ()> + Send + 'static) {
+        self.reports.retain(|_, report| !report.is_finished());
+        let earlier = self.reports.remove(uid);
+        let report = self.runtime.spawn(async move {
+            if let Some(earlier) = earlier {
+                let _ = earlier.await;
+            }
+            write.await;
+        });
+        self.reports.insert(uid.clone(), report);
     }
 }

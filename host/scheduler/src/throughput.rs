@@ -12,18 +12,17 @@ use tokio::sync::oneshot;
 use crate::core::{Core, Effect, Input};
 use crate::pod::PodInfo;
 use crate::queue::Delays;
-use crate::resident::{Resident, Settings};
+use crate::resident::Resident;
+use crate::settings::Settings;
 
 const NODES: usize = 5_000;
 const PODS: usize = 10_000;
 
 fn core() -> Core {
     let second = Duration::from_secs(1);
-    let mut core = Core::new(
-        "default-scheduler",
-        Delays { initial_backoff: second, max_backoff: 10 * second, flush: 300 * second },
-    );
-    let now = Instant::now();
+    let mut core =
+        Core::new(Delays { initial_backoff: second, max_backoff: 10 * second, flush: 300 * second });
+    let (now, none) = (Instant::now(), &mut Vec::new());
     for i in 0..NODES {
         let node = json!({
             "apiVersion": "v1", "kind": "Node",
@@ -31,10 +30,10 @@ fn core() -> Core {
             "spec": {},
             "status": { "allocatable": { "cpu": "32", "memory": "64Gi", "pods": "110" } },
         });
-        core.handle(Input::Node(Arc::new(node)), now);
+        core.handle(Input::Node(Arc::new(node)), now, none);
     }
-    core.handle(Input::Synced, now);
-    core.handle(Input::Synced, now);
+    core.handle(Input::Synced, now, none);
+    core.handle(Input::Synced, now, none);
     core
 }
 
@@ -44,7 +43,7 @@ fn install(core: &mut Core, engine: &Arc<PluginEngine>, name: &str) {
     let limits = Limits { deadline: Duration::from_secs(5), ..Limits::default() };
     let plugin = engine.load_scheduler(name, &artifact, &json!({}), limits).unwrap();
     let (reply, snapshot) = oneshot::channel();
-    core.handle(Input::Snapshot(reply), Instant::now());
+    core.handle(Input::Snapshot(reply), Instant::now(), &mut Vec::new());
     let snapshot = snapshot.blocking_recv().unwrap();
     let mut resident = Resident::new(name, plugin, Settings::default());
     let started = Instant::now();
@@ -55,7 +54,8 @@ fn install(core: &mut Core, engine: &Arc<PluginEngine>, name: &str) {
     println!("{name}: told {} changes in {:?}", snapshot.changes.len(), started.elapsed());
     let (reply, installed) = oneshot::channel();
     let started = Instant::now();
-    core.handle(Input::Install(Box::new(resident), snapshot.lease, reply), Instant::now());
+    let install = Input::Install(Box::new(resident), snapshot.lease, reply);
+    core.handle(install, Instant::now(), &mut Vec::new());
     installed.blocking_recv().unwrap().unwrap();
     println!("{name}: put in place in {:?}", started.elapsed());
 }
@@ -90,19 +90,25 @@ fn five_thousand_nodes() {
         install(&mut core, &engine, name);
     }
     for pod in pods() {
-        core.handle(Input::Pod(pod), Instant::now());
+        core.handle(Input::Pod(pod), Instant::now(), &mut Vec::new());
     }
     let (started, cpu) = (Instant::now(), cpu_time());
     let mut bound = 0;
     let mut slowest = Duration::ZERO;
+    let mut effects = Vec::new();
     loop {
         let cycle = Instant::now();
-        match core.step(cycle) {
-            Some(Effect::Bind { .. }) => bound += 1,
-            Some(Effect::Report { failure, .. }) => panic!("{}", failure.message),
-            None => break,
+        if !core.step(cycle, &mut effects) {
+            break;
         }
         slowest = slowest.max(cycle.elapsed());
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Bind { .. } => bound += 1,
+                Effect::Report { failure, .. } => panic!("{}", failure.message),
+                Effect::Write { .. } | Effect::Preempt { .. } | Effect::Withdraw { .. } => {}
+            }
+        }
     }
     let (elapsed, cpu) = (started.elapsed(), cpu_time() - cpu);
     println!(

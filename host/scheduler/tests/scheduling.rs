@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use fake::{Fake, until};
 use orch_object::Status;
-use orch_plugin::calls::scheduler::{Delta, Description, Rejection, SchedulerPlugin};
+use orch_plugin::calls::scheduler::{Delta, Description, Points, Rejection, SchedulerPlugin, Verdict};
 use orch_plugin::calls::{CallError, Interest, NodeSet};
 use orch_scheduler::{FailurePolicy, Options, Scheduler, Settings};
 use parking_lot::Mutex;
@@ -46,13 +46,13 @@ impl Slots {
         Arc::new(Slots {
             name: name.into(),
             description: Description {
+                points: Points { filter: true, score: true, ..Points::default() },
+                pod: vec!["spec.slots".into()],
                 interests: vec![
                     interest("Node", &["spec.taints", "metadata.name"]),
                     interest("Pod", &["spec.slots"]),
                 ],
-                filters: true,
-                scores: true,
-                depends_on_other_nodes: false,
+                ..Description::default()
             },
             per_node,
             prefers,
@@ -100,11 +100,12 @@ impl SchedulerPlugin for Slots {
                 Delta::PodRemove(uid) => {
                     state.pods.remove(uid).expect("only known pods go");
                 }
+                Delta::ObjectUpsert(_) | Delta::ObjectRemove(_) => panic!("it reads nodes and pods"),
             }
         }
         Ok(())
     }
-    fn filter(&self, _: &str) -> Result<Vec<Rejection>, CallError> {
+    fn filter(&self, _: &str, _: &NodeSet) -> Result<Verdict, CallError> {
         if self.traps.load(Ordering::SeqCst) {
             return self.trap();
         }
@@ -116,15 +117,14 @@ impl SchedulerPlugin for Slots {
                 nodes[*index as usize / 64] |= 1 << (index % 64);
             }
         }
-        Ok(vec![Rejection { reason: "Too many pods".into(), nodes, unresolvable: false }])
+        Ok(Verdict::Nodes(vec![Rejection { reason: "Too many pods".into(), nodes, unresolvable: false }]))
     }
-    fn score(&self, _: &str, _: &NodeSet) -> Result<Vec<u8>, CallError> {
+    fn score(&self, _: &str, nodes: &NodeSet) -> Result<Vec<u32>, CallError> {
         let state = self.state.lock();
-        let mut scores = vec![0; state.nodes.keys().max().map_or(0, |highest| *highest as usize + 1)];
-        for (index, name) in &state.nodes {
-            scores[*index as usize] = (self.prefers)(name);
-        }
-        Ok(scores)
+        let asked =
+            (0..nodes.len() as u32 * 64).filter(|index| nodes[*index as usize / 64] >> (index % 64) & 1 == 1);
+        let score = |index: u32| state.nodes.get(&index).map_or(0, |name| (self.prefers)(name).into());
+        Ok(asked.map(score).collect())
     }
 }
 
@@ -206,9 +206,7 @@ async fn a_full_node_is_tried_again_when_a_pod_leaves() {
     until("the first is bound", || node_of(&world.api, "first").is_some()).await;
     world.api.pod("second");
     until("the second is told", || {
-        message(&world.api, "second")
-            == "0/1 nodes are available: 1 Too many pods. preemption: 0/1 nodes are available: 1 No \
-                preemption victims found for incoming pod."
+        message(&world.api, "second") == "0/1 nodes are available: 1 Too many pods."
     })
     .await;
     assert_eq!(condition(&world.api, "second").unwrap()["reason"], "Unschedulable");

@@ -60,11 +60,8 @@ impl Host {
         )?;
         server.set_nodes(Box::new(OneNode { name: config.node_name.clone(), agent }));
 
-        let scheduler = Scheduler::start(
-            clients(Identity::new("system:kube-scheduler", &["system:authenticated"])),
-            Default::default(),
-            stop.clone(),
-        );
+        let scheduler_client = clients(Identity::new("system:kube-scheduler", &["system:authenticated"]));
+        let scheduler = Scheduler::start(scheduler_client.clone(), Default::default(), stop.clone());
         let controllers = Controllers::start(Arc::new(clients.clone()), stop.clone());
         let callers = Callers {
             scheduler,
@@ -72,6 +69,9 @@ impl Host {
             admission: server.admission(),
             pods: network.pods.clone(),
             client: clients(of_the_host("plugins")),
+            scheduler_client,
+            clients: Arc::new(clients.clone()),
+            namespaces: namespaces(clients(of_the_host("plugins")), stop.clone()),
         };
         let defaults = Defaults { root_ca: server.pki().ca_certificate().to_string() };
         plugins::start(callers, &config.data_dir.join("cache"), defaults, &tasks, stop.clone()).await?;
@@ -91,6 +91,14 @@ impl Host {
         }
         self.store.close().await;
     }
+}
+
+/// Kept current for canaries that decide in some namespaces only.
+fn namespaces(client: Arc<dyn Client>, stop: CancellationToken) -> informer::Objects {
+    let target = Target::all(&Resource::core("namespaces"));
+    let (objects, mut events) = informer::start(client, target, ListOptions::default(), stop);
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    objects
 }
 
 /// Exists while a ready host runs; `orch up --detach` waits for it.

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Condition, Loaded, Placement, PluginSpec, PluginStatus};
-use crate::{Breaker, LoadError};
+use super::{Condition, Latency, Loaded, Placement, PluginSpec, PluginStatus, RolloutStage, TrialStatus};
+use crate::trial::ShadowLog;
+use crate::{Breaker, LoadError, Snapshot, World};
 
 /// Digests kept for a rollback by hand.
 const REMEMBERED: usize = 10;
@@ -49,18 +50,100 @@ impl Fault {
     }
 }
 
+impl Fault {
+    pub fn nothing_beside(spec: &PluginSpec) -> Self {
+        let message = format!(
+            "spec.rollout.strategy: {:?} needs a version that serves: set Immediate first, then change the source",
+            spec.rollout.strategy
+        );
+        Fault { reason: "InvalidSpec", message }
+    }
+
+    pub fn other_world(serving: World) -> Self {
+        let message = format!("spec.world: a version on trial must be of {serving} like the one that serves");
+        Fault { reason: "InvalidSpec", message }
+    }
+}
+
+/// Failed calls within a while.
+#[derive(Default)]
+struct Faults {
+    seen: u64,
+    times: VecDeque<Instant>,
+}
+
+impl Faults {
+    /// From now on; what was before does not count.
+    fn from(stats: &Snapshot) -> Self {
+        Faults { seen: total(stats), times: VecDeque::new() }
+    }
+
+    /// How many there were within the breaker's window.
+    fn count(&mut self, stats: &Snapshot, now: Instant, breaker: &Breaker) -> usize {
+        let new = total(stats).saturating_sub(self.seen).min(breaker.failures as u64);
+        self.seen = total(stats);
+        self.times.extend((0..new).map(|_| now));
+        while self.times.front().is_some_and(|first| now.duration_since(*first) > breaker.within) {
+            self.times.pop_front();
+        }
+        self.times.len()
+    }
+}
+
+fn total(stats: &Snapshot) -> u64 {
+    stats.traps + stats.deadline_misses
+}
+
+/// A version beside the one that serves.
+pub(super) struct Trial {
+    pub version: Version,
+    faults: Faults,
+}
+
+impl Trial {
+    pub fn new(version: Version) -> Self {
+        Trial { faults: Faults::from(&version.loaded.stats()), version }
+    }
+
+    pub fn log(&self) -> Option<Arc<ShadowLog>> {
+        match &self.version.placement.rollout {
+            RolloutStage::Shadow(log) => Some(log.clone()),
+            RolloutStage::Serves | RolloutStage::Canary(_) => None,
+        }
+    }
+
+    fn status(&self) -> TrialStatus {
+        let stats = self.version.loaded.stats();
+        let (strategy, report) = match &self.version.placement.rollout {
+            RolloutStage::Serves => ("Immediate", None),
+            RolloutStage::Canary(_) => ("Canary", None),
+            RolloutStage::Shadow(log) => ("Shadow", Some(log.report())),
+        };
+        TrialStatus {
+            strategy: strategy.into(),
+            digest: self.version.loaded.digest().into(),
+            since: self.version.since.clone(),
+            calls: stats.calls,
+            latency: Latency::from(&stats),
+            traps: stats.traps,
+            deadline_misses: stats.deadline_misses,
+            report,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Running {
     pub generation: i64,
     pub serving: Option<Version>,
+    pub trial: Option<Trial>,
     /// What the breaker goes back to.
     pub previous: Option<Arc<Version>>,
     /// The spec that was last acted on, and what came of it.
     settled: Option<Value>,
     fault: Option<Fault>,
     digests: VecDeque<String>,
-    faults_seen: u64,
-    fault_times: VecDeque<Instant>,
+    faults: Faults,
     conditions: Vec<Condition>,
 }
 
@@ -105,27 +188,42 @@ impl Running {
         self.fault = Some(fault);
     }
 
-    fn forget_faults(&mut self) {
-        self.fault_times.clear();
-        self.faults_seen = self.total_faults();
+    /// Those that are loaded.
+    pub fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.serving.iter().chain(self.trial.iter().map(|trial| &trial.version))
     }
 
-    fn total_faults(&self) -> u64 {
-        let stats = self.serving.as_ref().map(|version| version.loaded.stats()).unwrap_or_default();
-        stats.traps + stats.deadline_misses
+    fn stats(&self) -> Snapshot {
+        self.serving.as_ref().map(|version| version.loaded.stats()).unwrap_or_default()
+    }
+
+    fn forget_faults(&mut self) {
+        self.faults = Faults::from(&self.stats());
     }
 
     /// How many calls failed within the breaker's window, when that is enough to go back.
     pub fn count_faults(&mut self, now: Instant, breaker: &Breaker) -> Option<usize> {
-        let total = self.total_faults();
-        let new = total.saturating_sub(self.faults_seen).min(breaker.failures as u64);
-        self.faults_seen = total;
-        self.fault_times.extend((0..new).map(|_| now));
-        while self.fault_times.front().is_some_and(|first| now.duration_since(*first) > breaker.within) {
-            self.fault_times.pop_front();
-        }
-        let tripped = self.previous.is_some() && self.fault_times.len() >= breaker.failures;
-        tripped.then_some(self.fault_times.len())
+        let stats = self.stats();
+        let faults = self.faults.count(&stats, now, breaker);
+        (self.previous.is_some() && faults >= breaker.failures).then_some(faults)
+    }
+
+    /// Why the version on trial must go, when it keeps failing.
+    pub fn failing_trial(&mut self, now: Instant, breaker: &Breaker) -> Option<Fault> {
+        let trial = self.trial.as_mut()?;
+        let stats = trial.version.loaded.stats();
+        let faults = trial.faults.count(&stats, now, breaker);
+        let message = format!(
+            "{}, on trial, was taken out after {faults} failed calls within {} s; the last error: {}",
+            trial.version.loaded.digest(),
+            breaker.within.as_secs(),
+            stats.last_error.unwrap_or_default()
+        );
+        (faults >= breaker.failures).then_some(Fault { reason: "RolledBack", message })
+    }
+
+    pub fn fail(&mut self, fault: Fault) {
+        self.fault = Some(fault);
     }
 
     pub fn rolled_back_message(&self, faults: usize, breaker: &Breaker, good: &Version) -> String {
@@ -142,7 +240,7 @@ impl Running {
 
     pub fn status(&mut self, now: &str) -> PluginStatus {
         self.update_conditions(now);
-        let stats = self.serving.as_ref().map(|version| version.loaded.stats()).unwrap_or_default();
+        let stats = self.stats();
         let serving = self.serving.as_ref();
         PluginStatus {
             observed_generation: self.generation,
@@ -151,8 +249,12 @@ impl Running {
             since: serving.map(|version| version.since.clone()),
             conditions: self.conditions.clone(),
             calls: stats.calls,
+            latency: Latency::from(&stats),
+            memory_bytes: stats.memory,
+            dropped_log_lines: stats.dropped_log_lines,
             traps: stats.traps,
             deadline_misses: stats.deadline_misses,
+            trial: self.trial.as_ref().map(Trial::status),
             last_error: self.fault.as_ref().map(|fault| fault.message.clone()).or(stats.last_error),
             previous_digests: self.digests.iter().cloned().collect(),
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Placement;
+use super::{Placement, RolloutStage};
 use crate::{Limits, LoadError, Source, World};
 
 /// `spec` of a Plugin.
@@ -15,10 +15,14 @@ pub struct PluginSpec {
     pub source: SourceSpec,
     #[serde(default = "empty")]
     pub config: Value,
+    /// Absent: what the component says of itself.
+    pub order: Option<i64>,
+    pub weight: Option<i64>,
+    /// Scheduler names that a scheduling policy works under; empty: all.
     #[serde(default)]
-    pub order: i64,
-    #[serde(default = "one")]
-    pub weight: i64,
+    pub profiles: Vec<String>,
+    /// The plugin that stays out of these profiles for it.
+    pub replaces: Option<String>,
     #[serde(default)]
     pub limits: LimitsSpec,
     #[serde(default)]
@@ -31,10 +35,6 @@ pub struct PluginSpec {
 
 fn empty() -> Value {
     json!({})
-}
-
-fn one() -> i64 {
-    1
 }
 
 /// Exactly one field is set.
@@ -62,9 +62,40 @@ pub enum FailurePolicy {
     Ignore,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// How a new version takes over.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rollout {
-    pub strategy: Option<String>,
+    #[serde(default)]
+    pub strategy: Strategy,
+    #[serde(default)]
+    pub canary: CanarySpec,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Strategy {
+    #[default]
+    Immediate,
+    /// Decides about some pods or requests; the version before about the others.
+    Canary,
+    /// Decides nothing; where it differs is reported.
+    Shadow,
+}
+
+/// What a canary decides about: those in the selected namespaces, and of them this share.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CanarySpec {
+    /// 0 to 100; absent: all of them when there is a selector, else 10.
+    pub percent: Option<u64>,
+    /// A label selector.
+    pub namespace_selector: Option<Value>,
+}
+
+impl CanarySpec {
+    pub fn percent(&self) -> u64 {
+        self.percent.unwrap_or(if self.namespace_selector.is_some() { 100 } else { 10 })
+    }
 }
 
 impl PluginSpec {
@@ -84,23 +115,51 @@ impl PluginSpec {
         if !self.config.is_object() {
             return refuse("config", "must be an object".into());
         }
-        if !(0..=1_000_000).contains(&self.weight) {
-            return refuse("weight", format!("{} is not between 0 and 1000000", self.weight));
+        if let Some(weight) = self.weight.filter(|weight| !(0..=1_000_000).contains(weight)) {
+            return refuse("weight", format!("{weight} is not between 0 and 1000000"));
         }
-        match self.rollout.strategy.as_deref() {
-            None | Some("" | "Immediate") => Ok(()),
-            Some(other) => refuse("rollout.strategy", format!("{other} is not built yet: use Immediate")),
+        if self.world != World::Scheduler && !(self.profiles.is_empty() && self.replaces.is_none()) {
+            return refuse(
+                "profiles",
+                format!("{} plugins have none: profiles are the scheduler's", self.world),
+            );
+        }
+        self.check_rollout()
+    }
+
+    fn check_rollout(&self) -> Result<(), LoadError> {
+        let Rollout { strategy, canary } = &self.rollout;
+        if canary.percent() > 100 {
+            return refuse(
+                "rollout.canary.percent",
+                format!("{} is not between 0 and 100", canary.percent()),
+            );
+        }
+        match (strategy, self.world) {
+            (Strategy::Immediate, _) => Ok(()),
+            (Strategy::Canary | Strategy::Shadow, World::Scheduler | World::Admission) => Ok(()),
+            (Strategy::Canary | Strategy::Shadow, World::Controller | World::Cni) => refuse(
+                "rollout.strategy",
+                format!(
+                    "{} plugins act on the cluster, two versions would act against each other: use Immediate",
+                    self.world
+                ),
+            ),
         }
     }
 
-    pub(super) fn placement(&self, name: &str) -> Placement {
+    pub(super) fn placement(&self, name: &str, rollout: RolloutStage) -> Placement {
         Placement {
             name: name.into(),
             world: self.world,
             order: self.order,
             weight: self.weight,
+            profiles: self.profiles.clone(),
+            replaces: self.replaces.clone(),
             failure_policy: self.failure_policy,
             config: self.config.clone(),
+            permissions: self.permissions.clone(),
+            rollout,
         }
     }
 
@@ -206,7 +265,8 @@ mod tests {
     #[test]
     fn defaults_are_filled_in() {
         let spec = read(json!({"world": "orch:scheduler", "source": {"builtin": "x"}})).unwrap();
-        assert_eq!((spec.weight, spec.order, spec.config.clone()), (1, 0, json!({})));
+        assert_eq!((spec.weight, spec.order, spec.config.clone()), (None, None, json!({})));
+        assert_eq!(spec.rollout.canary.percent(), 10);
         assert_eq!(spec.failure_policy, FailurePolicy::Fail);
         let limits = spec.limits.to_limits(spec.world).unwrap();
         assert_eq!(limits, Limits::default());
@@ -225,7 +285,13 @@ mod tests {
         assert!(with("limits", json!({"memory": "lots"})).contains("spec.limits.memory: lots"));
         assert!(with("limits", json!({"memory": "2Gi"})).contains("between 1Mi and 1Gi"));
         assert!(with("limits", json!({"deadlineMilliseconds": 0})).contains("limits.deadlineMilliseconds"));
-        assert!(with("rollout", json!({"strategy": "Canary"})).contains("Canary is not built yet"));
+        assert!(with("rollout", json!({"strategy": "Slow"})).contains("Slow"));
+        let canary = json!({"strategy": "Canary", "canary": {"percent": 101}});
+        assert!(with("rollout", canary).contains("spec.rollout.canary.percent: 101"));
+        let controller = json!({"world": "orch:controller", "source": {"builtin": "x"}, "rollout": {"strategy": "Shadow"}});
+        assert!(read(controller).unwrap_err().contains("use Immediate"));
+        let profiles = json!({"world": "orch:cni", "source": {"builtin": "x"}, "profiles": ["p"]});
+        assert!(read(profiles).unwrap_err().contains("spec.profiles"));
         assert!(with("failurePolicy", json!("Maybe")).contains("Maybe"));
         assert!(with("weight", json!(-1)).contains("spec.weight"));
     }

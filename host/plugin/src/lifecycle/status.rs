@@ -1,5 +1,8 @@
 use serde::{Deserialize, Serialize};
 
+use crate::Snapshot;
+use crate::trial::ShadowReport;
+
 /// `status` of a Plugin.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,13 +19,51 @@ pub struct PluginStatus {
     pub since: Option<String>,
     pub conditions: Vec<Condition>,
     pub calls: u64,
+    pub latency: Latency,
+    /// Linear memory of its instances, the largest there was.
+    pub memory_bytes: u64,
     pub traps: u64,
     pub deadline_misses: u64,
+    pub dropped_log_lines: u64,
+    /// The version beside the one that serves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<TrialStatus>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// Latest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub previous_digests: Vec<String>,
+}
+
+/// How long calls take, in nanoseconds; to within 12 %.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Latency {
+    pub p50_nanoseconds: u64,
+    pub p99_nanoseconds: u64,
+}
+
+impl From<&Snapshot> for Latency {
+    fn from(stats: &Snapshot) -> Self {
+        Latency { p50_nanoseconds: stats.p50.as_nanos() as u64, p99_nanoseconds: stats.p99.as_nanos() as u64 }
+    }
+}
+
+/// `status.trial`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialStatus {
+    /// `Canary` or `Shadow`.
+    pub strategy: String,
+    pub digest: String,
+    pub since: String,
+    pub calls: u64,
+    pub latency: Latency,
+    pub traps: u64,
+    pub deadline_misses: u64,
+    /// Where a shadow would have decided otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub report: Option<ShadowReport>,
 }
 
 /// `Loaded`: what is declared is what serves. `Ready`: something serves.

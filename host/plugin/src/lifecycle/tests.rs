@@ -22,7 +22,13 @@ impl Worlds for Arc<Recorder> {
         if *self.refuse.lock() {
             return Err("the state cannot be synced".into());
         }
-        self.calls.lock().push(format!("install {} weight {}", placement.name, placement.weight));
+        let weight = placement.weight.map_or("its own".into(), |weight| weight.to_string());
+        let stage = match &placement.rollout {
+            RolloutStage::Serves => "",
+            RolloutStage::Canary(_) => " as canary",
+            RolloutStage::Shadow(_) => " as shadow",
+        };
+        self.calls.lock().push(format!("install {} weight {weight}{stage}", placement.name));
         if let Loaded::Scheduler(plugin) = plugin {
             *self.serving.lock() = Some(plugin);
         }
@@ -30,6 +36,10 @@ impl Worlds for Arc<Recorder> {
     }
     async fn remove(&self, world: World, name: &str) {
         self.calls.lock().push(format!("remove {world} {name}"));
+    }
+
+    async fn remove_trial(&self, _: World, name: &str) {
+        self.calls.lock().push(format!("remove {name} on trial"));
     }
     async fn controller_api(&self, _: &str, _: &[Value]) -> Result<Arc<dyn ControllerApi>, String> {
         Err("no controllers here".into())
@@ -91,9 +101,9 @@ async fn a_declared_plugin_is_installed_once() {
     assert_eq!(state(&first, "Loaded"), ("True", "Loaded", ""));
     assert_eq!(state(&first, "Ready").0, "True");
     assert!(first.digest.as_deref().unwrap().starts_with("sha256:"));
-    assert_eq!((first.abi_version.as_deref(), first.observed_generation), (Some("0.1.0"), 1));
+    assert_eq!((first.abi_version.as_deref(), first.observed_generation), (Some("0.2.0"), 1));
     let again = harness.apply(fit(json!({}))).await;
-    assert_eq!(harness.calls(), ["install fit weight 1"]);
+    assert_eq!(harness.calls(), ["install fit weight its own"]);
     let condition = again.condition("Ready").unwrap();
     assert_eq!(
         (condition.last_transition_time.as_str(), again.observed_generation),
@@ -152,7 +162,7 @@ async fn traps_go_back_to_the_last_good_one() {
     assert_eq!(bad.previous_digests, [good.digest.clone().unwrap()]);
     let failing = harness.recorder.serving.lock().clone().unwrap();
     for _ in 0..3 {
-        failing.filter(r#"{"metadata": {"name": "trap"}}"#).unwrap_err();
+        failing.filter(r#"{"metadata": {"name": "trap"}}"#, &vec![1]).unwrap_err();
     }
     let status = harness.lifecycle.observe("2026-11-21T13:00:00Z").await.remove("fit").unwrap();
     assert_eq!(status.digest, good.digest);
@@ -174,4 +184,53 @@ async fn a_builtin_that_is_missing_says_how_to_get_it() {
     let spec = json!({"world": "orch:scheduler", "source": {"builtin": "node-resources-fit"}});
     let status = harness.apply(spec).await;
     assert!(state(&status, "Loaded").2.contains("run `make build`"), "{status:?}");
+}
+
+/// The hostile fixture as the next version of the plugin, beside the one that serves.
+fn on_trial(strategy: &str) -> Value {
+    let mut spec = hostile();
+    spec["rollout"] = json!({"strategy": strategy, "canary": {"percent": 20}});
+    spec
+}
+
+#[tokio::test]
+async fn a_canary_stands_beside_what_serves_until_it_is_promoted() {
+    let mut harness = Harness::new();
+    let alone = harness.apply(on_trial("Canary")).await;
+    assert!(state(&alone, "Loaded").2.contains("set Immediate first"), "{alone:?}");
+    let good = harness.apply(fit(json!({}))).await;
+    let canary = harness.apply(on_trial("Canary")).await;
+    assert_eq!(canary.digest, good.digest, "what serves goes on");
+    let trial = canary.trial.clone().unwrap();
+    assert_eq!((trial.strategy.as_str(), state(&canary, "Loaded").0), ("Canary", "True"));
+    assert_ne!(Some(&trial.digest), good.digest.as_ref());
+    let promoted = harness.apply(hostile()).await;
+    assert_eq!((promoted.digest.as_ref(), &promoted.trial), (Some(&trial.digest), &None));
+    assert_eq!(promoted.previous_digests, [good.digest.unwrap()]);
+    let calls = harness.calls();
+    assert_eq!(
+        calls[1..],
+        ["install fit weight its own as canary", "install fit weight its own", "remove fit on trial"]
+    );
+}
+
+#[tokio::test]
+async fn a_trial_ends_when_the_old_source_is_declared_again_or_it_keeps_failing() {
+    let mut harness = Harness::new();
+    let good = harness.apply(fit(json!({}))).await;
+    let shadow = harness.apply(on_trial("Shadow")).await;
+    assert_eq!(shadow.trial.unwrap().report.unwrap().compared, 0);
+    let back = harness.apply(fit(json!({}))).await;
+    assert_eq!((back.trial, &back.digest), (None, &good.digest));
+
+    harness.apply(on_trial("Canary")).await;
+    let failing = harness.recorder.serving.lock().clone().unwrap();
+    for _ in 0..3 {
+        failing.filter(r#"{"metadata": {"name": "trap"}}"#, &vec![1]).unwrap_err();
+    }
+    let status = harness.lifecycle.observe("2026-11-21T13:00:00Z").await.remove("fit").unwrap();
+    assert_eq!((&status.trial, &status.digest), (&None, &good.digest));
+    let (loaded, reason, message) = state(&status, "Loaded");
+    assert_eq!((loaded, reason), ("False", "RolledBack"));
+    assert!(message.contains("on trial, was taken out after 3 failed calls"), "{message}");
 }

@@ -76,7 +76,7 @@ async fn declare_builtins(client: &dyn Client, engine: &PluginEngine) -> anyhow:
         let plugin = json!({
             "apiVersion": PLUGINS.api_version(), "kind": "Plugin",
             "metadata": { "name": name, "labels": { "plugins.orch.dev/builtin": "true" } },
-            "spec": { "world": world, "source": { "builtin": name }, "weight": weight(name) },
+            "spec": { "world": world, "source": { "builtin": name } },
         });
         match client.create(&Target::all(&PLUGINS), plugin, &WriteOptions::default()).await {
             Err(error) if !error.is_already_exists() => return Err(error).context(format!("Plugin {name}")),
@@ -84,15 +84,6 @@ async fn declare_builtins(client: &dyn Client, engine: &PluginEngine) -> anyhow:
         }
     }
     Ok(())
-}
-
-/// Upstream's default weights.
-fn weight(name: &str) -> i64 {
-    match name {
-        "taint-toleration" => 3,
-        "node-affinity" => 2,
-        _ => 1,
-    }
 }
 
 impl Defaults {
@@ -204,12 +195,17 @@ impl Follower {
 fn differs(before: &PluginStatus, now: &PluginStatus) -> bool {
     before.observed_generation != now.observed_generation
         || before.digest != now.digest
+        || trial_digest(before) != trial_digest(now)
         || before.conditions != now.conditions
+}
+
+fn trial_digest(status: &PluginStatus) -> Option<&str> {
+    status.trial.as_ref().map(|trial| trial.digest.as_str())
 }
 
 /// For a merge patch: what is absent now takes away what was there.
 fn with_nulls(status: &PluginStatus) -> Value {
-    let mut body = json!({ "digest": null, "abiVersion": null, "since": null, "lastError": null, "previousDigests": null });
+    let mut body = json!({ "digest": null, "abiVersion": null, "since": null, "lastError": null, "previousDigests": null, "trial": null });
     let status = serde_json::to_value(status).unwrap_or_default();
     for (key, value) in status.as_object().into_iter().flatten() {
         body[key] = value.clone();

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use orch_admission::Chain;
-use orch_client::{Client, Patch, PatchType, Resource, Status, Target, WriteOptions};
+use orch_client::informer::Objects;
+use orch_client::{Client, Identity, Patch, PatchType, Resource, Status, Target, WriteOptions};
 use orch_controllers::Controllers;
+use orch_object::LabelSelector;
 use orch_plugin::World;
 use orch_plugin::calls::controller::ControllerApi;
-use orch_plugin::lifecycle::{FailurePolicy, Loaded, Placement, SourceSpec, Worlds};
+use orch_plugin::lifecycle::{
+    CanarySpec, FailurePolicy, Loaded, Placement, RolloutStage, SourceSpec, Worlds,
+};
+use orch_plugin::trial::{Role, Selection};
 use orch_scheduler::Scheduler;
 use serde_json::{Value, json};
 
@@ -19,18 +24,30 @@ pub struct Callers {
     pub admission: Arc<Chain>,
     pub pods: Arc<orch_network::Pods>,
     pub client: Arc<dyn Client>,
+    /// The scheduler's own.
+    pub scheduler_client: Arc<dyn Client>,
+    pub clients: Arc<dyn Fn(Identity) -> Arc<dyn Client> + Send + Sync>,
+    /// For canaries in some namespaces only.
+    pub namespaces: Objects,
 }
 
 #[async_trait]
 impl Worlds for Callers {
     async fn install(&self, placement: &Placement, plugin: Loaded) -> Result<(), String> {
-        let Placement { name, order, weight, failure_policy, .. } = placement;
+        let Placement { name, order, failure_policy, .. } = placement;
         let ignore = *failure_policy == FailurePolicy::Ignore;
         match plugin {
             Loaded::Scheduler(plugin) => {
                 use orch_scheduler::FailurePolicy::{Fail, Ignore};
-                let failure_policy = if ignore { Ignore } else { Fail };
-                let settings = orch_scheduler::Settings { weight: *weight, order: *order, failure_policy };
+                let settings = orch_scheduler::Settings {
+                    weight: placement.weight,
+                    order: *order,
+                    failure_policy: if ignore { Ignore } else { Fail },
+                    profiles: placement.profiles.clone(),
+                    replaces: placement.replaces.clone(),
+                    role: self.role(placement)?,
+                    writer: Some(self.writer(placement).await?),
+                };
                 self.scheduler.install(name, plugin, settings).await.map_err(|e| e.to_string())
             }
             Loaded::Controller(plugin) => {
@@ -39,7 +56,9 @@ impl Worlds for Callers {
             Loaded::Admission(plugin) => {
                 use orch_admission::FailurePolicy::{Fail, Ignore};
                 let failure_policy = if ignore { Ignore } else { Fail };
-                let settings = orch_admission::Settings { order: *order, failure_policy };
+                let role = self.role(placement)?;
+                let settings =
+                    orch_admission::Settings { order: order.unwrap_or_default(), failure_policy, role };
                 self.admission.install(name, settings, plugin);
                 Ok(())
             }
@@ -59,6 +78,18 @@ impl Worlds for Callers {
             World::Controller => drop(self.controllers.remove(name).await),
             World::Admission => drop(self.admission.remove(name)),
             World::Cni => self.pods.remove().await,
+        }
+    }
+
+    async fn remove_trial(&self, world: World, name: &str) {
+        match world {
+            World::Scheduler => {
+                if let Err(error) = self.scheduler.remove_trial(name).await {
+                    tracing::warn!(plugin = name, %error, "the scheduler did not let its trial go");
+                }
+            }
+            World::Admission => self.admission.remove_trial(name),
+            World::Controller | World::Cni => {}
         }
     }
 
@@ -82,6 +113,43 @@ impl Worlds for Callers {
 }
 
 impl Callers {
+    fn role(&self, placement: &Placement) -> Result<Role, String> {
+        Ok(match &placement.rollout {
+            RolloutStage::Serves => Role::Serves,
+            RolloutStage::Shadow(log) => Role::Shadow(log.clone()),
+            RolloutStage::Canary(canary) => Role::Canary(self.selection(canary)?),
+        })
+    }
+
+    fn selection(&self, canary: &CanarySpec) -> Result<Selection, String> {
+        let percent = canary.percent();
+        let selector = canary.namespace_selector.as_ref();
+        let selector = selector.map(|selector| LabelSelector::from_json(Some(selector))).transpose();
+        let selector = selector.map_err(|e| format!("spec.rollout.canary.namespaceSelector: {e}"))?;
+        let namespaces = self.namespaces.clone();
+        Ok(Arc::new(move |subject| {
+            let selected = selector.as_ref().is_none_or(|selector| {
+                let namespace = namespaces.get(subject.namespace);
+                namespace.is_some_and(|namespace| selector.matches_object(&namespace))
+            });
+            selected && subject.percentile() < percent
+        }))
+    }
+
+    /// Makes the writes that a scheduling policy advises: as the plugin, when it has permissions of
+    /// its own, else as the scheduler.
+    async fn writer(&self, placement: &Placement) -> Result<Arc<dyn Client>, String> {
+        if placement.permissions.is_empty() {
+            return Ok(self.scheduler_client.clone());
+        }
+        let name = &placement.name;
+        self.grant(name, &placement.permissions).await.map_err(|e| format!("spec.permissions: {e}"))?;
+        Ok((self.clients)(Identity::new(
+            format!("system:serviceaccount:kube-system:{name}-controller"),
+            &["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+        )))
+    }
+
     /// A role with these rules, bound to the plugin's service account.
     async fn grant(&self, name: &str, rules: &[Value]) -> Result<(), Status> {
         const GROUP: &str = "rbac.authorization.k8s.io";

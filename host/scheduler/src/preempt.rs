@@ -1,0 +1,304 @@
+//! Making room for a pod that fits nowhere. Which pods may go, and where, a plugin says; what fits
+//! without them is found by asking the filters with those pods taken out of what they were told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use orch_plugin::calls::scheduler::{Eviction, Plan, Scope, Verdict};
+use orch_plugin::calls::{CallError, NodeSet};
+
+use crate::cluster::Change;
+use crate::core::{Core, Effect};
+use crate::cycle::unless_ignored;
+use crate::diagnosis::{Diagnosis, fit_error};
+use crate::nodeset;
+use crate::pod::PodInfo;
+use crate::resident::Resident;
+
+/// How often another candidate is chosen when one does not hold on its own.
+const CHOICES: usize = 5;
+
+/// A pod for which room was made; until it is placed it counts as being there for pods of no higher
+/// priority.
+pub(crate) struct Nominated {
+    pub pod: Arc<PodInfo>,
+    pub node: u32,
+    /// The plugins have been told that it is there.
+    shown: bool,
+}
+
+/// What came of it.
+pub(crate) enum Preempted {
+    /// No plugin of the profile preempts.
+    NotTried,
+    /// Why not, for the pod's condition.
+    No(String),
+    Evicts,
+}
+
+impl Core {
+    pub(crate) fn preempt(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        diagnosis: &Diagnosis,
+        now: Instant,
+        effects: &mut Vec<Effect>,
+    ) -> Preempted {
+        let preempts = |position: &&usize| self.residents[**position].description().points.preemption;
+        let Some(policy) = lineup.iter().find(preempts).copied() else { return Preempted::NotTried };
+        match self.try_preempt(policy, lineup, pod, diagnosis, now) {
+            Ok(Ok(eviction)) => {
+                self.evict(pod, eviction, now, effects);
+                Preempted::Evicts
+            }
+            Ok(Err(message)) => Preempted::No(message),
+            Err(error) => Preempted::No(error.to_string()),
+        }
+    }
+
+    /// The inner error: why nobody is evicted.
+    fn try_preempt(
+        &mut self,
+        policy: usize,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        diagnosis: &Diagnosis,
+        now: Instant,
+    ) -> Result<Result<Eviction, String>, CallError> {
+        let mut nodes = self.cluster.live().clone();
+        nodeset::subtract(&mut nodes, &diagnosis.unresolvable);
+        let question = self.residents[policy].cut(pod);
+        self.residents[policy].bring_up_to_date(&self.cluster, now)?;
+        let proposals = match self.residents[policy].plugin.propose(&question, &nodes)? {
+            Plan::NotEligible(why) => return Ok(Err(why)),
+            Plan::Proposals(proposals) => self.sane(proposals),
+        };
+        let mut found = self.candidates(lineup, pod, &proposals, diagnosis, now)?;
+        for _ in 0..CHOICES {
+            if found.is_empty() {
+                break;
+            }
+            self.residents[policy].bring_up_to_date(&self.cluster, now)?;
+            let Some(choice) = self.residents[policy].plugin.choose(&question, &found)? else { break };
+            let eviction = found.swap_remove(choice);
+            if self.holds(lineup, pod, &eviction, now)? {
+                return Ok(Ok(eviction));
+            }
+        }
+        Ok(Err(no_victims(diagnosis, &nodes)))
+    }
+
+    /// Proposals about pods that are where the plugin says, one for each node.
+    fn sane(&self, proposals: Vec<Eviction>) -> Vec<Eviction> {
+        let mut by_node = BTreeMap::new();
+        for Eviction { node, mut victims } in proposals {
+            victims.retain(|uid| self.cluster.pod(uid).is_some_and(|(_, on)| on == node));
+            if !victims.is_empty() {
+                by_node.insert(node, Eviction { node, victims });
+            }
+        }
+        by_node.into_values().collect()
+    }
+
+    /// The fewest victims on each node that let the pod fit there.
+    fn candidates(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        proposals: &[Eviction],
+        diagnosis: &Diagnosis,
+        now: Instant,
+    ) -> Result<Vec<Eviction>, CallError> {
+        // A plugin that looks beyond the node must not see the victims of all nodes gone at once.
+        let looks_beyond = |position: &usize| {
+            let resident = &self.residents[*position];
+            resident.description().filter_scope == Scope::Cluster
+                && diagnosis.rejected_by.contains(&resident.name)
+        };
+        if !lineup.iter().any(looks_beyond) {
+            return self.simulate(lineup, pod, proposals, now);
+        }
+        let mut found = Vec::new();
+        for proposal in proposals {
+            found.extend(self.simulate(lineup, pod, std::slice::from_ref(proposal), now)?);
+        }
+        Ok(found)
+    }
+
+    /// Takes all victims out, then puts back as many as still let the pod fit, in the given order:
+    /// the first victim of every node in one round, then the second ones, ….
+    fn simulate(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        proposals: &[Eviction],
+        now: Instant,
+    ) -> Result<Vec<Eviction>, CallError> {
+        proposals.iter().flat_map(|p| &p.victims).for_each(|uid| self.pretend_gone(uid));
+        let found = self.spare(lineup, pod, proposals, now);
+        proposals.iter().flat_map(|p| &p.victims).for_each(|uid| self.pretend_back(uid));
+        found
+    }
+
+    fn spare(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        proposals: &[Eviction],
+        now: Instant,
+    ) -> Result<Vec<Eviction>, CallError> {
+        let all: NodeSet = set_of(proposals.iter().map(|proposal| proposal.node));
+        let fits = self.fits(lineup, pod, &all, now)?;
+        let mut evictions: HashMap<u32, Vec<String>> =
+            nodeset::indexes(&fits).map(|n| (n, Vec::new())).collect();
+        let rounds = proposals.iter().map(|proposal| proposal.victims.len()).max().unwrap_or(0);
+        for round in 0..rounds {
+            let back: Vec<(u32, &String)> = proposals
+                .iter()
+                .filter(|proposal| evictions.contains_key(&proposal.node))
+                .filter_map(|proposal| Some((proposal.node, proposal.victims.get(round)?)))
+                .collect();
+            back.iter().for_each(|(_, uid)| self.pretend_back(uid));
+            let fits = self.fits(lineup, pod, &set_of(back.iter().map(|(node, _)| *node)), now)?;
+            for (node, uid) in back.into_iter().filter(|(node, _)| !nodeset::contains(&fits, *node)) {
+                self.pretend_gone(uid);
+                evictions.entry(node).or_default().push(uid.clone());
+            }
+        }
+        let in_order = proposals.iter().filter_map(|proposal| {
+            let victims = evictions.remove(&proposal.node)?;
+            (!victims.is_empty()).then_some(Eviction { node: proposal.node, victims })
+        });
+        Ok(in_order.collect())
+    }
+
+    /// Does the pod fit when just these are gone?
+    fn holds(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        eviction: &Eviction,
+        now: Instant,
+    ) -> Result<bool, CallError> {
+        eviction.victims.iter().for_each(|uid| self.pretend_gone(uid));
+        let fits = self.fits(lineup, pod, &set_of([eviction.node]), now);
+        eviction.victims.iter().for_each(|uid| self.pretend_back(uid));
+        Ok(nodeset::contains(&fits?, eviction.node))
+    }
+
+    /// Those of the nodes that no filter rejects in the state as the plugins are told now.
+    fn fits(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        nodes: &NodeSet,
+        now: Instant,
+    ) -> Result<NodeSet, CallError> {
+        let mut feasible = nodes.clone();
+        for position in lineup {
+            let resident = &mut self.residents[*position];
+            if !resident.description().points.filter || nodeset::is_empty(&feasible) {
+                continue;
+            }
+            let verdict = resident.filter_once(pod, &self.cluster, &feasible, now);
+            match unless_ignored(&resident.name, resident.settings.failure_policy, verdict)? {
+                Some(Verdict::Nodes(rejections)) => {
+                    rejections
+                        .iter()
+                        .for_each(|rejection| nodeset::subtract(&mut feasible, &rejection.nodes));
+                }
+                Some(Verdict::Pod(_)) => feasible.iter_mut().for_each(|word| *word = 0),
+                None => {}
+            }
+        }
+        Ok(feasible)
+    }
+
+    fn pretend_gone(&mut self, uid: &str) {
+        let change = Change::PodGone(uid.into());
+        tell(&mut self.residents, &change);
+    }
+
+    fn pretend_back(&mut self, uid: &str) {
+        let Some((pod, node)) = self.cluster.pod(uid) else { return };
+        let change = Change::Pod(pod.clone(), node);
+        tell(&mut self.residents, &change);
+    }
+
+    fn evict(&mut self, pod: &Arc<PodInfo>, eviction: Eviction, now: Instant, effects: &mut Vec<Effect>) {
+        let Some(node) = self.cluster.node_name(eviction.node).cloned() else { return };
+        let victim = |uid: &String| self.cluster.pod(uid).map(|(victim, _)| victim.clone());
+        let victims = eviction.victims.iter().filter_map(victim).collect();
+        effects.push(Effect::Preempt { pod: pod.clone(), node, victims });
+        // Lower ones that had the same room in view look for another.
+        let outranked = |(_, other): &(&Arc<str>, &Nominated)| {
+            other.node == eviction.node && other.pod.priority < pod.priority
+        };
+        let outranked: Vec<Arc<str>> =
+            self.nominated.iter().filter(outranked).map(|(uid, _)| uid.clone()).collect();
+        for uid in outranked {
+            if let Some(other) = self.withdraw(&uid, now) {
+                effects.push(Effect::Withdraw { pod: other.pod });
+            }
+        }
+        self.nominate(pod.clone(), eviction.node);
+    }
+
+    pub(crate) fn nominate(&mut self, pod: Arc<PodInfo>, node: u32) {
+        let nominated = Nominated { pod: pod.clone(), node, shown: false };
+        self.nominated.insert(pod.uid.clone(), nominated);
+    }
+
+    /// It is placed, gone, or outranked.
+    pub(crate) fn withdraw(&mut self, uid: &str, now: Instant) -> Option<Nominated> {
+        let nominated = self.nominated.remove(uid)?;
+        if nominated.shown && self.cluster.pod(uid).is_none() {
+            self.pass_on_to_plugins(&[Change::PodGone(nominated.pod.uid.clone())], now);
+        }
+        Some(nominated)
+    }
+
+    /// Lets the plugins see just those nominated pods that this one must leave room for.
+    pub(crate) fn show_nominated(&mut self, pod: &PodInfo) {
+        for nominated in self.nominated.values_mut() {
+            let show = nominated.pod.uid != pod.uid && nominated.pod.priority >= pod.priority;
+            if show == nominated.shown {
+                continue;
+            }
+            nominated.shown = show;
+            let change = match show {
+                true => Change::Pod(nominated.pod.clone(), nominated.node),
+                false => Change::PodGone(nominated.pod.uid.clone()),
+            };
+            tell(&mut self.residents, &change);
+        }
+    }
+}
+
+/// What is only pretended wakes nobody.
+fn tell(residents: &mut [Resident], change: &Change) {
+    for resident in residents {
+        let _ = resident.apply(change);
+    }
+}
+
+fn set_of(nodes: impl IntoIterator<Item = u32>) -> NodeSet {
+    let mut set = NodeSet::new();
+    nodes.into_iter().for_each(|node| nodeset::insert(&mut set, node));
+    set
+}
+
+/// As upstream counts them.
+fn no_victims(diagnosis: &Diagnosis, tried: &NodeSet) -> String {
+    let tried = nodeset::count(tried);
+    fit_error(
+        diagnosis.nodes,
+        [
+            ("No preemption victims found for incoming pod", tried),
+            ("Preemption is not helpful for scheduling", diagnosis.nodes - tried),
+        ]
+        .into_iter(),
+    )
+}
