@@ -2,9 +2,15 @@
 //! prints in `print`.
 
 mod apps;
+mod batch;
 mod core;
+mod devices;
+mod flow;
+mod networking;
 mod policy;
+mod quota;
 mod row;
+mod storage;
 mod virtual_kinds;
 
 use std::sync::OnceLock;
@@ -17,7 +23,18 @@ impl Kinds {
         static KINDS: OnceLock<Kinds> = OnceLock::new();
         KINDS
             .get_or_init(|| {
-                let rows = [core::rows(), apps::rows(), policy::rows(), virtual_kinds::rows()];
+                let rows = [
+                    core::rows(),
+                    quota::rows(),
+                    apps::rows(),
+                    batch::rows(),
+                    networking::rows(),
+                    storage::rows(),
+                    policy::rows(),
+                    flow::rows(),
+                    devices::rows(),
+                    virtual_kinds::rows(),
+                ];
                 Kinds::new(rows.into_iter().flatten().map(row::Row::build).collect())
             })
             .clone()

@@ -1,14 +1,21 @@
 //! What `kubectl get` shows of each kind: columns, and pure functions from the object to a cell.
 //! The cells are those of Kubernetes' own printers.
 
+pub(crate) mod autoscaler;
+pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod devices;
 pub(crate) mod endpoints;
 pub(crate) mod event;
+pub(crate) mod flow;
 pub(crate) mod namespace;
+pub(crate) mod networking;
 pub(crate) mod node;
 pub(crate) mod pod;
 pub(crate) mod policy;
+pub(crate) mod quota;
 pub(crate) mod service;
+pub(crate) mod storage;
 pub(crate) mod workload;
 
 use serde_json::{Map, Value};
@@ -44,6 +51,10 @@ fn integer(name: &str, description: &str, cell: fn(&Value) -> Value) -> Column {
     column(name, description, ColumnType::Integer, Cell::Compute(cell))
 }
 
+fn boolean(name: &str, description: &str, cell: fn(&Value) -> Value) -> Column {
+    column(name, description, ColumnType::Boolean, Cell::Compute(cell))
+}
+
 fn path(name: &str, description: &str, path: &str) -> Column {
     column(name, description, ColumnType::String, Cell::Path(path.into()))
 }
@@ -62,6 +73,12 @@ fn column(name: &str, description: &str, column_type: ColumnType, cell: Cell) ->
         priority: 0,
         cell,
     }
+}
+
+/// The items' texts, joined by commas.
+fn joined(items: &Value, placeholder: &str) -> Value {
+    let texts: Vec<&str> = list(items).iter().map(str_of).collect();
+    if texts.is_empty() { placeholder.into() } else { texts.join(",").into() }
 }
 
 fn list(value: &Value) -> &[Value] {

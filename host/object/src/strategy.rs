@@ -1,16 +1,22 @@
 //! What kinds do beyond the generic pipeline: defaults, preparation, grace, validation.
 //! Defaults and messages are upstream's (`pkg/apis/*/v1/defaults.go`, `pkg/registry`, `validation`).
 
+pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod devices;
 pub(crate) mod endpoints;
 pub(crate) mod event;
+pub(crate) mod flow;
 pub(crate) mod namespace;
+pub(crate) mod networking;
 pub(crate) mod node;
 pub(crate) mod plugin;
 pub(crate) mod pod;
 pub(crate) mod policy;
+pub(crate) mod quota;
 pub(crate) mod rbac;
 pub(crate) mod service;
+pub(crate) mod storage;
 pub(crate) mod workload;
 
 use serde_json::{Map, Value};
@@ -26,6 +32,10 @@ pub(crate) const PLAIN: Strategy = Strategy {
     grace_period: |_| None,
     validate: validate_object,
 };
+
+/// As `PLAIN`, with a status that is its controller's.
+pub(crate) const WITH_STATUS: Strategy =
+    Strategy { prepare_create: drop_status, prepare_update: restore_status, ..PLAIN };
 
 /// Sets a field that is absent, null or an empty string, as Go's zero values go.
 fn default_to(object: &mut Value, field: &str, value: impl Into<Value>) {

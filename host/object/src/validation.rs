@@ -1,18 +1,22 @@
 //! What makes an object invalid, in upstream's order and words (`pkg/apis/*/validation`).
 
+pub(crate) mod batch;
 pub(crate) mod config;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod metadata;
 pub(crate) mod namespace;
+pub(crate) mod networking;
 pub(crate) mod node;
 pub(crate) mod path;
 pub(crate) mod plugin;
 pub(crate) mod pod;
 pub(crate) mod policy;
+pub(crate) mod quota;
 pub(crate) mod rbac;
 pub(crate) mod selector;
 pub(crate) mod service;
+pub(crate) mod storage;
 pub(crate) mod workload;
 
 pub(crate) use path::{Errors, Path};

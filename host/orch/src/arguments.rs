@@ -149,6 +149,13 @@ pub enum ClientCommand {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Simulated nodes, to load a cluster without machines
+    Sim {
+        #[command(subcommand)]
+        command: SimCommand,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Images on this machine
     Image {
         #[command(subcommand)]
@@ -175,6 +182,45 @@ pub enum PluginCommand {
         #[arg(long)]
         config: Option<String>,
     },
+}
+
+#[derive(Subcommand)]
+pub enum SimCommand {
+    /// Register nodes that no machine stands behind, and keep them alive until Ctrl-C; pods bound to
+    /// them turn Running
+    Nodes(SimNodes),
+}
+
+#[derive(Args, Clone)]
+pub struct SimNodes {
+    /// How many
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=60_000))]
+    pub count: u32,
+    #[arg(long, default_value = "4")]
+    pub cpu: String,
+    #[arg(long, default_value = "32Gi")]
+    pub memory: String,
+    /// Pods a node takes
+    #[arg(long, default_value_t = 110)]
+    pub pods: u32,
+    /// Nodes go to zone1, zone2, … in turn; 0: no zones
+    #[arg(long, default_value_t = 3)]
+    pub zones: usize,
+    /// `KEY=VALUE` on every node (repeatable)
+    #[arg(long)]
+    pub label: Vec<String>,
+    /// Nodes are named PREFIX-0, PREFIX-1, …
+    #[arg(long, default_value = "sim")]
+    pub name_prefix: String,
+    /// Seconds between two renewals of a node's Lease
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=35))]
+    pub renew_seconds: u64,
+    /// Leave the nodes in the cluster at the end
+    #[arg(long)]
+    pub keep: bool,
+    /// URL of the API, instead of the kubeconfig's
+    #[arg(long)]
+    pub server: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -45,7 +45,7 @@ fn another_world_a_newer_abi_and_foreign_imports_are_refused() {
 
     let bytes = support::fixture_bytes("hostile-scheduler");
     let newer = refused(renamed(&bytes, "orch:scheduler/policy@0.2.0", "orch:scheduler/policy@0.3.0"));
-    assert!(newer.contains("built against orch:scheduler@0.2.0") && newer.contains("update orch"), "{newer}");
+    assert!(newer.contains("built against orch:scheduler@0.3.0") && newer.contains("update orch"), "{newer}");
     let foreign = refused(renamed(&bytes, "orch:host/log@0.1.0", "evil:host/raw@0.1.0"));
     assert!(
         foreign.contains("imports evil:host/raw@0.1.0, which orch:scheduler plugins may not use"),

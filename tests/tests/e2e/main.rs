@@ -8,4 +8,5 @@ mod hello;
 mod images;
 mod own_client;
 mod policy;
+mod sim;
 mod survival;

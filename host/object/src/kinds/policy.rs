@@ -14,6 +14,14 @@ pub(super) fn rows() -> Vec<Row> {
             ..Row::namespaced("coordination.k8s.io/v1", "Lease", "leases")
         },
         Row {
+            short_names: &["pdb"],
+            columns: print::policy::disruption_budget_columns(),
+            generation: true,
+            strategy: strategy::policy::DISRUPTION_BUDGET,
+            ..Row::namespaced("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+        }
+        .with_status(),
+        Row {
             short_names: &["pc"],
             columns: print::policy::priority_class_columns(),
             generation: true,

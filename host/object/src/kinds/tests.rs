@@ -45,6 +45,75 @@ fn facts() -> Vec<(&'static str, &'static str, &'static str, char, &'static str,
         (rbac, "ClusterRoleBinding", "clusterrolebindings", 'C', "", ALL, String::new()),
         ("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", 'C', "pc", ALL, String::new()),
         ("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", 'C', "", ALL, String::new()),
+        ("v1", "LimitRange", "limitranges", 'N', "limits", ALL, String::new()),
+        ("v1", "PersistentVolumeClaim", "persistentvolumeclaims", 'N', "pvc", ALL, STATUS.into()),
+        ("v1", "PersistentVolume", "persistentvolumes", 'C', "pv", ALL, STATUS.into()),
+        ("v1", "PodTemplate", "podtemplates", 'N', "", ALL, String::new()),
+        (
+            "v1",
+            "ReplicationController",
+            "replicationcontrollers",
+            'N',
+            "rc",
+            ALL,
+            format!("{SCALE} {STATUS}"),
+        ),
+        ("v1", "ResourceQuota", "resourcequotas", 'N', "quota", ALL, STATUS.into()),
+        ("apps/v1", "ControllerRevision", "controllerrevisions", 'N', "", ALL, String::new()),
+        ("apps/v1", "DaemonSet", "daemonsets", 'N', "ds", ALL, STATUS.into()),
+        ("apps/v1", "StatefulSet", "statefulsets", 'N', "sts", ALL, format!("{SCALE} {STATUS}")),
+        (
+            "autoscaling/v2",
+            "HorizontalPodAutoscaler",
+            "horizontalpodautoscalers",
+            'N',
+            "hpa",
+            ALL,
+            STATUS.into(),
+        ),
+        ("batch/v1", "CronJob", "cronjobs", 'N', "cj", ALL, STATUS.into()),
+        ("batch/v1", "Job", "jobs", 'N', "", ALL, STATUS.into()),
+        ("networking.k8s.io/v1", "IngressClass", "ingressclasses", 'C', "", ALL, String::new()),
+        ("networking.k8s.io/v1", "Ingress", "ingresses", 'N', "ing", ALL, STATUS.into()),
+        ("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", 'N', "netpol", ALL, String::new()),
+        ("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", 'N', "pdb", ALL, STATUS.into()),
+        ("storage.k8s.io/v1", "CSIDriver", "csidrivers", 'C', "", ALL, String::new()),
+        ("storage.k8s.io/v1", "CSINode", "csinodes", 'C', "", ALL, STATUS.into()),
+        ("storage.k8s.io/v1", "CSIStorageCapacity", "csistoragecapacities", 'N', "", ALL, String::new()),
+        ("storage.k8s.io/v1", "StorageClass", "storageclasses", 'C', "sc", ALL, String::new()),
+        ("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", 'C', "", ALL, STATUS.into()),
+        (
+            "storage.k8s.io/v1",
+            "VolumeAttributesClass",
+            "volumeattributesclasses",
+            'C',
+            "vac",
+            ALL,
+            String::new(),
+        ),
+        ("resource.k8s.io/v1", "DeviceClass", "deviceclasses", 'C', "", ALL, String::new()),
+        ("resource.k8s.io/v1", "DeviceTaintRule", "devicetaintrules", 'C', "", ALL, STATUS.into()),
+        ("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", 'N', "", ALL, STATUS.into()),
+        (
+            "resource.k8s.io/v1",
+            "ResourceClaimTemplate",
+            "resourceclaimtemplates",
+            'N',
+            "",
+            ALL,
+            String::new(),
+        ),
+        ("resource.k8s.io/v1", "ResourceSlice", "resourceslices", 'C', "", ALL, String::new()),
+        ("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "flowschemas", 'C', "", ALL, STATUS.into()),
+        (
+            "flowcontrol.apiserver.k8s.io/v1",
+            "PriorityLevelConfiguration",
+            "prioritylevelconfigurations",
+            'C',
+            "",
+            ALL,
+            STATUS.into(),
+        ),
         ("authentication.k8s.io/v1", "TokenReview", "tokenreviews", 'C', "", "create", String::new()),
         (
             "authorization.k8s.io/v1",
@@ -88,13 +157,26 @@ fn rows_are_what_discovery_says_upstream() {
 #[test]
 fn only_pods_services_and_workloads_are_in_all() {
     let kinds = Kinds::builtin();
-    let all: Vec<&str> = kinds
+    let mut all: Vec<&str> = kinds
         .rows()
         .iter()
-        .filter(|kind| !kind.categories.is_empty())
+        .filter(|kind| kind.categories.iter().any(|category| category == "all"))
         .map(|kind| kind.plural.as_str())
         .collect();
-    assert_eq!(all, ["pods", "services", "deployments", "replicasets"]);
+    all.sort_unstable();
+    let expected = [
+        "cronjobs",
+        "daemonsets",
+        "deployments",
+        "horizontalpodautoscalers",
+        "jobs",
+        "pods",
+        "replicasets",
+        "replicationcontrollers",
+        "services",
+        "statefulsets",
+    ];
+    assert_eq!(all, expected);
 }
 
 #[test]
@@ -130,6 +212,67 @@ fn columns_are_upstreams() {
         ("rbac.authorization.k8s.io/v1", "RoleBinding", "Name Role Age | Users Groups ServiceAccounts"),
         ("scheduling.k8s.io/v1", "PriorityClass", "Name Value# Global-Default? Age PreemptionPolicy"),
         ("node.k8s.io/v1", "RuntimeClass", "Name Handler Age"),
+        ("v1", "LimitRange", "Name Created-At@"),
+        (
+            "v1",
+            "PersistentVolumeClaim",
+            "Name Status Volume Capacity Access-Modes StorageClass VolumeAttributesClass Age |VolumeMode",
+        ),
+        (
+            "v1",
+            "PersistentVolume",
+            "Name Capacity Access-Modes Reclaim-Policy Status Claim StorageClass VolumeAttributesClass Reason Age |VolumeMode",
+        ),
+        ("v1", "PodTemplate", "Name Containers Images Pod-Labels"),
+        ("v1", "ReplicationController", "Name Desired# Current# Ready# Age |Containers |Images |Selector"),
+        ("v1", "ResourceQuota", "Name Request Limit Age"),
+        ("apps/v1", "ControllerRevision", "Name Controller Revision Age"),
+        (
+            "apps/v1",
+            "DaemonSet",
+            "Name Desired# Current# Ready# Up-to-date# Available# Node-Selector Age |Containers |Images |Selector",
+        ),
+        ("apps/v1", "StatefulSet", "Name Ready Age |Containers |Images"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler", "Name Reference Targets MinPods MaxPods Replicas Age"),
+        (
+            "batch/v1",
+            "CronJob",
+            "Name Schedule Timezone Suspend? Active# Last-Schedule Age |Containers |Images |Selector",
+        ),
+        ("batch/v1", "Job", "Name Status Completions Duration Age |Containers |Images |Selector"),
+        ("networking.k8s.io/v1", "IngressClass", "Name Controller Parameters Age"),
+        ("networking.k8s.io/v1", "Ingress", "Name Class Hosts Address Ports Age"),
+        ("networking.k8s.io/v1", "NetworkPolicy", "Name Pod-Selector Age"),
+        ("policy/v1", "PodDisruptionBudget", "Name Min-Available Max-Unavailable Allowed-Disruptions# Age"),
+        (
+            "storage.k8s.io/v1",
+            "CSIDriver",
+            "Name AttachRequired? PodInfoOnMount? StorageCapacity? TokenRequests RequiresRepublish? Modes Age",
+        ),
+        ("storage.k8s.io/v1", "CSINode", "Name Drivers# Age"),
+        ("storage.k8s.io/v1", "CSIStorageCapacity", "Name Created-At@"),
+        (
+            "storage.k8s.io/v1",
+            "StorageClass",
+            "Name Provisioner ReclaimPolicy VolumeBindingMode AllowVolumeExpansion Age",
+        ),
+        ("storage.k8s.io/v1", "VolumeAttachment", "Name Attacher PV Node Attached? Age"),
+        ("storage.k8s.io/v1", "VolumeAttributesClass", "Name DriverName Age"),
+        ("resource.k8s.io/v1", "DeviceClass", "Name Age"),
+        ("resource.k8s.io/v1", "DeviceTaintRule", "Name Key Value Effect TimeAdded Age"),
+        ("resource.k8s.io/v1", "ResourceClaim", "Name State Age"),
+        ("resource.k8s.io/v1", "ResourceClaimTemplate", "Name Age"),
+        ("resource.k8s.io/v1", "ResourceSlice", "Name Node Driver Pool Age"),
+        (
+            "flowcontrol.apiserver.k8s.io/v1",
+            "FlowSchema",
+            "Name PriorityLevel MatchingPrecedence DistinguisherMethod Age MissingPL",
+        ),
+        (
+            "flowcontrol.apiserver.k8s.io/v1",
+            "PriorityLevelConfiguration",
+            "Name Type NominalConcurrencyShares Queues HandSize QueueLengthLimit Age",
+        ),
     ];
     let kinds = Kinds::builtin();
     for (api_version, name, expected) in cases {

@@ -47,6 +47,25 @@ pub(crate) fn lease_columns() -> Vec<Column> {
     ]
 }
 
+pub(crate) fn disruption_budget_columns() -> Vec<Column> {
+    fn share(share: &Value) -> Value {
+        match share {
+            Value::Number(number) => number.to_string().into(),
+            Value::String(text) => text.as_str().into(),
+            _ => "N/A".into(),
+        }
+    }
+    vec![
+        name(),
+        text("Min Available", "Pods that must stay.", |budget| share(&budget["spec"]["minAvailable"])),
+        text("Max Unavailable", "Pods that may be away.", |budget| share(&budget["spec"]["maxUnavailable"])),
+        integer("Allowed Disruptions", "Pods that may be evicted now.", |budget| {
+            int_of(&budget["status"]["disruptionsAllowed"]).into()
+        }),
+        age(),
+    ]
+}
+
 pub(crate) fn priority_class_columns() -> Vec<Column> {
     let global = |class: &Value| (class["globalDefault"] == true).into();
     vec![

@@ -1,6 +1,6 @@
-//! Leases, priority classes, runtime classes.
+//! Leases, disruption budgets, priority classes, runtime classes.
 
-use super::{PLAIN, default_to};
+use super::{PLAIN, WITH_STATUS, default_to};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -11,6 +11,9 @@ pub(crate) const PRIORITY_CLASS: Strategy = Strategy {
     validate: validation::policy::validate_priority_class,
     ..PLAIN
 };
+
+pub(crate) const DISRUPTION_BUDGET: Strategy =
+    Strategy { validate: validation::policy::validate_disruption_budget, ..WITH_STATUS };
 
 pub(crate) const RUNTIME_CLASS: Strategy =
     Strategy { validate: validation::policy::validate_runtime_class, ..PLAIN };

@@ -228,3 +228,105 @@ fn odd_shapes_do_not_panic() {
         }
     }
 }
+
+fn made(api_version: &str, kind: &str, mut object: Value) -> (Value, Vec<String>) {
+    let kinds = Kinds::builtin();
+    let strategy = kinds.by_kind(api_version, kind).expect("built in").strategy;
+    (strategy.default)(&mut object);
+    (strategy.prepare_create)(&mut object);
+    let errors = (strategy.validate)(&object, None);
+    (object, errors.iter().map(|error| format!("{}: {}", error.field, error.body())).collect())
+}
+
+#[test]
+fn a_job_selects_its_own_pods() {
+    let job = json!({
+        "metadata": { "name": "pi", "uid": "u-1" },
+        "spec": { "template": {
+            "metadata": { "labels": { "app": "pi" } },
+            "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "pi" }] },
+        } },
+    });
+    let (job, errors) = made("batch/v1", "Job", job);
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(
+        job["spec"]["selector"],
+        json!({ "matchLabels": { "batch.kubernetes.io/controller-uid": "u-1" } })
+    );
+    assert_eq!(job["spec"]["template"]["metadata"]["labels"]["job-name"], "pi");
+    assert_eq!(job["metadata"]["labels"], json!({ "app": "pi" }));
+    assert_eq!((&job["spec"]["backoffLimit"], &job["spec"]["completions"]), (&json!(6), &json!(1)));
+    let always = json!({
+        "metadata": { "name": "pi", "uid": "u-1" },
+        "spec": { "template": { "spec": { "containers": [{ "name": "c", "image": "pi" }] } } },
+    });
+    let (_, errors) = made("batch/v1", "Job", always);
+    let expected = "spec.template.spec.restartPolicy: Unsupported value: \"Always\": supported values: \"OnFailure\", \"Never\"";
+    assert_eq!(errors, [expected]);
+}
+
+#[test]
+fn claims_ask_for_room_and_keep_what_they_asked() {
+    let claim = json!({ "metadata": { "name": "data" }, "spec": {} });
+    let (_, errors) = made("v1", "PersistentVolumeClaim", claim);
+    let expected = [
+        "spec.accessModes: Required value: at least 1 access mode is required",
+        "spec.resources[storage]: Required value",
+    ];
+    assert_eq!(errors, expected);
+    let claim = json!({ "metadata": { "name": "data" }, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } } });
+    let (claim, errors) = made("v1", "PersistentVolumeClaim", claim);
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(
+        (&claim["status"]["phase"], &claim["spec"]["volumeMode"]),
+        (&json!("Pending"), &json!("Filesystem"))
+    );
+    let kinds = Kinds::builtin();
+    let validate = kinds.by_kind("v1", "PersistentVolumeClaim").expect("built in").strategy.validate;
+    let mut bound = claim.clone();
+    bound["spec"]["volumeName"] = "pv-1".into();
+    assert!(validate(&bound, Some(&claim)).is_empty());
+    let mut wider = bound.clone();
+    wider["spec"]["accessModes"] = json!(["ReadWriteMany"]);
+    assert_eq!(validate(&wider, Some(&bound))[0].field, "spec");
+}
+
+#[test]
+fn limits_of_containers_are_completed() {
+    let range = json!({ "metadata": { "name": "l" }, "spec": { "limits": [
+        { "type": "Container", "max": { "cpu": "2" }, "min": { "memory": "1Mi" } },
+        { "type": "Pod", "max": { "cpu": "1" }, "min": { "cpu": "2" } },
+    ] } });
+    let (range, errors) = made("v1", "LimitRange", range);
+    let container = &range["spec"]["limits"][0];
+    assert_eq!(container["default"], json!({ "cpu": "2" }));
+    assert_eq!(container["defaultRequest"], json!({ "cpu": "2", "memory": "1Mi" }));
+    assert_eq!(
+        errors,
+        ["spec.limits[1].min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1"]
+    );
+}
+
+#[test]
+fn policies_default_to_what_they_have_rules_for() {
+    let policy =
+        json!({ "metadata": { "name": "p" }, "spec": { "egress": [{ "ports": [{ "port": 53 }] }] } });
+    let (policy, errors) = made("networking.k8s.io/v1", "NetworkPolicy", policy);
+    assert_eq!(errors, [""; 0]);
+    assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+    assert_eq!(policy["spec"]["egress"][0]["ports"][0]["protocol"], "TCP");
+}
+
+#[test]
+fn daemons_are_replaced_one_at_a_time() {
+    let set = json!({ "metadata": { "name": "d" }, "spec": {
+        "selector": { "matchLabels": { "a": "b" } },
+        "updateStrategy": { "rollingUpdate": { "maxSurge": 1 } },
+        "template": { "metadata": { "labels": { "a": "b" } },
+            "spec": { "containers": [{ "name": "c", "image": "i" }] } } } });
+    let (set, errors) = made("apps/v1", "DaemonSet", set);
+    assert_eq!(set["spec"]["updateStrategy"]["rollingUpdate"], json!({ "maxSurge": 1, "maxUnavailable": 1 }));
+    let expected = "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when `maxUnavailable` is non-zero";
+    assert_eq!(errors, [expected]);
+}

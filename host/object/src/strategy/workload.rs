@@ -1,9 +1,9 @@
-//! Deployments and ReplicaSets.
+//! Workloads that stay.
 
 use serde_json::Value;
 
 use super::pod::defaults::default_template;
-use super::{PLAIN, default_to, drop_status, ensure, part, restore_status};
+use super::{PLAIN, WITH_STATUS, default_to, drop_status, each, ensure, part, restore_status};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -22,6 +22,99 @@ pub(crate) const REPLICA_SET: Strategy = Strategy {
     validate: validation::workload::validate_replica_set,
     ..PLAIN
 };
+
+pub(crate) const DAEMON_SET: Strategy = Strategy {
+    default: default_daemon_set,
+    validate: validation::workload::validate_daemon_set,
+    ..WITH_STATUS
+};
+
+pub(crate) const STATEFUL_SET: Strategy = Strategy {
+    default: default_stateful_set,
+    validate: validation::workload::validate_stateful_set,
+    ..WITH_STATUS
+};
+
+pub(crate) const REPLICATION_CONTROLLER: Strategy = Strategy {
+    default: default_replication_controller,
+    validate: validation::workload::validate_replication_controller,
+    ..WITH_STATUS
+};
+
+pub(crate) const CONTROLLER_REVISION: Strategy =
+    Strategy { validate: validation::workload::validate_controller_revision, ..PLAIN };
+
+pub(crate) const POD_TEMPLATE: Strategy = Strategy {
+    default: |object| {
+        if let Some(template) = part(object, "template") {
+            default_template(template);
+        }
+    },
+    validate: validation::workload::validate_pod_template,
+    ..PLAIN
+};
+
+fn default_daemon_set(set: &mut Value) {
+    let Some(spec) = ensure(set, "spec") else { return };
+    default_to(spec, "revisionHistoryLimit", 10);
+    if let Some(strategy) = ensure(spec, "updateStrategy") {
+        default_to(strategy, "type", "RollingUpdate");
+        if strategy["type"] == "RollingUpdate"
+            && let Some(rolling) = ensure(strategy, "rollingUpdate")
+        {
+            default_to(rolling, "maxUnavailable", 1);
+            default_to(rolling, "maxSurge", 0);
+        }
+    }
+    if let Some(template) = part(spec, "template") {
+        default_template(template);
+    }
+}
+
+fn default_stateful_set(set: &mut Value) {
+    let Some(spec) = ensure(set, "spec") else { return };
+    default_to(spec, "podManagementPolicy", "OrderedReady");
+    default_to(spec, "replicas", 1);
+    default_to(spec, "revisionHistoryLimit", 10);
+    if let Some(strategy) = ensure(spec, "updateStrategy") {
+        default_to(strategy, "type", "RollingUpdate");
+        if strategy["type"] == "RollingUpdate"
+            && let Some(rolling) = ensure(strategy, "rollingUpdate")
+        {
+            default_to(rolling, "partition", 0);
+        }
+    }
+    if let Some(retention) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {
+        default_to(retention, "whenDeleted", "Retain");
+        default_to(retention, "whenScaled", "Retain");
+    }
+    for claim in each(spec, "volumeClaimTemplates") {
+        default_to(claim, "apiVersion", "v1");
+        default_to(claim, "kind", "PersistentVolumeClaim");
+        super::storage::default_claim(claim);
+    }
+    if let Some(template) = part(spec, "template") {
+        default_template(template);
+    }
+}
+
+/// The template's labels stand in for a missing selector and missing labels.
+fn default_replication_controller(controller: &mut Value) {
+    let labels = controller["spec"]["template"]["metadata"]["labels"].clone();
+    if labels.as_object().is_some_and(|labels| !labels.is_empty()) {
+        for (part, field) in [("spec", "selector"), ("metadata", "labels")] {
+            let Some(Value::Object(fields)) = ensure(controller, part) else { continue };
+            if fields.get(field).and_then(Value::as_object).is_none_or(serde_json::Map::is_empty) {
+                fields.insert(field.into(), labels.clone());
+            }
+        }
+    }
+    let Some(spec) = ensure(controller, "spec") else { return };
+    default_to(spec, "replicas", 1);
+    if let Some(template) = part(spec, "template") {
+        default_template(template);
+    }
+}
 
 fn default_deployment(deployment: &mut Value) {
     let Some(spec) = ensure(deployment, "spec") else { return };

@@ -1,8 +1,8 @@
-//! Leases, priority classes, runtime classes.
+//! Leases, disruption budgets, priority classes, runtime classes.
 
 use serde_json::Value;
 
-use super::{Errors, Path, metadata, text};
+use super::{Errors, Path, metadata, selector, text, workload};
 use crate::names;
 use crate::status::FieldError;
 
@@ -46,6 +46,29 @@ pub(crate) fn validate_priority_class(class: &Value, old: Option<&Value>) -> Vec
         }
         errors.immutable(&path, &class["preemptionPolicy"], &old["preemptionPolicy"]);
     }
+    errors.into_vec()
+}
+
+pub(crate) fn validate_disruption_budget(budget: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::validate(budget, old, names::dns1123_subdomain, &mut errors);
+    let (path, spec) = (Path::new("spec"), &budget["spec"]);
+    if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
+        errors.invalid(&path, spec, "minAvailable and maxUnavailable cannot be both set");
+    }
+    for field in ["minAvailable", "maxUnavailable"] {
+        workload::validate_share(&spec[field], &path.child(field), &mut errors);
+        if workload::percent(&spec[field]).is_some_and(|percent| percent > 100) {
+            errors.invalid(&path.child(field), &spec[field], "must not be greater than 100%");
+        }
+    }
+    selector::validate(&spec["selector"], &path.child("selector"), &mut errors);
+    let policies = ["AlwaysAllow", "IfHealthyBudget"];
+    errors.optional_one_of(
+        &path.child("unhealthyPodEvictionPolicy"),
+        &spec["unhealthyPodEvictionPolicy"],
+        &policies,
+    );
     errors.into_vec()
 }
 

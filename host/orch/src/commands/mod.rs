@@ -9,13 +9,14 @@ mod image;
 mod logs;
 mod plugin;
 mod resources;
+mod sim;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::arguments::{ClientCommand, Connection};
+use crate::arguments::{ClientCommand, Connection, SimCommand};
 
 /// A connected client with the namespace to use.
 pub struct Session {
@@ -59,13 +60,20 @@ async fn dispatch(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Plugin { command, connection } => {
             plugin::run(&connect(&connection).await?, command).await
         }
+        ClientCommand::Sim { command: SimCommand::Nodes(nodes), connection } => {
+            sim::nodes(&kubeconfig(&connection), &nodes).await
+        }
         ClientCommand::Image { command, connection } => image::run(&connection, command).await,
     }?;
     Ok(ExitCode::SUCCESS)
 }
 
+fn kubeconfig(connection: &Connection) -> std::path::PathBuf {
+    connection.kubeconfig.clone().unwrap_or_else(|| connection.data_dir.join("kubeconfig"))
+}
+
 async fn connect(connection: &Connection) -> anyhow::Result<Session> {
-    let path = connection.kubeconfig.clone().unwrap_or_else(|| connection.data_dir.join("kubeconfig"));
+    let path = kubeconfig(connection);
     let kubeconfig = kube::config::Kubeconfig::read_from(&path).with_context(|| {
         format!(
             "cannot read the kubeconfig {}; is `orch up` running? (--kubeconfig names another)",

@@ -1,0 +1,44 @@
+//! Claims on devices.
+
+use serde_json::Value;
+
+use super::{PLAIN, WITH_STATUS, default_to, each, part};
+use crate::kind::Strategy;
+
+pub(crate) const CLAIM: Strategy = Strategy {
+    default: |claim| {
+        if let Some(spec) = part(claim, "spec") {
+            default_requests(spec);
+        }
+    },
+    ..WITH_STATUS
+};
+
+pub(crate) const CLAIM_TEMPLATE: Strategy = Strategy {
+    default: |template| {
+        if let Some(spec) = part(template, "spec").and_then(|outer| part(outer, "spec")) {
+            default_requests(spec);
+        }
+    },
+    ..PLAIN
+};
+
+/// One device unless the request says otherwise.
+fn default_requests(spec: &mut Value) {
+    let Some(devices) = part(spec, "devices") else { return };
+    for request in each(devices, "requests") {
+        if let Some(exactly) = part(request, "exactly") {
+            default_count(exactly);
+        }
+        for option in each(request, "firstAvailable") {
+            default_count(option);
+        }
+    }
+}
+
+fn default_count(request: &mut Value) {
+    default_to(request, "allocationMode", "ExactCount");
+    if request["allocationMode"] == "ExactCount" {
+        default_to(request, "count", 1);
+    }
+}

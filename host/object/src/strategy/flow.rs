@@ -1,0 +1,36 @@
+//! Flow schemas and priority levels.
+
+use serde_json::Value;
+
+use super::{WITH_STATUS, default_to, ensure, part};
+use crate::kind::Strategy;
+
+pub(crate) const SCHEMA: Strategy = Strategy {
+    default: |schema| {
+        if let Some(spec) = ensure(schema, "spec") {
+            default_to(spec, "matchingPrecedence", 1000);
+        }
+    },
+    ..WITH_STATUS
+};
+
+pub(crate) const LEVEL: Strategy = Strategy { default: default_level, ..WITH_STATUS };
+
+fn default_level(level: &mut Value) {
+    let Some(spec) = ensure(level, "spec") else { return };
+    if spec["type"] == "Exempt"
+        && let Some(exempt) = ensure(spec, "exempt")
+    {
+        default_to(exempt, "nominalConcurrencyShares", 0);
+        default_to(exempt, "lendablePercent", 0);
+    }
+    if let Some(limited) = part(spec, "limited") {
+        default_to(limited, "nominalConcurrencyShares", 30);
+        default_to(limited, "lendablePercent", 0);
+        if let Some(queuing) = part(limited, "limitResponse").and_then(|response| part(response, "queuing")) {
+            default_to(queuing, "handSize", 8);
+            default_to(queuing, "queues", 64);
+            default_to(queuing, "queueLengthLimit", 50);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Volumes, claims, classes and drivers.
+
+use serde_json::{Value, json};
+
+use super::{PLAIN, WITH_STATUS, default_to, ensure, part, restore_status};
+use crate::kind::Strategy;
+use crate::validation;
+
+pub(crate) const VOLUME: Strategy = Strategy {
+    default: default_volume,
+    prepare_create: begin_pending,
+    prepare_update: restore_status,
+    validate: validation::storage::validate_volume,
+    ..PLAIN
+};
+
+pub(crate) const CLAIM: Strategy = Strategy {
+    default: default_claim,
+    prepare_create: begin_pending,
+    prepare_update: restore_status,
+    validate: validation::storage::validate_claim,
+    ..PLAIN
+};
+
+pub(crate) const CLASS: Strategy =
+    Strategy { default: default_class, validate: validation::storage::validate_class, ..PLAIN };
+
+pub(crate) const ATTRIBUTES_CLASS: Strategy =
+    Strategy { validate: validation::storage::validate_attributes_class, ..PLAIN };
+
+pub(crate) const DRIVER: Strategy =
+    Strategy { default: default_driver, validate: validation::storage::validate_driver, ..PLAIN };
+
+pub(crate) const NODE: Strategy = Strategy { validate: validation::storage::validate_node, ..PLAIN };
+
+pub(crate) const CAPACITY: Strategy = Strategy { validate: validation::storage::validate_capacity, ..PLAIN };
+
+pub(crate) const ATTACHMENT: Strategy =
+    Strategy { validate: validation::storage::validate_attachment, ..WITH_STATUS };
+
+fn begin_pending(object: &mut Value) {
+    if let Value::Object(fields) = object {
+        fields.insert("status".into(), json!({ "phase": "Pending" }));
+    }
+}
+
+fn default_volume(volume: &mut Value) {
+    let Some(spec) = ensure(volume, "spec") else { return };
+    default_to(spec, "persistentVolumeReclaimPolicy", "Retain");
+    default_to(spec, "volumeMode", "Filesystem");
+    if let Some(path) = part(spec, "hostPath")
+        && path["type"].is_null()
+    {
+        path["type"] = "".into();
+    }
+    if let Some(iscsi) = part(spec, "iscsi") {
+        default_to(iscsi, "iscsiInterface", "default");
+    }
+    if let Some(status) = ensure(volume, "status") {
+        default_to(status, "phase", "Pending");
+    }
+}
+
+pub(super) fn default_claim(claim: &mut Value) {
+    let Some(spec) = ensure(claim, "spec") else { return };
+    default_to(spec, "volumeMode", "Filesystem");
+    let source = spec["dataSource"].clone();
+    if source.is_object() {
+        default_to(spec, "dataSourceRef", source);
+    }
+    if let Some(status) = ensure(claim, "status") {
+        default_to(status, "phase", "Pending");
+    }
+}
+
+fn default_class(class: &mut Value) {
+    default_to(class, "reclaimPolicy", "Delete");
+    default_to(class, "volumeBindingMode", "Immediate");
+}
+
+fn default_driver(driver: &mut Value) {
+    let Some(spec) = ensure(driver, "spec") else { return };
+    default_to(spec, "attachRequired", true);
+    default_to(spec, "podInfoOnMount", false);
+    default_to(spec, "storageCapacity", false);
+    default_to(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    default_to(spec, "requiresRepublish", false);
+    default_to(spec, "seLinuxMount", false);
+    if spec["volumeLifecycleModes"].as_array().is_none_or(Vec::is_empty) {
+        spec["volumeLifecycleModes"] = json!(["Persistent"]);
+    }
+}
