@@ -17,8 +17,11 @@ use crate::object::{Object, identity};
 use crate::time::rfc3339;
 
 mod patch;
+mod sandbox;
 pub mod scheduler;
 mod select;
+
+pub use sandbox::FakeSandbox;
 
 use patch::{json_patch, merge_patch};
 use select::{matches_fields, matches_labels};

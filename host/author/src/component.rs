@@ -1,0 +1,80 @@
+//! From a core module to a component, and what a component is.
+
+use sha2::{Digest, Sha256};
+use wit_component::{ComponentEncoder, DecodedWasm};
+
+use crate::{AuthorError, World};
+
+/// What a component says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspected {
+    /// Interfaces: `orch:host/log@0.1.0`.
+    pub imports: Vec<String>,
+    /// Interfaces: `orch:scheduler/policy@0.2.0`.
+    pub exports: Vec<String>,
+    /// `sha256:…`
+    pub digest: String,
+    /// In bytes.
+    pub size: usize,
+}
+
+impl Inspected {
+    /// The package, with its version, that the component was built against: `orch:scheduler@0.2.0`.
+    pub fn package(&self, world: World) -> Option<String> {
+        let prefix = format!("{}/", world.package());
+        let export = self.exports.iter().find(|export| export.starts_with(&prefix))?;
+        let version = export.split_once('@').map(|(_, version)| version)?;
+        Some(format!("{}@{version}", world.package()))
+    }
+}
+
+/// A component from a core module that carries its bindings' description.
+pub fn encode(module: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let encode = || ComponentEncoder::default().module(module)?.validate(true).encode();
+    encode().map_err(|error| AuthorError::Componentize(format!("{error:#}")))
+}
+
+/// Checks that the component is a plugin of the world and asks for nothing that no host grants.
+pub fn inspect(component: &[u8], world: World) -> Result<Inspected, AuthorError> {
+    let wrong = |found: String| AuthorError::WrongWorld { expected: world, found };
+    let decoded = wit_component::decode(component).map_err(|error| wrong(format!("{error:#}")))?;
+    let DecodedWasm::Component(resolve, id) = decoded else {
+        return Err(wrong("it is a package of contracts".into()));
+    };
+    let decoded = &resolve.worlds[id];
+    let inspected = Inspected {
+        imports: decoded.imports.keys().map(|key| resolve.name_world_key(key)).collect(),
+        exports: decoded.exports.keys().map(|key| resolve.name_world_key(key)).collect(),
+        digest: format!("sha256:{}", hex::encode(Sha256::digest(component))),
+        size: component.len(),
+    };
+    if inspected.package(world).is_none() {
+        return Err(wrong(format!("it exports {}", inspected.exports.join(", "))));
+    }
+    let own = format!("{}/", world.package());
+    match inspected
+        .imports
+        .iter()
+        .find(|import| !import.starts_with("orch:host/") && !import.starts_with(&own))
+    {
+        Some(import) => Err(AuthorError::ForbiddenImport { import: import.clone(), world }),
+        None => Ok(inspected),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An empty component, and an empty core module.
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+
+    #[test]
+    fn what_is_no_plugin_is_named() {
+        let message = |bytes| inspect(bytes, World::Scheduler).unwrap_err().to_string();
+        assert!(message(EMPTY).contains("not a plugin of the world scheduler"));
+        assert!(message(MODULE).contains("not a plugin of the world scheduler"));
+        assert!(matches!(encode(b"nothing"), Err(AuthorError::Componentize(_))));
+    }
+}

@@ -1,0 +1,26 @@
+//! For each language and world: a new project builds, the host loads what it becomes, and it does
+//! what the template's first line says. All languages' templates do the same.
+
+#![allow(clippy::unwrap_used)] // a test fails by panicking
+
+mod support;
+
+use orch_author::{LanguageName, World};
+
+macro_rules! projects {
+    ($($test:ident: $language:ident $world:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+            async fn $test() {
+                support::lives(LanguageName::$language, World::$world).await;
+            }
+        )*
+    };
+}
+
+projects! {
+    rust_scheduler: Rust Scheduler;
+    rust_admission: Rust Admission;
+    rust_controller: Rust Controller;
+    rust_cni: Rust Cni;
+}

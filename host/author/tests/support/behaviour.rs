@@ -1,0 +1,87 @@
+//! What a new project of each world does, whatever its language.
+
+use std::sync::Arc;
+
+use orch_plugin::calls::admission::AdmissionPlugin;
+use orch_plugin::calls::cni::{CniPlugin, Pod};
+use orch_plugin::calls::controller::ControllerPlugin;
+use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin, Verdict};
+use orch_plugin::{Artifact, Limits, PluginEngine};
+use serde_json::{Value, json};
+
+use super::fakes::{Api, Sandbox};
+
+/// Ranks nodes by a label and keeps pods off those that have none.
+pub fn scheduler(engine: &Arc<PluginEngine>, artifact: &Artifact) {
+    let policy = engine.load_scheduler("p", artifact, &json!({}), Limits::default()).unwrap();
+    let node =
+        |index, labels: Value| Delta::NodeUpsert(index, json!({"metadata": {"labels": labels}}).to_string());
+    let rank = |rank: &str| json!({"example.com/rank": rank});
+    policy.sync(&[node(0, rank("1")), node(1, json!({})), node(70, rank("7")), node(71, rank("9"))]).unwrap();
+    policy.sync(&[Delta::NodeRemove(71)]).unwrap();
+    let Verdict::Nodes(rejections) = policy.filter("{}", &vec![0b11, 0b1100_0000]).unwrap() else {
+        panic!("the nodes differ");
+    };
+    assert_eq!(rejections.len(), 1, "{rejections:?}");
+    assert_eq!(rejections[0].reason, "node(s) had no label example.com/rank");
+    assert_eq!(rejections[0].nodes, [0b10, 0b1000_0000]);
+    assert_eq!(policy.score("{}", &vec![0b1, 0b100_0000]).unwrap(), [1, 7]);
+}
+
+/// Refuses namespaces that name no owner.
+pub fn admission(engine: &Arc<PluginEngine>, artifact: &Artifact) {
+    let check = engine.load_admission("c", artifact, &json!({}), Limits::default()).unwrap();
+    let rules = &check.description().rules;
+    assert_eq!((rules.len(), rules[0].resources.as_slice()), (1, ["namespaces".to_string()].as_slice()));
+    let review = |labels: Value| {
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": labels}});
+        check
+            .review(&json!({"uid": "r", "operation": "CREATE", "name": "a", "object": object}).to_string())
+            .unwrap()
+    };
+    assert_eq!(review(json!({"example.com/owner": "me"})).unwrap().patch, "");
+    let denial = review(json!({})).unwrap_err();
+    assert_eq!((denial.code, denial.reason.as_str()), (403, "Forbidden"));
+    assert_eq!(denial.message, "a namespace needs the label example.com/owner");
+}
+
+/// Greets namespaces with an Event.
+pub async fn controller(engine: &Arc<PluginEngine>, artifact: &Artifact) {
+    let api = Arc::new(Api::default());
+    let controller =
+        engine.load_controller("c", artifact, &json!({}), Limits::default(), api.clone()).await.unwrap();
+    let watches = &controller.description().watches;
+    assert_eq!((watches.len(), watches[0].interest.kind.as_str()), (1, "Namespace"));
+    controller.reconcile("shop").await.unwrap();
+    controller.reconcile("gone").await.unwrap();
+    assert_eq!(*api.events.lock().await, ["Normal Greeted: hello, shop"]);
+}
+
+/// Gives each pod the lowest free address, routed.
+pub async fn cni(engine: &Arc<PluginEngine>, artifact: &Artifact) {
+    let driver = engine.load_cni("d", artifact, Limits::default()).await.unwrap();
+    assert!(driver.configure(r#"{"podCIDRs": [], "mtu": 0, "config": {}}"#).await.is_err());
+    driver.configure(r#"{"podCIDRs": ["10.244.3.0/30"], "mtu": 1400, "config": {}}"#).await.unwrap();
+    driver.restore(&[]).await.unwrap();
+    let sandbox = Arc::new(Sandbox::default());
+    let pod =
+        |id: &str| Pod { sandbox_id: id.into(), namespace: "d".into(), name: "p".into(), uid: "u".into() };
+    let first = driver.add(sandbox.clone(), &pod("a")).await.unwrap();
+    assert_eq!(first.ips, ["10.244.3.1"]);
+    assert_eq!(driver.add(sandbox.clone(), &pod("a")).await.unwrap(), first);
+    assert_eq!(driver.add(sandbox.clone(), &pod("b")).await.unwrap().ips, ["10.244.3.2"]);
+    assert!(driver.add(sandbox.clone(), &pod("c")).await.is_err(), "the range holds two");
+    driver.del(sandbox.clone(), &first).await.unwrap();
+    assert_eq!(driver.add(sandbox.clone(), &pod("c")).await.unwrap().ips, first.ips);
+    let calls = sandbox.calls.lock().await.join("\n");
+    for call in [
+        &format!("veth {} eth0 1400", first.node_interface),
+        "address Sandbox 10.244.3.1/32",
+        "route Sandbox 0.0.0.0/0",
+        "route Node 10.244.3.2/32",
+        &format!("remove {}", first.node_interface),
+    ] {
+        assert!(calls.contains(call), "{call} is not among\n{calls}");
+    }
+}
