@@ -22,31 +22,24 @@ pub fn score(topology: &Topology, question: &Question, nodes: &NodeSet) -> Vec<u
 /// Adds what the constraint counts on each node that has its label.
 fn add(burdens: &mut [f64], topology: &Topology, constraint: &Soft, scored: &NodeSet) {
     let key = topology.read_key(constraint.key);
-    let unlabelled = scored.difference(key.labelled());
     match constraint.tally {
         Tally::Nodes(selection) => {
             let burden = burden(constraint.max_skew, scored.count());
-            let of_node = topology.on_nodes(selection).iter().map(|pods| burden(*pods));
-            spread(burdens, of_node, &unlabelled);
+            let lacks_label = scored.difference(key.labelled());
+            let every = burdens.iter_mut().zip(topology.on_nodes(selection));
+            if lacks_label.is_empty() {
+                every.for_each(|(sum, pods)| *sum += burden(*pods));
+            } else {
+                let labelled = every.enumerate().filter(|(node, _)| !lacks_label.contains(*node));
+                labelled.for_each(|(_, (sum, pods))| *sum += burden(*pods));
+            }
         }
         Tally::Domains(counter) => {
             let burden = burden(constraint.max_skew, key.domains_of(scored));
             let of_domain: Vec<f64> =
                 topology.read(counter).counts.iter().map(|pods| burden(*pods)).collect();
-            let of_node = key.of_node().iter().map(|domain| of_domain[*domain as usize]);
-            spread(burdens, of_node, &unlabelled);
+            key.add_to_nodes(burdens, &of_domain);
         }
-    }
-}
-
-/// Adds to each node but the exceptions.
-fn spread(burdens: &mut [f64], of_node: impl Iterator<Item = f64>, exceptions: &NodeSet) {
-    let every = burdens.iter_mut().zip(of_node);
-    if exceptions.is_empty() {
-        every.for_each(|(sum, burden)| *sum += burden);
-    } else {
-        let kept = every.enumerate().filter(|(node, _)| !exceptions.contains(*node));
-        kept.for_each(|(_, (sum, burden))| *sum += burden);
     }
 }
 

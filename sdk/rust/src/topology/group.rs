@@ -44,6 +44,10 @@ impl Group {
         Group { namespace: namespace.into(), labels, ..Group::default() }
     }
 
+    pub fn with_marks(self, marks: Vec<(Mark, i32)>) -> Self {
+        Group { marks, ..self }
+    }
+
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> + '_ {
         let labels = self.labels.iter().map(|(key, value)| Tag::label(key, value));
         labels.chain(self.marks.iter().map(|(mark, _)| Tag::mark(*mark)))

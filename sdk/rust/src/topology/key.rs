@@ -1,7 +1,7 @@
 //! Topology keys, and the domains that the nodes' values for them make.
 
 use std::collections::HashMap;
-use std::ops::Index;
+use std::ops::{AddAssign, Index};
 
 use super::Labels;
 use super::place::Nodes;
@@ -24,6 +24,8 @@ pub struct Key {
     domains: Vec<Domain>,
     free: Vec<u32>,
     labelled: NodeSet,
+    /// Nodes without the label.
+    unlabelled: usize,
     /// The nodes of each domain, by number.
     sets: Option<Vec<NodeSet>>,
 }
@@ -43,6 +45,7 @@ impl Key {
             domains: vec![Domain::default()],
             free: Vec::new(),
             labelled: NodeSet::new(),
+            unlabelled: 0,
             sets: Some(vec![NodeSet::new()]),
         }
     }
@@ -84,6 +87,17 @@ impl Key {
         NodeSet::from_words(self.of_node.chunks(64).map(word).collect())
     }
 
+    /// Adds to every node that has the label what its domain has, both by number.
+    pub fn add_to_nodes<T: Copy + AddAssign>(&self, sums: &mut [T], of_domain: &[T]) {
+        let every = sums.iter_mut().zip(&self.of_node);
+        if self.unlabelled == 0 {
+            every.for_each(|(sum, domain)| *sum += of_domain[*domain as usize]);
+        } else {
+            let labelled = every.enumerate().filter(|(node, _)| self.labelled.contains(*node));
+            labelled.for_each(|(_, (sum, domain))| *sum += of_domain[*domain as usize]);
+        }
+    }
+
     /// How many domains the nodes of the set are in.
     pub fn domains_of(&self, nodes: &NodeSet) -> usize {
         if let Some(sets) = &self.sets {
@@ -102,18 +116,22 @@ impl Key {
         self.leave(index);
         let Some(labels) = labels else { return };
         let value = labels.get(&self.name);
-        if value.is_some() {
-            self.labelled.insert(index);
+        match value {
+            Some(_) => self.labelled.insert(index),
+            None => self.unlabelled += 1,
         }
         self.enter(index, value.map_or("", String::as_str));
     }
 
     fn leave(&mut self, index: usize) {
         let number = std::mem::take(&mut self.of_node[index]);
-        self.labelled.remove(index);
         if number == 0 {
             return;
         }
+        if !self.labelled.contains(index) {
+            self.unlabelled -= 1;
+        }
+        self.labelled.remove(index);
         if let Some(sets) = &mut self.sets {
             sets[number as usize].remove(index);
         }

@@ -16,7 +16,7 @@ fn told(zones: &[&str]) -> Topology {
 fn pod(topology: &mut Topology, uid: &str, node: usize, app: &str, marks: &[(Mark, i32)]) {
     let read = || {
         let group = Group::new("default", [("app".to_string(), app.to_string())].into());
-        Ok::<_, String>(Group { marks: marks.to_vec(), ..group })
+        Ok::<_, String>(group.with_marks(marks.to_vec()))
     };
     topology.upsert_pod(uid, node, &format!("{app} {marks:?}"), read).unwrap();
 }
