@@ -18,7 +18,11 @@ pub(crate) fn run(directory: &Path) -> Result<(), AuthorError> {
     let (world, path) = (built.project.world, shown(&built.path));
     println!("{path}: {} ({} KiB)", built.component.digest, built.component.size.div_ceil(1024));
     println!("world:  {}", built.component.package(world).unwrap_or_else(|| world.package()));
-    println!("next:   orch plugin install {path}");
+    println!(
+        "next:   orch plugin install {} --world {} --upload {path}",
+        built.project.name,
+        world.package()
+    );
     Ok(())
 }
 

@@ -34,6 +34,16 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>, AuthorError> {
     encode().map_err(|error| AuthorError::Componentize(format!("{error:#}")))
 }
 
+/// The same for modules of languages whose library asks for WASI: a stub answers it.
+pub fn encode_without_wasi(module: &[u8]) -> Result<Vec<u8>, AuthorError> {
+    let failed = |error: &dyn std::fmt::Display| AuthorError::Componentize(format!("{error:#}"));
+    let stub = wat::parse_str(include_str!("without-wasi.wat")).map_err(|error| failed(&error))?;
+    let mut encoder = ComponentEncoder::default();
+    let encoder = encoder.module(module).map_err(|error| failed(&error))?.validate(true);
+    let encoder = encoder.adapter("wasi_snapshot_preview1", &stub).map_err(|error| failed(&error))?;
+    encoder.encode().map_err(|error| failed(&error))
+}
+
 /// Checks that the component is a plugin of the world and asks for nothing that no host grants.
 pub fn inspect(component: &[u8], world: World) -> Result<Inspected, AuthorError> {
     let wrong = |found: String| AuthorError::WrongWorld { expected: world, found };

@@ -25,7 +25,7 @@ pub(crate) fn run(new: &NewProject) -> Result<(), AuthorError> {
     }
     create(new)?;
     let directory = new.directory.display();
-    println!("{directory}: a {} plugin in {}", new.world, new.language.folder());
+    println!("{directory}: a plugin of the world {}, in {}", new.world, new.language);
     println!("its test:   cd {directory} && {}", language.unit_test());
     println!("next:       orch plugin build {directory}");
     Ok(())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AuthorError, Project, Tool};
 
+mod c;
 mod rust;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -59,7 +60,8 @@ impl LanguageName {
     fn implementation(self) -> Option<&'static dyn Language> {
         match self {
             LanguageName::Rust => Some(&rust::Rust),
-            LanguageName::Python | LanguageName::Js | LanguageName::Go | LanguageName::C => None,
+            LanguageName::C => Some(&c::C),
+            LanguageName::Python | LanguageName::Js | LanguageName::Go => None,
         }
     }
 }

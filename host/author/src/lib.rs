@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+mod bindings;
 mod build;
 mod component;
 mod create;

@@ -23,4 +23,8 @@ projects! {
     rust_admission: Rust Admission;
     rust_controller: Rust Controller;
     rust_cni: Rust Cni;
+    c_scheduler: C Scheduler;
+    c_admission: C Admission;
+    c_controller: C Controller;
+    c_cni: C Cni;
 }

@@ -167,6 +167,8 @@ pub enum ClientCommand {
 
 #[derive(Subcommand)]
 pub enum PluginCommand {
+    #[command(flatten)]
+    Author(orch_author::AuthorCommand),
     /// List plugins and what they run
     Ls,
     /// Replace what a plugin runs: a component file, a built-in, a new configuration

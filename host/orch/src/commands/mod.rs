@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::arguments::{ClientCommand, Connection, SimCommand};
+use crate::arguments::{ClientCommand, Connection, PluginCommand, SimCommand};
 
 /// A connected client with the namespace to use.
 pub struct Session {
@@ -56,6 +56,9 @@ async fn dispatch(command: ClientCommand) -> anyhow::Result<ExitCode> {
         }
         ClientCommand::Delete { what, filename, connection } => {
             delete::delete(&connect(&connection).await?, &what, &filename).await
+        }
+        ClientCommand::Plugin { command: PluginCommand::Author(command), .. } => {
+            Ok(orch_author::run(command)?)
         }
         ClientCommand::Plugin { command, connection } => {
             plugin::run(&connect(&connection).await?, command).await

@@ -10,6 +10,7 @@ const PLUGINS: &str = "/apis/plugins.orch.dev/v1alpha1/plugins";
 
 pub async fn run(session: &Session, command: PluginCommand) -> anyhow::Result<()> {
     match command {
+        PluginCommand::Author(command) => Ok(orch_author::run(command)?),
         PluginCommand::Ls => ls(session).await,
         PluginCommand::Swap { name, file, builtin, config } => {
             let source = match (file, builtin) {
