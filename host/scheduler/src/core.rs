@@ -124,6 +124,8 @@ pub(crate) struct Core {
     /// On their way to a node.
     pub(crate) flights: HashMap<Arc<str>, Flight>,
     pub(crate) nominated: HashMap<Arc<str>, Nominated>,
+    /// Want a node under a profile that does not exist, or not yet.
+    unclaimed: HashMap<Arc<str>, Arc<PodInfo>>,
     /// Plugins that were told something since flights were last looked at.
     pub(crate) stirred: BTreeSet<String>,
     /// Informers (nodes, pods) that have not told everything yet: no cycle before they have.
@@ -139,6 +141,7 @@ impl Core {
             journals: Vec::new(),
             flights: HashMap::new(),
             nominated: HashMap::new(),
+            unclaimed: HashMap::new(),
             stirred: BTreeSet::new(),
             unsynced: 2,
         }
@@ -309,6 +312,7 @@ impl Core {
     fn pod(&mut self, info: Arc<PodInfo>, now: Instant) {
         match pod::standing(&info.object) {
             Standing::Assigned(node) => {
+                self.unclaimed.remove(&info.uid);
                 self.queue.remove(&info.uid);
                 self.flights.remove(&info.uid);
                 self.withdraw(&info.uid, now);
@@ -316,7 +320,11 @@ impl Core {
                 self.pass_on(changes, now);
             }
             Standing::Waiting if self.is_served(&info.scheduler_name) => self.waiting(info, now),
-            Standing::Waiting | Standing::Foreign => self.pod_gone(&info.uid, now),
+            Standing::Waiting => {
+                self.pod_gone(&info.uid, now);
+                self.unclaimed.insert(info.uid.clone(), info);
+            }
+            Standing::Foreign => self.pod_gone(&info.uid, now),
         }
     }
 
@@ -329,6 +337,7 @@ impl Core {
         if self.cluster.is_assumed(&info.uid) {
             return;
         }
+        self.unclaimed.remove(&info.uid);
         let node = info.nominated_node().and_then(|node| self.cluster.index_of(node));
         if let Some(node) = node.filter(|_| !self.nominated.contains_key(&info.uid)) {
             // Made room for before this host began.
@@ -371,6 +380,7 @@ impl Core {
     }
 
     fn pod_gone(&mut self, uid: &Arc<str>, now: Instant) {
+        self.unclaimed.remove(uid);
         self.queue.remove(uid);
         self.withdraw(uid, now);
         if let Some(flight) = self.flights.remove(uid) {
@@ -445,6 +455,9 @@ impl Core {
         if ranks {
             self.rank_again(now);
         }
+        // It may have brought a profile.
+        let unclaimed: Vec<Arc<PodInfo>> = self.unclaimed.values().cloned().collect();
+        unclaimed.into_iter().for_each(|info| self.pod(info, now));
         self.queue.wake_all(now);
         Ok(())
     }
@@ -460,6 +473,8 @@ impl Core {
         let before = self.residents.len();
         self.residents
             .retain(|resident| resident.name != name || (only_trial && !resident.settings.role.is_trial()));
+        // With it a profile may have gone.
+        self.queue.pods().into_iter().for_each(|info| self.pod(info, now));
         self.queue.wake_all(now);
         self.residents.len() < before
     }

@@ -87,7 +87,9 @@ impl Cycle<'_> {
             if !resident.description().points.filter {
                 continue;
             }
-            if nodeset::is_empty(feasible) {
+            // Once no node is left only a verdict on the pod itself tells more (upstream asks for it first).
+            let judges_pods = !nodeset::is_empty(feasible) || diagnosis.pod.is_none();
+            if !judges_pods {
                 break;
             }
             let name = resident.name.clone();
@@ -120,10 +122,11 @@ impl Cycle<'_> {
 
 impl Diagnosis {
     /// Notes why `plugin` rejects nodes that nobody rejected before, and takes them out of `feasible`.
+    /// A verdict on the pod itself stands for all others.
     fn note(&mut self, plugin: &str, judged: &Judged, feasible: &mut NodeSet) {
         if let Some(reason) = &judged.pod {
             self.pod = Some(reason.clone());
-            self.rejected_by.insert(plugin.into());
+            self.rejected_by = [plugin.to_string()].into();
             self.unresolvable.iter_mut().for_each(|word| *word = u64::MAX);
             feasible.iter_mut().for_each(|word| *word = 0);
             return;

@@ -14,7 +14,6 @@ pub(crate) const STRATEGY: Strategy = Strategy {
 
 fn default(plugin: &mut Value) {
     let Some(spec) = ensure(plugin, "spec") else { return };
-    default_to(spec, "weight", 1);
     default_to(spec, "failurePolicy", "Fail");
     if let Some(rollout) = ensure(spec, "rollout") {
         default_to(rollout, "strategy", "Immediate");

@@ -246,6 +246,13 @@ fn system_roles() -> Vec<Role> {
             ],
         ),
         role(
+            "system:volume-scheduler",
+            &[
+                "core: persistentvolumes persistentvolumeclaims: READ patch update",
+                "storage.k8s.io: storageclasses: READ",
+            ],
+        ),
+        role(
             "system:kube-controller-manager",
             &[
                 EVENTS,
@@ -352,6 +359,7 @@ fn bindings_of_all() -> Vec<Binding> {
         bind("system:public-info-viewer", everybody.map(group).to_vec()),
         bind("system:service-account-issuer-discovery", vec![group("system:serviceaccounts")]),
         bind("system:kube-scheduler", vec![user("system:kube-scheduler")]),
+        bind("system:volume-scheduler", vec![user("system:kube-scheduler")]),
         bind("system:kube-controller-manager", vec![user("system:kube-controller-manager")]),
         bind("system:node-proxier", vec![user("system:kube-proxy")]),
     ];
