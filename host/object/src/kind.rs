@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use serde_json_path::JsonPath;
 
+use crate::custom::Custom;
+use crate::schema::{Node, Schemas};
 use crate::status::{FieldError, Status};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,7 @@ pub struct Subresource {
 pub enum ColumnType {
     String,
     Integer,
+    Number,
     Boolean,
     Date,
 }
@@ -39,6 +43,8 @@ pub enum ColumnType {
 pub enum Cell {
     /// A dotted path into the object.
     Path(String),
+    /// What a definition's author wrote; the first match is shown.
+    JsonPath(Arc<JsonPath>),
     /// Computed, for what upstream computes (`READY`, `STATUS`, …).
     Compute(fn(&Value) -> Value),
 }
@@ -66,6 +72,8 @@ pub struct Strategy {
     pub prepare_create: fn(&mut Value),
     /// Before validation of an update of the main resource: `(new, old)`; restores what it may not change.
     pub prepare_update: fn(&mut Value, &Value),
+    /// With the mark of the first delete, at an RFC 3339 time: what the object's own end needs.
+    pub prepare_delete: fn(&mut Value, &str),
     /// Seconds between a delete without `gracePeriodSeconds` and the removal, while an agent ends the
     /// object gracefully (`Some(30)` for a running Pod); `None`: removed at once (unless finalizers hold it).
     pub grace_period: fn(&Value) -> Option<i64>,
@@ -97,9 +105,52 @@ pub struct Kind {
     /// True when changes of `spec` count in `metadata.generation`.
     pub has_generation: bool,
     pub strategy: Strategy,
+    /// Set for kinds that a CustomResourceDefinition added.
+    pub custom: Option<Arc<Custom>>,
 }
 
 impl Kind {
+    /// The schema of its objects.
+    pub fn node(&self) -> Option<Node<'_>> {
+        match &self.custom {
+            Some(custom) => custom.schemas().root(&self.schema),
+            None => Schemas::builtin().root(&self.schema),
+        }
+    }
+
+    /// Fills in defaults; idempotent.
+    pub fn default(&self, object: &mut Value) {
+        match &self.custom {
+            Some(custom) => custom.default(object),
+            None => (self.strategy.default)(object),
+        }
+    }
+
+    pub fn prepare_create(&self, object: &mut Value) {
+        if self.custom.is_some() && self.has_subresource("status") {
+            object.as_object_mut().map(|fields| fields.remove("status"));
+        }
+        (self.strategy.prepare_create)(object);
+    }
+
+    /// What is wrong, as upstream would name it. `old` is set for updates.
+    pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        match &self.custom {
+            Some(custom) => custom.validate(object, old),
+            None => (self.strategy.validate)(object, old),
+        }
+    }
+
+    /// A stored object as this version of its kind shows it; `None`: as it is stored.
+    pub fn present(&self, stored: &Value) -> Option<Value> {
+        self.custom.as_ref()?.present(stored, &self.api_version())
+    }
+
+    /// The `apiVersion` under which its objects are stored.
+    pub fn stored_as(&self) -> String {
+        self.custom.as_ref().map_or_else(|| self.api_version(), |custom| custom.stored_as.clone())
+    }
+
     /// `v1`, `apps/v1`.
     pub fn api_version(&self) -> String {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
@@ -125,6 +176,10 @@ pub struct Kinds {
 impl Kinds {
     pub fn new(rows: Vec<Kind>) -> Self {
         Kinds { rows: rows.into_iter().map(Arc::new).collect() }
+    }
+    /// This table with rows added at its end.
+    pub fn with(&self, added: impl IntoIterator<Item = Arc<Kind>>) -> Self {
+        Kinds { rows: self.rows.iter().cloned().chain(added).collect() }
     }
     pub fn rows(&self) -> &[Arc<Kind>] {
         &self.rows

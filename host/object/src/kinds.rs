@@ -5,6 +5,7 @@ mod apps;
 mod batch;
 mod core;
 mod devices;
+mod extension;
 mod flow;
 mod networking;
 mod policy;
@@ -33,6 +34,7 @@ impl Kinds {
                     policy::rows(),
                     flow::rows(),
                     devices::rows(),
+                    extension::rows(),
                     virtual_kinds::rows(),
                 ];
                 Kinds::new(rows.into_iter().flatten().map(row::Row::build).collect())

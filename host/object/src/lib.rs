@@ -2,6 +2,7 @@
 //! schemas, patches, apply, tables and `Status`. No I/O.
 
 pub mod apply;
+pub mod custom;
 pub mod duration;
 mod field_error;
 pub mod field_path;
@@ -27,3 +28,4 @@ pub use quantity::Quantity;
 pub use schema::{ListType, Node, PatchStrategies, Schemas, ValueType};
 pub use selector::{FieldSelector, LabelSelector};
 pub use status::{FieldError, FieldErrorKind, Status};
+pub use strategy::definition::CLEANUP_FINALIZER;

@@ -50,6 +50,7 @@ pub fn fingerprint(kinds: &Kinds, group: &str, version: &str) -> String {
         for part in &kind.subresources {
             (&part.name, &part.verbs).hash(&mut hasher);
         }
+        kind.custom.as_ref().map(|custom| custom.fingerprint()).hash(&mut hasher);
     }
     format!("{:016X}", hasher.finish())
 }

@@ -4,6 +4,7 @@
 pub(crate) mod autoscaler;
 pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod definition;
 pub(crate) mod devices;
 pub(crate) mod endpoints;
 pub(crate) mod event;
@@ -27,11 +28,11 @@ use crate::kind::{Cell, Column, ColumnType};
 const NONE: &str = "<none>";
 
 /// The object's name; clients recognise the column by its format.
-fn name() -> Column {
+pub(crate) fn name() -> Column {
     Column { format: "name".into(), ..path("Name", "Unique within its namespace.", "metadata.name") }
 }
 
-fn age() -> Column {
+pub(crate) fn age() -> Column {
     text("Age", "Time since the object was created.", |object| {
         duration::since(&object["metadata"]["creationTimestamp"]).into()
     })

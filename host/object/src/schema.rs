@@ -11,6 +11,7 @@ mod parse;
 
 use std::collections::HashMap;
 
+pub(crate) use builtin::with_object_fields;
 pub use builtin::{definitions_digest, full_definitions};
 pub use decode::{Decoded, decode};
 pub use parse::{JsonError, parse_json};
@@ -133,7 +134,7 @@ impl Schemas {
     /// The schema of a custom resource's version, its `apiVersion`, `kind` and `metadata` completed as
     /// upstream does. `definition` is the name that `root` answers to.
     pub fn custom_resource(definition: &str, schema: &Value) -> Schemas {
-        let schema = builtin::with_object_fields(schema);
+        let schema = with_object_fields(schema);
         let mut loader = load::Loader::default();
         builtin::define_metadata(&mut loader);
         loader.define(definition, &schema);

@@ -3,6 +3,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod definition;
 pub(crate) mod devices;
 pub(crate) mod endpoints;
 pub(crate) mod event;
@@ -29,6 +30,7 @@ pub(crate) const PLAIN: Strategy = Strategy {
     default: |_| {},
     prepare_create: |_| {},
     prepare_update: |_, _| {},
+    prepare_delete: |_, _| {},
     grace_period: |_| None,
     validate: validate_object,
 };

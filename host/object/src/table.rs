@@ -76,6 +76,7 @@ fn type_name(column_type: ColumnType) -> &'static str {
     match column_type {
         ColumnType::String => "string",
         ColumnType::Integer => "integer",
+        ColumnType::Number => "number",
         ColumnType::Boolean => "boolean",
         ColumnType::Date => "date",
     }
@@ -100,10 +101,27 @@ fn row(kind: &Kind, item: &Value, include: IncludeObject) -> Value {
 fn cell(column: &Column, item: &Value) -> Value {
     let value = match &column.cell {
         Cell::Path(path) => path.split('.').fold(item, |value, step| &value[step]).clone(),
+        Cell::JsonPath(path) => return custom_cell(column.column_type, path.query(item).first()),
         Cell::Compute(compute) => compute(item),
     };
     // An absent text is an empty cell, not the word null.
     if value.is_null() && column.column_type == ColumnType::String { "".into() } else { value }
+}
+
+/// The cell of a column whose author is a definition's: of the wrong type it is empty.
+fn custom_cell(column_type: ColumnType, value: Option<&Value>) -> Value {
+    let Some(value) = value else { return Value::Null };
+    match column_type {
+        ColumnType::Integer if value.is_f64() => value.as_f64().map_or(Value::Null, |n| (n as i64).into()),
+        ColumnType::Integer | ColumnType::Number if value.is_number() => value.clone(),
+        ColumnType::Boolean if value.is_boolean() => value.clone(),
+        ColumnType::Date if value.is_string() => crate::duration::since(value).into(),
+        ColumnType::String => match value {
+            Value::String(text) => text.as_str().into(),
+            other => other.to_string().into(),
+        },
+        ColumnType::Integer | ColumnType::Number | ColumnType::Boolean | ColumnType::Date => Value::Null,
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod config;
+pub(crate) mod definition;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod metadata;

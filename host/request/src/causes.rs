@@ -22,6 +22,22 @@ pub fn method_not_allowed() -> Status {
     status
 }
 
+/// Instances of a kind that is going.
+pub fn definition_terminating(verb: &str) -> Status {
+    let message = format!("{verb} not allowed while custom resource definition is terminating");
+    Status::new(405, "MethodNotAllowed", message)
+}
+
+/// Strategic merge, where there is none.
+pub fn patch_of_custom_resource() -> Status {
+    Status::new(
+        415,
+        "UnsupportedMediaType",
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+    )
+}
+
 /// A store that cannot answer. Conflicts are the verbs' own business.
 pub fn store(error: StoreError) -> Status {
     match error {

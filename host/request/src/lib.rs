@@ -12,6 +12,7 @@ mod authn;
 mod authz;
 mod bootstrap;
 mod causes;
+mod definitions;
 mod encode;
 mod impersonate;
 mod key;

@@ -88,7 +88,7 @@ impl Client for LocalClient {
     }
 
     async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Value, Status> {
-        let kind = self.api.kind(&target.resource)?;
+        let kind = self.api.kind(&target.resource).await?;
         match self.api.delete(&self.call(), target, options).await? {
             Deleted::Pending(written) => Ok(owned(written.value)),
             Deleted::Gone(written) => Ok(success(&kind, &written.value)),

@@ -19,9 +19,10 @@ use crate::allocate::{Allocator, ServiceCidr};
 use crate::authn::Authenticator;
 use crate::authz::{Authorizer, Rbac, pod_nodes};
 use crate::bootstrap::{self, Bootstrap};
+use crate::definitions::{self, KindTable};
 use crate::local::LocalClient;
 use crate::pki::{Pki, PkiError, ServingNames};
-use crate::routes::{Discovery, Health, OpenApi, Routes};
+use crate::routes::{DiscoveryOf, Health, OpenApiOf, Routes};
 use crate::serve::{self, Tls, TlsError};
 use crate::state::CachedState;
 use crate::tokens::{TokenError, Tokens};
@@ -103,6 +104,7 @@ impl Server {
             .map_err(|source| ServerError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().unwrap_or(config.listen);
         let cache = Cache::start(store, orch_watch::Options::default()).await?;
+        let kinds = Arc::new(KindTable::new(kinds, cache.clone()));
         let admission = Arc::new(Chain::new(Arc::new(CachedState::new(cache.clone(), kinds.clone()))));
         let rbac = Rbac::new(cache.clone());
         let authorizer = Arc::new(Authorizer::new(rbac.clone(), pod_nodes(cache.clone())));
@@ -192,8 +194,8 @@ impl Server {
     /// Serves until `stop`; requests under way get a few seconds to finish.
     pub async fn run(self, stop: CancellationToken) {
         let routes = Arc::new(Routes {
-            discovery: Discovery::new(self.api.kinds(), &self.address.to_string()),
-            openapi: OpenApi::new(self.api.kinds().clone()),
+            discovery: DiscoveryOf::new(self.address.to_string()),
+            openapi: OpenApiOf::default(),
             authenticator: Authenticator::new(self.api.tokens.clone()),
             api: self.api.clone(),
             health: self.health.clone(),
@@ -208,6 +210,7 @@ impl Server {
         tokio::select! {
             _ = serve::serve(self.listener, self.tls, routes, stop) => {}
             _ = self.rbac.follow() => {}
+            _ = definitions::follow(self.api) => {}
             _ = upkeep => {}
         }
     }

@@ -2,27 +2,27 @@
 
 use std::sync::Arc;
 
+use crate::definitions::KindTable;
 use futures::{FutureExt, StreamExt};
 use orch_admission::{Change, Feed, State};
-use orch_object::Kinds;
 use orch_watch::{Cache, Watch};
 
 use crate::key;
 
 pub struct CachedState {
     cache: Cache,
-    kinds: Arc<Kinds>,
+    kinds: Arc<KindTable>,
 }
 
 impl CachedState {
-    pub fn new(cache: Cache, kinds: Arc<Kinds>) -> Self {
+    pub fn new(cache: Cache, kinds: Arc<KindTable>) -> Self {
         CachedState { cache, kinds }
     }
 }
 
 impl State for CachedState {
     fn open(&self, api_version: &str, kind: &str) -> Box<dyn Feed> {
-        let prefix = self.kinds.by_kind(api_version, kind).map(|kind| key::kind_prefix(kind, None));
+        let prefix = self.kinds.current().by_kind(api_version, kind).map(|kind| key::kind_prefix(kind, None));
         if prefix.is_none() {
             tracing::warn!(
                 api_version,

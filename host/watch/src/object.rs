@@ -29,6 +29,17 @@ impl Object {
         slot.get_or_insert_with(|| Arc::new(self.parse())).clone()
     }
 
+    /// The same version of the object in another form, for clients that ask for that.
+    pub fn shown_as(&self, value: Value, bytes: Bytes) -> Arc<Self> {
+        Arc::new(Object {
+            key: self.key.clone(),
+            revision: self.revision,
+            bytes,
+            owners: self.owners.clone(),
+            value: Mutex::new(Some(Arc::new(value))),
+        })
+    }
+
     /// The uids under `metadata.ownerReferences`.
     pub fn owners(&self) -> &[Box<str>] {
         &self.owners

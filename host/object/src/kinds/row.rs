@@ -84,6 +84,7 @@ impl Row {
             selectable_fields: owned(self.selectable),
             has_generation: self.generation,
             strategy: self.strategy,
+            custom: None,
         }
     }
 }
@@ -110,6 +111,7 @@ fn split_version(api_version: &str) -> (&str, &str) {
 fn schema_group(api_version: &str) -> &'static str {
     match split_version(api_version).0 {
         "" => "io.k8s.api.core",
+        "apiextensions.k8s.io" => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
         "apps" => "io.k8s.api.apps",
         "autoscaling" => "io.k8s.api.autoscaling",
         "batch" => "io.k8s.api.batch",

@@ -114,6 +114,15 @@ fn facts() -> Vec<(&'static str, &'static str, &'static str, char, &'static str,
             ALL,
             STATUS.into(),
         ),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            'C',
+            "crd crds",
+            ALL,
+            STATUS.into(),
+        ),
         ("authentication.k8s.io/v1", "TokenReview", "tokenreviews", 'C', "", "create", String::new()),
         (
             "authorization.k8s.io/v1",
@@ -212,6 +221,11 @@ fn columns_are_upstreams() {
         ("rbac.authorization.k8s.io/v1", "RoleBinding", "Name Role Age | Users Groups ServiceAccounts"),
         ("scheduling.k8s.io/v1", "PriorityClass", "Name Value# Global-Default? Age PreemptionPolicy"),
         ("node.k8s.io/v1", "RuntimeClass", "Name Handler Age"),
+        (
+            "apiextensions.k8s.io/v1",
+            "CustomResourceDefinition",
+            "Name Scope Versions Created-At@ |Group |Kind |ShortNames |Established?",
+        ),
         ("v1", "LimitRange", "Name Created-At@"),
         (
             "v1",
@@ -286,6 +300,7 @@ fn shown(kind: &crate::Kind) -> Vec<String> {
         let sign = match column.column_type {
             crate::ColumnType::String => "",
             crate::ColumnType::Integer => "#",
+            crate::ColumnType::Number => "%",
             crate::ColumnType::Boolean => "?",
             crate::ColumnType::Date => "@",
         };

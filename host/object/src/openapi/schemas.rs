@@ -28,6 +28,11 @@ pub(super) fn schemas(kinds: &[&Arc<Kind>]) -> Value {
         format!("{META}.Status"),
         format!("{META}.ListMeta"),
     ]);
+    for kind in kinds {
+        if let Some(custom) = &kind.custom {
+            enter(&kind.schema, custom.openapi().clone(), &definitions, &mut reached);
+        }
+    }
     for root in roots {
         collect(&root, &definitions, &mut reached);
     }
@@ -69,7 +74,16 @@ fn collect(name: &str, definitions: &BTreeMap<String, String>, reached: &mut Map
         return;
     }
     let Some(text) = definitions.get(name) else { return };
-    let Ok(mut schema) = serde_json::from_str::<Value>(text) else { return };
+    let Ok(schema) = serde_json::from_str::<Value>(text) else { return };
+    enter(name, schema, definitions, reached);
+}
+
+fn enter(
+    name: &str,
+    mut schema: Value,
+    definitions: &BTreeMap<String, String>,
+    reached: &mut Map<String, Value>,
+) {
     let mut references = Vec::new();
     shape(&mut schema, &mut references);
     special(name, &mut schema);

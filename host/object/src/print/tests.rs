@@ -9,6 +9,7 @@ fn cells(api_version: &str, kind: &str, object: &Value) -> Value {
     let row = kinds.by_kind(api_version, kind).expect(kind);
     let cell = |cell: &Cell| match cell {
         Cell::Path(path) => path.split('.').fold(object, |value, step| &value[step]).clone(),
+        Cell::JsonPath(path) => path.query(object).first().cloned().unwrap_or_default(),
         Cell::Compute(compute) => compute(object),
     };
     row.columns.iter().map(|column| (column.name.clone(), cell(&column.cell))).collect()

@@ -43,7 +43,7 @@ pub fn definitions_digest() -> u64 {
 }
 
 /// `metadata` of a custom resource is an `ObjectMeta`, whatever its author wrote beside it.
-pub(super) fn with_object_fields(schema: &Value) -> Value {
+pub(crate) fn with_object_fields(schema: &Value) -> Value {
     let mut schema = schema.clone();
     if !schema.is_object() {
         schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });

@@ -15,6 +15,7 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     prepare_update: restore_status,
     grace_period,
     validate: validation::pod::validate,
+    ..super::PLAIN
 };
 
 fn prepare_create(pod: &mut Value) {

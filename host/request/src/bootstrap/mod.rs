@@ -57,7 +57,7 @@ async fn priority_classes(api: &Api, call: &Call) -> Result<(), Status> {
 
 /// Creates the object unless it exists, or its kind is not served.
 async fn ensure(api: &Api, call: &Call, target: Target, object: Value) -> Result<(), Status> {
-    if api.kind(&target.resource).is_err() {
+    if api.kind(&target.resource).await.is_err() {
         return Ok(());
     }
     match api.create(call, &target, object, &WriteOptions::default()).await {
@@ -77,7 +77,7 @@ async fn ensure_fields(
 ) -> Result<(), Status> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
     ensure(api, call, target.clone(), object).await?;
-    if api.kind(&target.resource).is_err() {
+    if api.kind(&target.resource).await.is_err() {
         return Ok(());
     }
     let target = Target { name, ..target };

@@ -1,19 +1,38 @@
-//! Discovery, in its plain and aggregated forms; made once, from the table of kinds.
+//! Discovery, in its plain and aggregated forms; made once for each state of the table of kinds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use orch_object::custom::names::VersionRank;
 use orch_object::{Kind, Kinds, Scope, Status};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::definitions::Latest;
 use crate::encode::negotiate::{Form, accept};
 use crate::encode::{full, json_response};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+
+/// The documents of the table as it is.
+pub struct DiscoveryOf {
+    server_address: String,
+    made: Latest<Discovery>,
+}
+
+impl DiscoveryOf {
+    pub fn new(server_address: String) -> Self {
+        DiscoveryOf { server_address, made: Latest::default() }
+    }
+
+    pub fn of(&self, kinds: &Arc<Kinds>) -> Arc<Discovery> {
+        self.made.of(kinds, || Discovery::new(kinds, &self.server_address))
+    }
+}
 
 /// Every discovery document.
 pub struct Discovery {
@@ -92,9 +111,9 @@ fn prefix(group: &str, version: &str) -> String {
 
 /// Groups in the order clients prefer them, each with its versions, the preferred one first.
 fn group_versions(kinds: &Kinds) -> Vec<(String, Vec<String>)> {
-    let mut groups: Vec<(String, BTreeSet<VersionRank>)> = Vec::new();
+    let mut groups: Vec<(String, BTreeSet<(VersionRank, String)>)> = Vec::new();
     for kind in kinds.rows() {
-        let rank = VersionRank::of(&kind.version);
+        let rank = (VersionRank::of(&kind.version), kind.version.clone());
         match groups.iter_mut().find(|(group, _)| *group == kind.group) {
             Some((_, versions)) => drop(versions.insert(rank)),
             None => groups.push((kind.group.clone(), BTreeSet::from([rank]))),
@@ -102,32 +121,8 @@ fn group_versions(kinds: &Kinds) -> Vec<(String, Vec<String>)> {
     }
     groups
         .into_iter()
-        .map(|(group, versions)| (group, versions.into_iter().map(|v| v.text).collect()))
+        .map(|(group, versions)| (group, versions.into_iter().map(|(_, version)| version).collect()))
         .collect()
-}
-
-/// `v2` before `v1` before `v1beta2` before `v1alpha1` (`version.CompareKubeAwareVersionStrings`).
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct VersionRank {
-    /// 0 stable, 1 beta, 2 alpha.
-    stability: u8,
-    major: std::cmp::Reverse<u32>,
-    minor: std::cmp::Reverse<u32>,
-    text: String,
-}
-
-impl VersionRank {
-    fn of(text: &str) -> Self {
-        let rest = text.strip_prefix('v').unwrap_or(text);
-        let (stability, name) = match rest {
-            rest if rest.contains("alpha") => (2, "alpha"),
-            rest if rest.contains("beta") => (1, "beta"),
-            _ => (0, "\0"),
-        };
-        let (major, minor) = rest.split_once(name).unwrap_or((rest, "0"));
-        let number = |text: &str| std::cmp::Reverse(text.parse().unwrap_or(0));
-        VersionRank { stability, major: number(major), minor: number(minor), text: text.to_string() }
-    }
 }
 
 fn api_versions(server_address: &str) -> Value {

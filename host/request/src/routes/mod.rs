@@ -22,17 +22,17 @@ use crate::encode::{full, status_response};
 use crate::verbs::{Api, Call};
 use crate::{causes, impersonate};
 
-pub use discovery::Discovery;
+pub use discovery::DiscoveryOf;
 pub use health::{GIT_VERSION, Health};
-pub use openapi::OpenApi;
+pub use openapi::OpenApiOf;
 pub use request_info::RequestInfo;
 
 /// Everything the routes answer from.
 pub struct Routes {
     pub api: Arc<Api>,
     pub authenticator: Authenticator,
-    pub discovery: Discovery,
-    pub openapi: OpenApi,
+    pub discovery: DiscoveryOf,
+    pub openapi: OpenApiOf,
     pub health: Health,
     pub nodes: crate::NodesSlot,
     /// Ends open watches when the server stops.
@@ -75,13 +75,19 @@ impl Routes {
             RequestInfo::Path { verb, path } => {
                 let attributes = Attributes { verb, path: Some(path.clone()), ..Default::default() };
                 self.api.authorizer().authorize(&call.identity, &attributes)?;
-                self.answer_path(&request, &path, &query)
+                self.answer_path(request.method().clone(), request.headers().clone(), &path, &query).await
             }
         }
     }
 
-    fn answer_path(&self, request: &Request, path: &str, query: &options::Query) -> Result<Response, Status> {
-        if !matches!(*request.method(), http::Method::GET | http::Method::HEAD) {
+    async fn answer_path(
+        &self,
+        method: http::Method,
+        headers: http::HeaderMap,
+        path: &str,
+        query: &options::Query,
+    ) -> Result<Response, Status> {
+        if !matches!(method, http::Method::GET | http::Method::HEAD) {
             return Err(causes::method_not_allowed());
         }
         let trimmed = path.trim_end_matches('/');
@@ -96,11 +102,15 @@ impl Routes {
             "" => Some(full(200, "application/json", root_paths())),
             _ => None,
         };
-        answer
-            .map(Ok)
-            .or_else(|| self.health.answer(trimmed, query).map(Ok))
-            .or_else(|| self.discovery.answer(trimmed, request.headers()).transpose())
-            .or_else(|| self.openapi.answer(trimmed, request.headers(), query).transpose())
+        if let Some(answer) = answer.or_else(|| self.health.answer(trimmed, query)) {
+            return Ok(answer);
+        }
+        let kinds = self.api.kinds_now().await?;
+        self.discovery
+            .of(&kinds)
+            .answer(trimmed, &headers)
+            .transpose()
+            .or_else(|| self.openapi.of(&kinds).answer(trimmed, &headers, query).transpose())
             .unwrap_or_else(|| Ok(full(404, "text/plain; charset=utf-8", "404 page not found\n")))
     }
 

@@ -11,7 +11,18 @@ use serde_json::{Map, Value, json};
 
 use super::options::Query;
 use crate::causes;
+use crate::definitions::Latest;
 use crate::encode::full;
+
+/// The index of the table as it is.
+#[derive(Default)]
+pub struct OpenApiOf(Latest<OpenApi>);
+
+impl OpenApiOf {
+    pub fn of(&self, kinds: &Arc<Kinds>) -> Arc<OpenApi> {
+        self.0.of(kinds, || OpenApi::new(kinds.clone()))
+    }
+}
 
 /// Documents are built when asked for, and not kept: clients keep them by their hashes.
 pub struct OpenApi {

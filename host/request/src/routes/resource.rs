@@ -51,7 +51,7 @@ pub async fn answer(
 ) -> Result<Response, Status> {
     let target = target(&info);
     // A request on what does not exist is refused before it is called unknown, as upstream does.
-    let kind = match routes.api.kind(&target.resource) {
+    let kind = match routes.api.kind(&target.resource).await {
         Ok(kind) => kind,
         Err(missing) => {
             routes.api.authorize(call, &info.verb, &target)?;

@@ -44,13 +44,13 @@ fn find(kind: &Kind, name: &str) -> Result<Subresource, Status> {
 }
 
 pub async fn get(api: &Api, call: &Call, target: &Target) -> Result<Written, Status> {
-    let kind = api.kind(&target.resource)?;
+    let kind = api.kind(&target.resource).await?;
     let subresource = find(&kind, &target.subresource)?;
     api.authorize(call, "get", target)?;
     let current = api.current(&kind, target).await?;
     match subresource {
         Subresource::Status => Ok(Written::from_object(&current)),
-        Subresource::Scale => Ok(Written::unstored(scale::of(&current.value()))),
+        Subresource::Scale => Ok(Written::unstored(scale::of(&kind, &current.value()))),
         Subresource::Finalize | Subresource::Binding | Subresource::Eviction | Subresource::Token => {
             Err(crate::causes::method_not_allowed())
         }
@@ -64,7 +64,7 @@ pub async fn update(
     object: Value,
     options: &WriteOptions,
 ) -> Result<Written, Status> {
-    let kind = api.kind(&target.resource)?;
+    let kind = api.kind(&target.resource).await?;
     let subresource = find(&kind, &target.subresource)?;
     api.authorize(call, "update", target)?;
     match subresource {
@@ -84,7 +84,7 @@ pub async fn patch(
     patch: &Patch,
     options: &WriteOptions,
 ) -> Result<Written, Status> {
-    let kind = api.kind(&target.resource)?;
+    let kind = api.kind(&target.resource).await?;
     let subresource = find(&kind, &target.subresource)?;
     api.authorize(call, "patch", target)?;
     match subresource {
@@ -104,7 +104,7 @@ pub async fn create(
     object: Value,
     options: &WriteOptions,
 ) -> Result<Written, Status> {
-    let kind = api.kind(&target.resource)?;
+    let kind = api.kind(&target.resource).await?;
     let subresource = find(&kind, &target.subresource)?;
     api.authorize(call, "create", target)?;
     match subresource {
@@ -127,7 +127,7 @@ pub async fn create_object(
 ) -> Result<Written, Status> {
     let group_resource = (&*target.resource.group, &*target.resource.plural);
     if let Some(review) = reviews::find(group_resource.0, group_resource.1) {
-        api.kind(&target.resource)?;
+        api.kind(&target.resource).await?;
         api.authorize(call, "create", target)?;
         return reviews::answer(api, call, target, review, object).map(Written::unstored);
     }

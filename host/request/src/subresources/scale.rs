@@ -1,14 +1,30 @@
 //! `autoscaling/v1` Scale of a workload.
 
 use orch_client::{Patch, PatchType, Target, WriteOptions};
+use orch_object::custom::FieldPath;
 use orch_object::{Kind, LabelSelector, Status};
 use serde_json::{Value, json};
 
 use crate::verbs::{Api, Call, Modification, Part, Written, patched};
 
 /// The Scale of an object.
-pub fn of(object: &Value) -> Value {
-    let metadata = &object["metadata"];
+pub fn of(kind: &Kind, object: &Value) -> Value {
+    match kind.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
+        Some(paths) => {
+            let number = |path: &FieldPath| path.get(object).and_then(Value::as_i64);
+            let selector = paths.label_selector.as_ref().and_then(|path| path.get(object));
+            let selector = selector.and_then(Value::as_str).unwrap_or_default().to_owned();
+            let status = number(&paths.status_replicas).unwrap_or(0);
+            scale(object, number(&paths.spec_replicas), status, selector)
+        }
+        None => {
+            let status = object["status"]["replicas"].as_i64().unwrap_or(0);
+            scale(object, object["spec"]["replicas"].as_i64(), status, selector(object))
+        }
+    }
+}
+
+fn selector(object: &Value) -> String {
     let selector = match &object["spec"]["selector"] {
         // A ReplicationController's selector is a plain map.
         selector @ Value::Object(map) if map.values().all(Value::is_string) => {
@@ -16,11 +32,15 @@ pub fn of(object: &Value) -> Value {
         }
         selector => LabelSelector::from_json(Some(selector)),
     };
+    selector.map(|s| s.to_string()).unwrap_or_default()
+}
+
+fn scale(object: &Value, wanted: Option<i64>, replicas: i64, selector: String) -> Value {
+    let metadata = &object["metadata"];
     let mut scale = json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {}, "spec": {}, "status": {
-            "replicas": object["status"]["replicas"].as_i64().unwrap_or(0),
-            "selector": selector.map(|s| s.to_string()).unwrap_or_default(),
+            "replicas": replicas, "selector": selector,
         },
     });
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -28,7 +48,7 @@ pub fn of(object: &Value) -> Value {
             scale["metadata"][field] = value.clone();
         }
     }
-    if let Some(replicas) = object["spec"]["replicas"].as_i64().filter(|r| *r != 0) {
+    if let Some(replicas) = wanted.filter(|wanted| *wanted != 0) {
         scale["spec"]["replicas"] = replicas.into();
     }
     scale
@@ -46,7 +66,7 @@ pub async fn update(
         let message = format!("expected Scale, got {}", scale["kind"]);
         return Err(Status::bad_request(message));
     }
-    let change = |old: &std::sync::Arc<Value>| scaled(old, scale);
+    let change = |old: &std::sync::Arc<Value>| scaled(kind, old, scale);
     write(api, call, kind, target, options, &change).await
 }
 
@@ -66,13 +86,13 @@ pub async fn patch(
         PatchType::Json | PatchType::Merge => patch.clone(),
     };
     let change = |old: &std::sync::Arc<Value>| {
-        let mut scale = of(old);
+        let mut scale = of(kind, old);
         let before = scale["metadata"]["resourceVersion"].clone();
         scale = patched(&scale, &patch, None)?;
         if scale["metadata"]["resourceVersion"] == before {
             scale["metadata"]["resourceVersion"] = Value::Null;
         }
-        scaled(old, &scale)
+        scaled(kind, old, &scale)
     };
     write(api, call, kind, target, options, &change).await
 }
@@ -87,10 +107,10 @@ async fn write(
 ) -> Result<Written, Status> {
     let modification = Modification { part: Part::Any, options, change, keeps_managed_fields: false };
     let written = api.modify(call, kind, target, &modification).await?;
-    Ok(Written::unstored(of(&written.value)))
+    Ok(Written::unstored(of(kind, &written.value)))
 }
 
-fn scaled(old: &Value, scale: &Value) -> Result<Value, Status> {
+fn scaled(kind: &Kind, old: &Value, scale: &Value) -> Result<Value, Status> {
     let replicas = match &scale["spec"]["replicas"] {
         Value::Null => 0,
         value => value
@@ -105,7 +125,12 @@ fn scaled(old: &Value, scale: &Value) -> Result<Value, Status> {
         return Err(Status::new(422, "Invalid", message));
     }
     let mut new = old.clone();
-    new["spec"]["replicas"] = replicas.into();
+    let own = FieldPath::parse(".spec.replicas");
+    let path =
+        kind.custom.as_ref().and_then(|custom| custom.scale.as_ref()).map(|scale| &scale.spec_replicas);
+    if !path.unwrap_or(&own).set(&mut new, replicas.into()) {
+        return Err(Status::bad_request("the object has no place for its number of replicas"));
+    }
     for field in ["resourceVersion", "uid"] {
         if field == "resourceVersion" || scale["metadata"][field].is_string() {
             new["metadata"][field] = scale["metadata"][field].clone();
@@ -120,15 +145,17 @@ mod tests {
 
     #[test]
     fn a_scale_shows_replicas_and_selector() {
+        let kinds = orch_object::Kinds::builtin();
+        let kind = kinds.by_kind("apps/v1", "Deployment").unwrap();
         let deployment = json!({
             "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "7"},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}}, "status": {"replicas": 2},
         });
-        let scale = of(&deployment);
+        let scale = of(kind, &deployment);
         assert_eq!(scale["spec"]["replicas"], 3);
         assert_eq!(scale["status"], json!({"replicas": 2, "selector": "app=web"}));
-        let new = scaled(&deployment, &json!({"spec": {"replicas": 5}})).unwrap();
+        let new = scaled(kind, &deployment, &json!({"spec": {"replicas": 5}})).unwrap();
         assert_eq!(new["spec"]["replicas"], 5);
-        assert_eq!(scaled(&deployment, &json!({"spec": {"replicas": -1}})).unwrap_err().code, 422);
+        assert_eq!(scaled(kind, &deployment, &json!({"spec": {"replicas": -1}})).unwrap_err().code, 422);
     }
 }

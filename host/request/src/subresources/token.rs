@@ -28,7 +28,7 @@ pub async fn request(api: &Api, kind: &Kind, target: &Target, mut request: Value
         secret: None,
         node: None,
     };
-    bind(api, &request["spec"]["boundObjectRef"], target, &mut bound)?;
+    bind(api, &request["spec"]["boundObjectRef"], target, &mut bound).await?;
     let now = api.clock.now();
     let token = api.tokens.issue(bound, audiences.clone(), now.as_second(), seconds).map_err(|error| {
         tracing::error!(%error, "cannot issue a token");
@@ -62,7 +62,7 @@ fn seconds(kind: &Kind, name: &str, request: &Value) -> Result<i64, Status> {
 }
 
 /// Binds the token to the object named, which must exist and, where given, have this uid.
-fn bind(api: &Api, wanted: &Value, target: &Target, bound: &mut Bound) -> Result<(), Status> {
+async fn bind(api: &Api, wanted: &Value, target: &Target, bound: &mut Bound) -> Result<(), Status> {
     if wanted.is_null() {
         return Ok(());
     }
@@ -74,7 +74,7 @@ fn bind(api: &Api, wanted: &Value, target: &Target, bound: &mut Bound) -> Result
         other => return Err(Status::bad_request(format!("cannot bind token to object of type {other:?}"))),
     };
     let resource = orch_client::Resource::new("", "v1", plural);
-    let row = api.kind(&resource)?;
+    let row = api.kind(&resource).await?;
     let object = api
         .cache
         .get(&key::object("", plural, namespace(target), name))

@@ -8,13 +8,15 @@ use orch_admission::{Chain, Review};
 use orch_client::{Identity, Resource, Target};
 use orch_object::{Kind, Kinds, Status};
 use orch_plugin::calls::admission::Operation;
-use orch_store::Write;
+use orch_store::{Stamped, Write};
 use orch_watch::{Cache, Object};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::stamp;
 use crate::allocate::Allocator;
 use crate::authz::{Attributes, Authorizer};
+use crate::definitions::KindTable;
 use crate::tokens::Tokens;
 use crate::{causes, key};
 
@@ -37,7 +39,7 @@ impl Clock for SystemClock {
 
 /// What [`Api`] is made of.
 pub struct Parts {
-    pub kinds: Arc<Kinds>,
+    pub kinds: Arc<KindTable>,
     pub cache: Cache,
     pub admission: Arc<Chain>,
     pub authorizer: Arc<Authorizer>,
@@ -48,7 +50,7 @@ pub struct Parts {
 
 /// The API without a transport.
 pub struct Api {
-    pub(crate) kinds: Arc<Kinds>,
+    pub(crate) kinds: Arc<KindTable>,
     pub(crate) cache: Cache,
     pub(crate) admission: Arc<Chain>,
     pub(crate) authorizer: Arc<Authorizer>,
@@ -125,8 +127,16 @@ impl Api {
         Api { kinds, cache, admission, authorizer, tokens, allocator, clock }
     }
 
-    pub fn kinds(&self) -> &Arc<Kinds> {
-        &self.kinds
+    /// The table as it is now.
+    pub fn kinds(&self) -> Arc<Kinds> {
+        self.kinds.current()
+    }
+
+    /// The table with every definition that was committed before.
+    pub async fn kinds_now(&self) -> Result<Arc<Kinds>, Status> {
+        self.fresh().await?;
+        self.kinds.sync();
+        Ok(self.kinds.current())
     }
 
     pub fn cache(&self) -> &Cache {
@@ -142,8 +152,13 @@ impl Api {
     }
 
     /// The row of a resource, or upstream's 404.
-    pub fn kind(&self, resource: &Resource) -> Result<Arc<Kind>, Status> {
-        self.kinds
+    pub async fn kind(&self, resource: &Resource) -> Result<Arc<Kind>, Status> {
+        // Who has just seen a definition's acceptance finds its kind, on whichever host.
+        let kinds = match self.kinds.is_builtin_group(&resource.group) {
+            true => self.kinds(),
+            false => self.kinds_now().await?,
+        };
+        kinds
             .by_plural(&resource.group, &resource.version, &resource.plural)
             .cloned()
             .ok_or_else(causes::no_such_resource)
@@ -166,7 +181,7 @@ impl Api {
     pub(crate) async fn current(&self, kind: &Kind, target: &Target) -> Result<Arc<Object>, Status> {
         self.fresh().await?;
         let found = self.cache.get(&key::of(kind, namespace(target), &target.name));
-        found.ok_or_else(|| Status::not_found(kind, &target.name))
+        found.map(|stored| present(kind, stored)).ok_or_else(|| Status::not_found(kind, &target.name))
     }
 
     /// What admission is told of this write.
@@ -212,14 +227,46 @@ impl Api {
     /// Commits and gives the object back as clients will see it.
     pub(crate) async fn commit(
         &self,
+        kind: &Kind,
         write: Write,
         mut object: Value,
     ) -> Result<Written, orch_store::StoreError> {
         let created = write.expect == orch_store::Expect::Absent;
         let entry = self.cache.store().commit(write).await?;
-        object["metadata"]["resourceVersion"] = entry.revision.to_string().into();
-        Ok(Written { value: Arc::new(object), bytes: entry.value, created })
+        let revision = entry.revision.to_string();
+        let bytes = match is_stored_form(kind, &object) {
+            true => entry.value,
+            false => stamp::stamped_at(&object, &revision),
+        };
+        object["metadata"]["resourceVersion"] = revision.into();
+        Ok(Written { value: Arc::new(object), bytes, created })
     }
+}
+
+/// A stored object as the kind's version shows it.
+pub(crate) fn present(kind: &Kind, stored: Arc<Object>) -> Arc<Object> {
+    match kind.present(&stored.value()) {
+        None => stored,
+        Some(shown) => {
+            let revision = shown["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+            let bytes = stamp::stamped_at(&shown, revision);
+            stored.shown_as(shown, bytes)
+        }
+    }
+}
+
+/// The bytes to store: an object of another version of its kind is stored as the storage version.
+pub(crate) fn stamped(kind: &Kind, object: &Value) -> Stamped {
+    if is_stored_form(kind, object) {
+        return stamp::stamp(object);
+    }
+    let mut stored = object.clone();
+    stored["apiVersion"] = kind.stored_as().into();
+    stamp::stamp(&stored)
+}
+
+fn is_stored_form(kind: &Kind, object: &Value) -> bool {
+    kind.custom.as_ref().is_none_or(|custom| object["apiVersion"] == custom.stored_as)
 }
 
 /// The target's namespace, or empty.

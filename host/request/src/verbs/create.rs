@@ -6,8 +6,8 @@ use orch_plugin::calls::admission::Operation;
 use orch_store::{Change, Expect, StoreError, Write};
 use serde_json::Value;
 
-use super::api::{Api, Call, Written, namespace};
-use super::{decode, metadata, stamp};
+use super::api::{Api, Call, Written, namespace, stamped};
+use super::{decode, metadata};
 use crate::{causes, key};
 
 /// Tries for a generated name that nobody has yet.
@@ -31,7 +31,7 @@ impl Api {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         self.authorize(call, "create", target)?;
         self.create_authorized(call, &kind, target, object, options, Ownership::Record).await
     }
@@ -46,6 +46,9 @@ impl Api {
         options: &WriteOptions,
         ownership: Ownership,
     ) -> Result<Written, Status> {
+        if kind.custom.as_ref().is_some_and(|custom| custom.terminating) {
+            return Err(causes::definition_terminating("create"));
+        }
         decode::check(call, kind, &mut object, &options.field_validation)?;
         metadata::match_target(&mut object, kind, target)?;
         let base = generate_base(&object);
@@ -82,16 +85,16 @@ impl Api {
             metadata::of(&mut object)?.remove("managedFields");
         }
         metadata::begin(&mut object, self.clock.now(), kind.has_generation)?;
-        (kind.strategy.default)(&mut object);
+        kind.default(&mut object);
         let review = self.review(call, kind, &target, Operation::Create, None, options.dry_run);
         self.mutate(call, &review, &mut object)?;
-        (kind.strategy.prepare_create)(&mut object);
-        (kind.strategy.default)(&mut object);
+        kind.prepare_create(&mut object);
+        kind.default(&mut object);
         if ownership == Ownership::Record {
             self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
         }
         let mut errors = metadata::validate(&object, kind, None);
-        errors.extend((kind.strategy.validate)(&object, None));
+        errors.extend(kind.validate(&object, None));
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &name, &errors));
         }
@@ -106,8 +109,8 @@ impl Api {
             return Err(Status::already_exists(kind, &name));
         }
         let held = self.allocator.allocate(kind, &mut object, None).await?;
-        let write = Write { key, expect: Expect::Absent, change: Change::Put(stamp::stamp(&object)) };
-        match self.commit(write, object).await {
+        let write = Write { key, expect: Expect::Absent, change: Change::Put(stamped(kind, &object)) };
+        match self.commit(kind, write, object).await {
             Ok(written) => {
                 held.keep();
                 Ok(written)

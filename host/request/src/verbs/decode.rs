@@ -5,7 +5,6 @@ use orch_object::{Kind, Status};
 use serde_json::Value;
 
 use super::api::Call;
-use super::patch::node;
 
 /// `fieldValidation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +37,11 @@ impl FieldValidation {
 pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> Result<(), Status> {
     let validation = FieldValidation::parse(validation)?;
     let mut problems = call.take_duplicates();
-    if let Some(node) = node(kind) {
-        let decoded = decode(node, object);
+    let decoded = match &kind.custom {
+        Some(custom) => Some(custom.decode(object)),
+        None => kind.node().map(|node| decode(node, object)),
+    };
+    if let Some(decoded) = decoded {
         if let Some(error) = decoded.errors.first() {
             return Err(unusable(kind, error));
         }

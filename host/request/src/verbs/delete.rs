@@ -10,7 +10,7 @@ use orch_store::{Change, Expect, StoreError, Write};
 use orch_watch::Object;
 use serde_json::{Value, json};
 
-use super::api::{Api, Call, Written, namespace};
+use super::api::{Api, Call, Written, namespace, stamped};
 use super::{metadata, stamp};
 use crate::{causes, key};
 
@@ -52,7 +52,7 @@ impl Api {
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         self.authorize(call, "delete", target)?;
         self.delete_authorized(call, &kind, target, options).await
     }
@@ -96,15 +96,15 @@ impl Api {
         let expect = Expect::Revision(current.revision);
         let (change, new) = match plan {
             Plan::Nothing => return Ok(Some(Deleted::Pending(Written::from_object(current)))),
-            Plan::Mark(new) => (Change::Put(stamp::stamp(&new)), new),
-            Plan::Remove(new) => (Change::Delete(stamp::stamp(&new)), new),
+            Plan::Mark(new) => (Change::Put(stamped(kind, &new)), new),
+            Plan::Remove(new) => (Change::Delete(stamped(kind, &new)), new),
         };
         let gone = matches!(change, Change::Delete(_));
         let written = if options.dry_run {
             let bytes = stamp::stamped_at(&new, &current.revision.to_string());
             Written { value: Arc::new(new), bytes, created: false }
         } else {
-            match self.commit(Write { key, expect, change }, new).await {
+            match self.commit(kind, Write { key, expect, change }, new).await {
                 Ok(written) => written,
                 Err(StoreError::Conflict { current: None, .. }) => {
                     return Err(Status::not_found(kind, &target.name));
@@ -146,6 +146,9 @@ fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Pl
     set_collector_finalizers(&mut new, options.propagation);
     let grace = grace(kind, old, options);
     let marked = metadata::is_being_deleted(old);
+    if !marked {
+        (kind.strategy.prepare_delete)(&mut new, &metadata::time(now));
+    }
     let before = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
     let held = metadata::has_finalizers(&new, kind);
     if grace == 0 && !held {

@@ -22,7 +22,7 @@ impl Api {
         list: &ListOptions,
         options: &DeleteOptions,
     ) -> Result<Listed, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         self.authorize(call, "deletecollection", target)?;
         let selection = Selection::parse(&kind, list)?;
         let listed = self.list_authorized(&kind, target, list, &selection).await?;

@@ -6,7 +6,7 @@ use orch_client::Target;
 use orch_object::Status;
 use orch_watch::Object;
 
-use super::api::{Api, Call, namespace};
+use super::api::{Api, Call, namespace, present};
 use crate::key;
 
 impl Api {
@@ -17,7 +17,7 @@ impl Api {
         target: &Target,
         resource_version: Option<&str>,
     ) -> Result<Arc<Object>, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         self.authorize(call, "get", target)?;
         match resource_version.filter(|v| !v.is_empty()) {
             None => return self.current(&kind, target).await,
@@ -25,7 +25,7 @@ impl Api {
             Some(version) => self.not_older_than(super::list::revision(version)?).await?,
         }
         let found = self.cache.get(&key::of(&kind, namespace(target), &target.name));
-        found.ok_or_else(|| Status::not_found(&kind, &target.name))
+        found.map(|stored| present(&kind, stored)).ok_or_else(|| Status::not_found(&kind, &target.name))
     }
 }
 
@@ -44,7 +44,8 @@ impl Api {
 
     fn may_see(&self, call: &Call, object: &serde_json::Value) -> bool {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_string();
-        let kind = self.kinds.by_kind(&text(&object["apiVersion"]), &text(&object["kind"]));
+        let kinds = self.kinds();
+        let kind = kinds.by_kind(&text(&object["apiVersion"]), &text(&object["kind"]));
         kind.is_some_and(|kind| {
             let attributes = crate::authz::Attributes {
                 verb: "list".into(),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use orch_client::{ListOptions, Target};
-use orch_object::{FieldSelector, Kind, LabelSelector, Schemas, Status};
+use orch_object::{FieldSelector, Kind, LabelSelector, Status};
 use orch_watch::{Object, Revision};
 use serde::{Deserialize, Serialize};
 
-use super::api::{Api, Call, namespace};
+use super::api::{Api, Call, namespace, present};
 use crate::{causes, key};
 
 /// How long a request waits for a revision that is still to come.
@@ -34,13 +34,13 @@ pub struct Listed {
 pub struct Selection {
     labels: LabelSelector,
     fields: FieldSelector,
-    schema: String,
+    kind: Arc<Kind>,
     /// The one name that `metadata.name=` allows.
     pub name: Option<String>,
 }
 
 impl Selection {
-    pub fn parse(kind: &Kind, options: &ListOptions) -> Result<Self, Status> {
+    pub fn parse(kind: &Arc<Kind>, options: &ListOptions) -> Result<Self, Status> {
         let labels: LabelSelector = options.label_selector.parse().map_err(|e| {
             Status::bad_request(format!("unable to parse requirement: {e}").replacen(
                 "unable to parse requirement: unable to parse requirement: ",
@@ -61,11 +61,16 @@ impl Selection {
             ))
         })?;
         let name = fields.exact("metadata.name").map(String::from);
-        Ok(Selection { labels, fields, schema: kind.schema.clone(), name })
+        Ok(Selection { labels, fields, kind: kind.clone(), name })
     }
 
     pub fn is_everything(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// The object as the selection's kind shows it.
+    pub fn present(&self, stored: Arc<Object>) -> Arc<Object> {
+        present(&self.kind, stored)
     }
 
     pub fn matches(&self, object: &Object) -> bool {
@@ -74,7 +79,7 @@ impl Selection {
         }
         let value = object.value();
         self.labels.matches_object(&value)
-            && (self.fields.is_empty() || self.fields.matches(&value, Schemas::builtin().root(&self.schema)))
+            && (self.fields.is_empty() || self.fields.matches(&value, self.kind.node()))
     }
 }
 
@@ -112,7 +117,7 @@ impl ContinueToken {
 
 impl Api {
     pub async fn list(&self, call: &Call, target: &Target, options: &ListOptions) -> Result<Listed, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         let selection = Selection::parse(&kind, options)?;
         // A field selector by name is authorized as access to that object.
         let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
@@ -200,6 +205,7 @@ impl Api {
             after = page.items.last().map(|o| o.key.to_string());
             let total = page.items.len();
             for (index, object) in page.items.into_iter().enumerate() {
+                let object = selection.present(object);
                 if selection.matches(&object) && in_namespace(&object, target) {
                     selected.items.push(object);
                 }

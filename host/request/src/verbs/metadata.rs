@@ -148,11 +148,14 @@ pub fn check_preconditions(new: &Value, old: &Value, kind: &Kind, name: &str) ->
     Ok(())
 }
 
-/// Counts a change of anything but `metadata` and `status`.
-pub fn bump_generation(new: &mut Value, old: &Value) {
+/// Counts a change of anything but `metadata` and `status`. A custom resource without a `status`
+/// sub-resource has nothing special about that field.
+pub fn bump_generation(new: &mut Value, old: &Value, kind: &Kind) {
+    let counts_status = kind.custom.is_some() && !kind.has_subresource("status");
     let body = |object: &Value| -> Map<String, Value> {
         let fields = object.as_object().cloned().unwrap_or_default();
-        fields.into_iter().filter(|(name, _)| name != "metadata" && name != "status").collect()
+        let counted = |name: &String| name != "metadata" && (counts_status || name != "status");
+        fields.into_iter().filter(|(name, _)| counted(name)).collect()
     };
     if body(new) != body(old) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
@@ -208,13 +211,15 @@ mod tests {
 
     #[test]
     fn generation_counts_the_spec_only() {
+        let kinds = orch_object::Kinds::builtin();
+        let kind = kinds.by_kind("apps/v1", "Deployment").unwrap();
         let old = json!({"metadata": {"generation": 3}, "spec": {"a": 1}, "status": {}});
         let mut new =
             json!({"metadata": {"generation": 3, "labels": {}}, "spec": {"a": 1}, "status": {"b": 1}});
-        bump_generation(&mut new, &old);
+        bump_generation(&mut new, &old, kind);
         assert_eq!(new["metadata"]["generation"], 3);
         new["spec"]["a"] = 2.into();
-        bump_generation(&mut new, &old);
+        bump_generation(&mut new, &old, kind);
         assert_eq!(new["metadata"]["generation"], 4);
     }
 }

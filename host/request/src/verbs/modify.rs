@@ -9,7 +9,7 @@ use orch_store::{Change, Expect, StoreError, Write};
 use orch_watch::Object;
 use serde_json::Value;
 
-use super::api::{Api, Call, Written, namespace};
+use super::api::{Api, Call, Written, namespace, stamped};
 use super::{metadata, stamp};
 use crate::{causes, key};
 
@@ -26,6 +26,8 @@ pub enum Part {
     /// Decided by the change itself (`scale`, `binding`, `finalize`).
     Any,
 }
+
+const STATUS_METADATA: &[&str] = &["labels", "annotations", "finalizers", "managedFields"];
 
 /// How an object is to be changed.
 pub struct Modification<'a> {
@@ -74,7 +76,7 @@ impl Api {
             return Ok(Some(Written::from_object(current)));
         }
         if kind.has_generation {
-            metadata::bump_generation(&mut new, &old);
+            metadata::bump_generation(&mut new, &old, kind);
         }
         if modification.options.dry_run {
             let bytes = stamp::stamped_at(&new, &current.revision.to_string());
@@ -100,7 +102,7 @@ impl Api {
     ) -> Result<(), Status> {
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
-        (kind.strategy.default)(new);
+        kind.default(new);
         let dry_run = modification.options.dry_run;
         let review = self.review(call, kind, target, Operation::Update, Some(old), dry_run);
         self.mutate(call, &review, new)?;
@@ -109,7 +111,7 @@ impl Api {
         if modification.part == Part::Main {
             (kind.strategy.prepare_update)(new, old);
         }
-        (kind.strategy.default)(new);
+        kind.default(new);
         if !modification.keeps_managed_fields {
             let options = modification.options;
             self.record_managed_fields(call, kind, new, Some(old), &target.subresource, options);
@@ -117,7 +119,7 @@ impl Api {
         let mut errors = metadata::validate(new, kind, Some(old));
         // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
         let compared = (modification.part != Part::Any).then_some(old);
-        errors.extend((kind.strategy.validate)(new, compared));
+        errors.extend(kind.validate(new, compared));
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }
@@ -137,14 +139,14 @@ impl Api {
         let key = key::of(kind, namespace(target), &target.name);
         let expect = Expect::Revision(current.revision);
         if ends_with_this_write(&new, old, kind) {
-            let change = Change::Delete(stamp::stamp(&new));
-            let written = self.commit(Write { key, expect, change }, new).await?;
+            let change = Change::Delete(stamped(kind, &new));
+            let written = self.commit(kind, Write { key, expect, change }, new).await?;
             self.allocator.release_object(kind, &written.value).await;
             return Ok(written);
         }
         let held = self.allocator.allocate(kind, &mut new, Some(old)).await?;
-        let write = Write { key, expect, change: Change::Put(stamp::stamp(&new)) };
-        match self.commit(write, new).await {
+        let write = Write { key, expect, change: Change::Put(stamped(kind, &new)) };
+        match self.commit(kind, write, new).await {
             Ok(written) => {
                 held.keep();
                 self.allocator.release_dropped(kind, &written.value, old).await;
@@ -211,7 +213,9 @@ fn same_metadata(new: &Value, old: &Value) -> bool {
 fn keep_other_parts(new: &mut Value, old: &Value, kind: &Kind, part: Part) {
     match part {
         Part::Main if kind.has_subresource("status") => keep_field(new, old, "status"),
-        Part::Status => keep_all_but_status(new, old),
+        // A custom resource's status write writes its status, and who wrote it.
+        Part::Status if kind.custom.is_some() => keep_all_but_status(new, old, &["managedFields"]),
+        Part::Status => keep_all_but_status(new, old, STATUS_METADATA),
         Part::Main | Part::Any => {}
     }
 }
@@ -226,10 +230,10 @@ fn keep_field(new: &mut Value, old: &Value, field: &str) {
 
 /// A status write may also label and annotate: node agents do so on Node and Pod. What it does not
 /// name stays: writers of status often hold a part of the object only.
-fn keep_all_but_status(new: &mut Value, old: &Value) {
+fn keep_all_but_status(new: &mut Value, old: &Value, writable: &[&str]) {
     let status = new.get("status").cloned();
     let mut metadata = old["metadata"].clone();
-    for field in ["labels", "annotations", "finalizers", "managedFields"] {
+    for field in writable {
         if new["metadata"].get(field).is_some() {
             keep_field(&mut metadata, &new["metadata"], field);
         }
@@ -269,7 +273,7 @@ mod tests {
     fn a_status_write_leaves_the_spec_alone() {
         let old = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"x": 1}, "status": {"old": true}});
         let mut new = json!({"metadata": {"name": "a", "labels": {"l": "m"}}, "spec": {"x": 2}, "status": {"new": true}});
-        keep_all_but_status(&mut new, &old);
+        keep_all_but_status(&mut new, &old, STATUS_METADATA);
         let expected = json!({"metadata": {"name": "a", "uid": "u", "labels": {"l": "m"}},
             "spec": {"x": 1}, "status": {"new": true}});
         assert_eq!(new, expected);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orch_client::{Patch, PatchType, Target, WriteOptions};
 use orch_object::managed_fields::{FieldManager, record_update, reset_fields};
-use orch_object::{Kind, Node, Schemas, Status};
+use orch_object::{Kind, Node, Status};
 use serde_json::Value;
 
 use super::api::{Api, Call, Written};
@@ -12,6 +12,7 @@ use super::create::Ownership;
 use super::decode;
 use super::metadata;
 use super::modify::{Modification, Part};
+use crate::causes;
 
 impl Api {
     pub async fn patch(
@@ -21,7 +22,7 @@ impl Api {
         patch: &Patch,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         self.authorize(call, "patch", target)?;
         self.patch_part(call, &kind, target, patch, Part::Main, options).await
     }
@@ -38,12 +39,14 @@ impl Api {
     ) -> Result<Written, Status> {
         match patch.patch_type {
             PatchType::Apply => self.apply(call, kind, target, &patch.body, part, options).await,
+            // Its schema has no merge keys that strategic merge knows.
+            PatchType::Strategic if kind.custom.is_some() => Err(causes::patch_of_custom_resource()),
             PatchType::Json | PatchType::Merge | PatchType::Strategic if options.force => {
                 Err(Status::bad_request("force is only allowed for apply patches"))
             }
             PatchType::Json | PatchType::Merge | PatchType::Strategic => {
                 let change = |old: &Arc<Value>| {
-                    let mut new = patched(old, patch, node(kind))?;
+                    let mut new = patched(old, patch, kind.node())?;
                     decode::check(call, kind, &mut new, &options.field_validation)?;
                     metadata::match_named_target(&mut new, kind, target)?;
                     Ok(new_or_same(new, old))
@@ -75,7 +78,7 @@ impl Api {
         let api_version = kind.api_version();
         let manager = self.manager(call, kind, &api_version, &target.subresource, options);
         let applied = |live: Option<&Value>| -> Result<Value, Status> {
-            orch_object::apply::apply(live, &configuration, node(kind), &manager, options.force)
+            orch_object::apply::apply(live, &configuration, kind.node(), &manager, options.force)
                 .map_err(Status::from)
         };
         let change = |old: &Arc<Value>| Ok(new_or_same(applied(Some(&**old))?, old));
@@ -145,13 +148,8 @@ impl Api {
     ) {
         let api_version = kind.api_version();
         let manager = self.manager(call, kind, &api_version, subresource, options);
-        record_update(old, new, node(kind), &manager);
+        record_update(old, new, kind.node(), &manager);
     }
-}
-
-/// The schema of a kind.
-pub(crate) fn node(kind: &Kind) -> Option<Node<'static>> {
-    Schemas::builtin().root(&kind.schema)
 }
 
 /// A patch that sets nothing about the version patches whatever is current.

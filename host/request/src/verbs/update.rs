@@ -33,7 +33,7 @@ impl Api {
         object: Value,
         options: &WriteOptions,
     ) -> Result<Written, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         self.authorize(call, "update", target)?;
         self.update_part(call, &kind, target, object, Part::Main, options).await
     }

@@ -74,7 +74,7 @@ impl Api {
         target: &Target,
         options: &ListOptions,
     ) -> Result<WatchItems, Status> {
-        let kind = self.kind(&target.resource)?;
+        let kind = self.kind(&target.resource).await?;
         let selection = Selection::parse(&kind, options)?;
         let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
         self.authorize(call, "watch", &named)?;
@@ -131,6 +131,7 @@ async fn next(mut state: State) -> Option<(Result<WatchItem, Status>, State)> {
         return None;
     }
     while let Some(object) = state.initial.pop_front() {
+        let object = state.selection.present(object);
         if state.selection.matches(&object) {
             return Some((Ok(WatchItem::Added(Payload::Shared(object))), state));
         }
@@ -194,14 +195,16 @@ impl State {
 
 /// An object that enters the selection is added, one that leaves it deleted.
 fn transition(selection: &Selection, event: &Event) -> Option<WatchItem> {
-    let before = event.before.as_ref().filter(|before| selection.matches(before));
-    let now = !event.deleted && selection.matches(&event.object);
-    let shared = || Payload::Shared(event.object.clone());
+    let before = event.before.clone().map(|before| selection.present(before));
+    let before = before.filter(|before| selection.matches(before));
+    let object = selection.present(event.object.clone());
+    let now = !event.deleted && selection.matches(&object);
+    let shared = || Payload::Shared(object.clone());
     match (before, now) {
         (None, true) => Some(WatchItem::Added(shared())),
         (Some(_), true) => Some(WatchItem::Modified(shared())),
         (Some(_), false) if event.deleted => Some(WatchItem::Deleted(shared())),
-        (Some(before), false) => Some(WatchItem::Deleted(left(before, event.revision()))),
+        (Some(before), false) => Some(WatchItem::Deleted(left(&before, event.revision()))),
         (None, false) => None,
     }
 }

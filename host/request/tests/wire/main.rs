@@ -8,6 +8,7 @@
 mod fixture;
 
 mod access;
+mod definitions;
 mod deletion;
 mod discovery;
 mod lists;

@@ -1,0 +1,254 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::Kinds;
+
+const NOW: &str = "2026-01-01T00:00:00Z";
+
+fn definition(schema: Value) -> Value {
+    let mut definition = json!({
+        "metadata": { "name": "widgets.example.com" },
+        "spec": {
+            "group": "example.com", "scope": "Namespaced",
+            "names": { "plural": "widgets", "kind": "Widget", "shortNames": ["wd"], "categories": ["all"] },
+            "versions": [
+                { "name": "v1beta1", "served": true, "storage": true, "schema": { "openAPIV3Schema": schema } },
+                { "name": "v1", "served": true, "storage": false, "schema": { "openAPIV3Schema": schema },
+                    "subresources": { "status": {}, "scale": {
+                        "specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas" } } },
+                { "name": "v0", "served": false, "storage": false, "schema": { "openAPIV3Schema": schema } },
+            ],
+        },
+    });
+    let strategy = Kinds::builtin()
+        .by_kind("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+        .expect("built in")
+        .strategy;
+    (strategy.default)(&mut definition);
+    (strategy.prepare_create)(&mut definition);
+    definition
+}
+
+fn spec(fields: Value) -> Value {
+    json!({ "type": "object", "properties": { "spec": { "type": "object", "properties": fields } } })
+}
+
+fn accepted(mut definition: Value) -> Value {
+    definition["status"] = names::status(&definition, &[], &Kinds::builtin(), NOW);
+    definition
+}
+
+fn found(schema: Value, object: Value) -> Vec<String> {
+    let mut errors = Vec::new();
+    validate::validate(&schema::Schema::parse(&schema), &object, "", &mut errors);
+    errors.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+}
+
+fn refused(definition: &Value) -> Vec<String> {
+    let errors = crate::validation::definition::validate(definition, None);
+    errors.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+}
+
+#[test]
+fn a_definition_is_rows_of_its_served_versions() {
+    let made = definition(spec(json!({ "replicas": { "type": "integer" } })));
+    assert_eq!(refused(&made), [""; 0]);
+    assert_eq!(rows(&made).unwrap_err(), NotServed::NamesNotAccepted);
+    let rows = rows(&accepted(made)).unwrap();
+    let [v1, v1beta1] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!(
+        (v1.api_version().as_str(), v1beta1.api_version().as_str()),
+        ("example.com/v1", "example.com/v1beta1")
+    );
+    assert_eq!(v1.stored_as(), "example.com/v1beta1");
+    assert_eq!((v1.list_kind.as_str(), v1.singular.as_str()), ("WidgetList", "widget"));
+    assert_eq!((v1.has_subresource("status"), v1beta1.has_subresource("status")), (true, false));
+    assert_eq!(v1.columns.len(), 2);
+    let stored = json!({ "apiVersion": "example.com/v1beta1", "kind": "Widget", "spec": { "gone": 1 } });
+    let expected = json!({ "apiVersion": "example.com/v1", "kind": "Widget", "spec": {} });
+    assert_eq!(v1.present(&stored), Some(expected.clone()));
+    assert_eq!(v1.present(&expected), None);
+}
+
+#[test]
+fn names_are_given_to_the_first_who_asks() {
+    let first = accepted(definition(spec(json!({}))));
+    let conditions = &first["status"]["conditions"];
+    assert_eq!(conditions[0]["message"], "no conflicts found");
+    assert_eq!((&conditions[1]["type"], &conditions[1]["status"]), (&json!("Established"), &json!("True")));
+    let mut second = definition(spec(json!({})));
+    second["spec"]["names"] = json!({ "plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList", "shortNames": ["wd"] });
+    let status = names::status(&second, &[&first], &Kinds::builtin(), NOW);
+    let refused = names::condition(&status, "NamesAccepted").unwrap();
+    assert_eq!((&refused["status"], &refused["reason"]), (&json!("False"), &json!("ShortNamesConflict")));
+    assert_eq!(refused["message"], "\"wd\" is already in use");
+    assert_eq!(names::condition(&status, "Established").unwrap()["reason"], "NotAccepted");
+    // Asked again, nothing changes: not even a time.
+    let again = names::status(&first, &[], &Kinds::builtin(), "2027-01-01T00:00:00Z");
+    assert_eq!(again, first["status"]);
+}
+
+#[test]
+fn values_are_judged_in_upstreams_words() {
+    let schema = spec(json!({
+        "replicas": { "type": "integer", "minimum": 1, "maximum": 10 },
+        "size": { "type": "string", "enum": ["small", "large"] },
+        "name": { "type": "string", "pattern": "^[a-z]+$", "maxLength": 5 },
+        "when": { "type": "string", "format": "date-time" },
+        "port": { "x-kubernetes-int-or-string": true },
+        "list": { "type": "array", "maxItems": 1, "items": { "type": "object", "required": ["key"],
+            "properties": { "key": { "type": "string" } } }, "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["key"] },
+    }));
+    let cases = [
+        (
+            json!({ "replicas": "x" }),
+            "spec.replicas: Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\"",
+        ),
+        (
+            json!({ "replicas": 0 }),
+            "spec.replicas: Invalid value: 0: spec.replicas in body should be greater than or equal to 1",
+        ),
+        (
+            json!({ "replicas": 11 }),
+            "spec.replicas: Invalid value: 11: spec.replicas in body should be less than or equal to 10",
+        ),
+        (
+            json!({ "size": "huge" }),
+            "spec.size: Unsupported value: \"huge\": supported values: \"small\", \"large\"",
+        ),
+        (
+            json!({ "name": "A" }),
+            "spec.name: Invalid value: \"A\": spec.name in body should match '^[a-z]+$'",
+        ),
+        (json!({ "name": "abcdef" }), "spec.name: Too long: may not be more than 5 bytes"),
+        (
+            json!({ "when": "now" }),
+            "spec.when: Invalid value: \"now\": spec.when in body must be of type date-time: \"now\"",
+        ),
+        (
+            json!({ "port": true }),
+            "spec.port: Invalid value: \"boolean\": spec.port in body must be of type integer,string: \"boolean\"",
+        ),
+        (json!({ "list": [{}] }), "spec.list[0].key: Required value"),
+    ];
+    for (object, expected) in cases {
+        assert_eq!(found(schema.clone(), json!({ "spec": object })), [expected]);
+    }
+    let twice = found(schema, json!({ "spec": { "list": [{ "key": "a" }, { "key": "a" }] } }));
+    assert_eq!(
+        twice,
+        [
+            "spec.list: Too many: 2: must have at most 1 item",
+            "spec.list[1]: Duplicate value: {\"key\":\"a\"}"
+        ]
+    );
+}
+
+#[test]
+fn compositions_narrow() {
+    let schema = json!({ "type": "object", "properties": { "a": { "type": "integer" }, "b": { "type": "integer" } },
+        "oneOf": [{ "required": ["a"] }, { "required": ["b"] }], "not": { "required": ["c"] } });
+    assert_eq!(found(schema.clone(), json!({ "a": 1 })), [""; 0]);
+    let neither = found(schema.clone(), json!({}));
+    assert!(
+        neither[0].ends_with("must validate one and only one schema (oneOf). Found none valid"),
+        "{neither:?}"
+    );
+    let both = found(schema.clone(), json!({ "a": 1, "b": 2 }));
+    assert!(both[0].ends_with("Found 2 valid alternatives"), "{both:?}");
+    assert!(found(schema, json!({ "a": 1, "c": 2 }))[0].ends_with("must not validate the schema (not)"));
+}
+
+#[test]
+fn an_update_may_leave_what_was_wrong_before() {
+    let loose = spec(json!({ "size": { "type": "string" }, "n": { "type": "integer" } }));
+    let mut made = accepted(definition(loose));
+    made["spec"]["versions"][0]["schema"]["openAPIV3Schema"] =
+        spec(json!({ "size": { "type": "string", "maxLength": 1 }, "n": { "type": "integer" } }));
+    let row = &rows(&made).unwrap()[1];
+    let old = json!({ "metadata": { "name": "w" }, "spec": { "size": "large" } });
+    let mut new = old.clone();
+    new["spec"]["n"] = 1.into();
+    assert!(row.validate(&new, Some(&old)).is_empty());
+    new["spec"]["size"] = "larger".into();
+    assert_eq!(row.validate(&new, Some(&old)).len(), 1);
+    assert_eq!(row.validate(&old, None).len(), 1);
+}
+
+#[test]
+fn schemas_must_be_structural() {
+    let path = "spec.versions[0].schema.openAPIV3Schema";
+    let cases = [
+        (json!({}), format!("{path}.type: Required value: must not be empty at the root")),
+        (
+            spec(json!({ "x": {} })),
+            format!(
+                "{path}.properties[spec].properties[x].type: Required value: must not be empty for specified object fields"
+            ),
+        ),
+        (
+            spec(json!({ "x": { "type": "array" } })),
+            format!("{path}.properties[spec].properties[x].items: Required value: must be specified"),
+        ),
+        (
+            spec(json!({ "x": { "type": "string", "default": 1 } })),
+            format!(
+                "{path}.properties[spec].properties[x].default: Invalid value: \"integer\": {path}.properties[spec].properties[x].default in body must be of type string: \"integer\""
+            ),
+        ),
+        (
+            json!({ "type": "object", "anyOf": [{ "type": "object" }] }),
+            format!("{path}.anyOf[0].type: Forbidden: must be empty to be structural"),
+        ),
+    ];
+    for (schema, expected) in cases {
+        let mut made = definition(schema);
+        made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
+        assert_eq!(refused(&made), [expected]);
+    }
+}
+
+#[test]
+fn a_definition_is_refused_by_field() {
+    let mut made = definition(spec(json!({})));
+    made["metadata"]["name"] = "other".into();
+    made["spec"]["versions"][1]["storage"] = true.into();
+    made["spec"]["versions"][1]["additionalPrinterColumns"] =
+        json!([{ "name": "A", "type": "text", "jsonPath": ".x" }]);
+    made["spec"]["conversion"] = json!({ "strategy": "Webhook" });
+    let errors = refused(&made);
+    let fields: Vec<&str> = errors.iter().filter_map(|error| error.split(':').next()).collect();
+    let expected = [
+        "metadata.name",
+        "spec.versions",
+        "spec.versions[1].additionalPrinterColumns[0].type",
+        "spec.conversion.strategy",
+    ];
+    assert_eq!(fields, expected, "{errors:?}");
+}
+
+#[test]
+fn nulls_and_odd_shapes_do_not_panic() {
+    let odd = [
+        json!(null),
+        json!([]),
+        json!({ "spec": 1 }),
+        json!({ "spec": { "versions": [1, {}], "names": [] } }),
+    ];
+    for definition in &odd {
+        crate::validation::definition::validate(definition, Some(definition));
+        let mut made = definition.clone();
+        let strategy = crate::strategy::definition::STRATEGY;
+        (strategy.default)(&mut made);
+        (strategy.prepare_create)(&mut made);
+        let _ = rows(&made);
+    }
+    let schema =
+        schema::Schema::parse(&spec(json!({ "list": { "type": "array", "items": { "type": "object" } } })));
+    for mut object in odd {
+        prune::prune(&schema, &mut object);
+        default::default(&schema, &mut object);
+        validate::validate(&schema, &object, "", &mut Vec::new());
+    }
+}

@@ -1,0 +1,97 @@
+//! The table of kinds as it is now.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use orch_object::{Kind, Kinds, custom};
+use orch_watch::{Cache, Object, Revision};
+use parking_lot::Mutex;
+
+use super::{GROUP, PLURAL};
+use crate::key;
+
+/// The built-in rows, and those of every definition that the cache knows.
+pub struct KindTable {
+    builtin: Arc<Kinds>,
+    current: ArcSwap<Kinds>,
+    cache: Cache,
+    /// The definitions the current table was made of.
+    known: Mutex<HashMap<Arc<str>, Known>>,
+}
+
+struct Known {
+    revision: Revision,
+    rows: Vec<Arc<Kind>>,
+}
+
+impl KindTable {
+    pub fn new(builtin: Arc<Kinds>, cache: Cache) -> Self {
+        let table =
+            KindTable { current: ArcSwap::new(builtin.clone()), builtin, cache, known: Mutex::default() };
+        table.sync();
+        table
+    }
+
+    pub fn current(&self) -> Arc<Kinds> {
+        self.current.load_full()
+    }
+
+    pub fn builtin(&self) -> &Kinds {
+        &self.builtin
+    }
+
+    /// Groups whose kinds never change.
+    pub fn is_builtin_group(&self, group: &str) -> bool {
+        self.builtin.rows().iter().any(|kind| kind.group == group)
+    }
+
+    /// Takes in what the cache knows of definitions. Cheap when nothing has changed.
+    pub fn sync(&self) {
+        let mut known = self.known.lock();
+        let definitions = self.cache.list(&key::prefix(GROUP, PLURAL, None)).items;
+        let same = definitions.len() == known.len()
+            && definitions.iter().all(|d| known.get(&d.key).is_some_and(|k| k.revision == d.revision));
+        if same {
+            return;
+        }
+        let fresh = definitions.iter().map(|definition| {
+            let reused = known.remove(&definition.key).filter(|known| known.revision == definition.revision);
+            (definition.key.clone(), reused.unwrap_or_else(|| read(definition)))
+        });
+        *known = fresh.collect();
+        let rows = definitions.iter().filter_map(|definition| known.get(&definition.key));
+        let rows = rows.flat_map(|known| known.rows.iter().cloned());
+        self.current.store(Arc::new(self.builtin.with(rows)));
+    }
+}
+
+fn read(definition: &Object) -> Known {
+    let rows = custom::rows(&definition.value()).unwrap_or_else(|why| {
+        tracing::debug!(definition = %definition.key, %why, "a definition adds no kinds");
+        Vec::new()
+    });
+    Known { revision: definition.revision, rows: rows.into_iter().map(Arc::new).collect() }
+}
+
+/// Something made from a table, made again when there is another.
+pub struct Latest<T>(ArcSwapOption<(Arc<Kinds>, Arc<T>)>);
+
+impl<T> Default for Latest<T> {
+    fn default() -> Self {
+        Latest(ArcSwapOption::empty())
+    }
+}
+
+impl<T> Latest<T> {
+    pub fn of(&self, kinds: &Arc<Kinds>, make: impl FnOnce() -> T) -> Arc<T> {
+        if let Some(made) = &*self.0.load()
+            && Arc::ptr_eq(&made.0, kinds)
+        {
+            return made.1.clone();
+        }
+        let made = Arc::new(make());
+        self.0.store(Some(Arc::new((kinds.clone(), made.clone()))));
+        made
+    }
+}
