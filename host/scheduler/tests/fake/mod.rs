@@ -49,10 +49,12 @@ pub fn kind(group: &str, version: &str, kind: &str, plural: &str, scope: Scope) 
         selectable_fields: Vec::new(),
         schema: String::new(),
         has_generation: true,
+        custom: None,
         strategy: Strategy {
             default: |_| {},
             prepare_create: |_| {},
             prepare_update: |_, _| {},
+            prepare_delete: |_, _| {},
             grace_period: |_| None,
             validate: |_, _| Vec::new(),
         },
