@@ -1,9 +1,10 @@
 //! From a core module to a component, and what a component is.
 
 use sha2::{Digest, Sha256};
-use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_component::{ComponentEncoder, DecodedWasm, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
 
-use crate::{AuthorError, World};
+use crate::{AuthorError, Project, World};
 
 /// What a component says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,17 @@ pub fn encode_without_wasi(module: &[u8]) -> Result<Vec<u8>, AuthorError> {
     let encoder = encoder.module(module).map_err(|error| failed(&error))?.validate(true);
     let encoder = encoder.adapter("wasi_snapshot_preview1", &stub).map_err(|error| failed(&error))?;
     encoder.encode().map_err(|error| failed(&error))
+}
+
+/// Adds to a module what its bindings could not: the description of the project's world.
+pub fn describe(project: &Project, mut module: Vec<u8>) -> Result<Vec<u8>, AuthorError> {
+    let failed = |error: &dyn std::fmt::Display| AuthorError::Componentize(format!("{error:#}"));
+    let mut resolve = Resolve::default();
+    let (package, _) = resolve.push_dir(project.wit()).map_err(|error| failed(&error))?;
+    let world = resolve.select_world(&[package], Some(&project.wit_world)).map_err(|error| failed(&error))?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .map_err(|error| failed(&error))?;
+    Ok(module)
 }
 
 /// Checks that the component is a plugin of the world and asks for nothing that no host grants.

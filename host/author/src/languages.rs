@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{AuthorError, Project, Tool};
 
 mod c;
+mod go;
 mod rust;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -61,7 +62,8 @@ impl LanguageName {
         match self {
             LanguageName::Rust => Some(&rust::Rust),
             LanguageName::C => Some(&c::C),
-            LanguageName::Python | LanguageName::Js | LanguageName::Go => None,
+            LanguageName::Go => Some(&go::Go),
+            LanguageName::Python | LanguageName::Js => None,
         }
     }
 }

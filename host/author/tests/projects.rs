@@ -27,4 +27,8 @@ projects! {
     c_admission: C Admission;
     c_controller: C Controller;
     c_cni: C Cni;
+    go_scheduler: Go Scheduler;
+    go_admission: Go Admission;
+    go_controller: Go Controller;
+    go_cni: Go Cni;
 }

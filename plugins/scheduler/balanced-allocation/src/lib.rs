@@ -13,7 +13,7 @@ use orch_sdk::scheduler::{Delta, Description, NodeSet, Normalization, Policy, Sc
 
 mod balance;
 
-use balance::{Shares, score};
+use balance::{score, share};
 
 pub struct BalancedAllocation {
     rows: Rows,
@@ -80,7 +80,11 @@ impl Policy for BalancedAllocation {
         if asked.iter().all(|(_, amount)| *amount == 0) {
             return Ok(vec![0; nodes.count()]);
         }
-        Ok(nodes.iter().map(|node| self.rows.node(node).map_or(0, |row| balance_on(row, &asked))).collect())
+        let mut shares = Shares::default();
+        Ok(nodes
+            .iter()
+            .map(|node| self.rows.node(node).map_or(0, |row| shares.balance_on(row, &asked)))
+            .collect())
     }
 }
 
@@ -94,16 +98,26 @@ impl BalancedAllocation {
     }
 }
 
-fn balance_on(row: &Row, asked: &[(usize, i64)]) -> u32 {
-    let (mut with, mut without) = (Shares::default(), Shares::default());
-    for (number, amount) in asked {
-        let (allocatable, requested) = row.amounts(*number);
-        if allocatable != 0 {
-            without.add(requested, allocatable);
-            with.add(requested + amount, allocatable);
+/// What is taken of each resource with and without the pod; the lists are used again for every node.
+#[derive(Default)]
+struct Shares {
+    with: Vec<f64>,
+    without: Vec<f64>,
+}
+
+impl Shares {
+    fn balance_on(&mut self, row: &Row, asked: &[(usize, i64)]) -> u32 {
+        self.with.clear();
+        self.without.clear();
+        for (number, amount) in asked {
+            let (allocatable, requested) = row.amounts(*number);
+            if allocatable != 0 {
+                self.with.push(share(requested + amount, allocatable));
+                self.without.push(share(requested, allocatable));
+            }
         }
+        score(&self.with, &self.without)
     }
-    score(&with, &without)
 }
 
 #[cfg(test)]

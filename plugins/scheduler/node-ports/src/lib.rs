@@ -23,7 +23,13 @@ orch_sdk::export_scheduler!(NodePorts);
 
 impl Policy for NodePorts {
     fn describe() -> Description {
-        Description::new().pod(&FIELDS).reads("v1", "Pod", &FIELDS).filters(Scope::Node).order(50)
+        Description::new()
+            .pod(&FIELDS)
+            .reads("v1", "Pod", &FIELDS)
+            // A new node is a new chance for the pods that were rejected.
+            .reads("v1", "Node", &["metadata.name"])
+            .filters(Scope::Node)
+            .order(50)
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {

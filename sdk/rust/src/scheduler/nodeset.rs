@@ -82,15 +82,34 @@ impl NodeSet {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
-        self.words.iter().enumerate().flat_map(|(position, word)| {
-            let mut rest = *word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(position * 64 + bit)
-            })
-        })
+    /// In ascending order.
+    pub fn iter(&self) -> Iter<'_> {
+        Iter { words: self.words.iter(), base: 0, rest: 0 }
+    }
+}
+
+/// The indexes of a set: what policies spend their time in, so it is a plain loop.
+#[derive(Debug, Clone)]
+pub struct Iter<'a> {
+    words: std::slice::Iter<'a, u64>,
+    /// One past the last index of the current word.
+    base: usize,
+    /// The bits of the current word that are still to come.
+    rest: u64,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.rest == 0 {
+            self.rest = *self.words.next()?;
+            self.base += 64;
+        }
+        let bit = self.rest.trailing_zeros() as usize;
+        self.rest &= self.rest - 1;
+        Some(self.base - 64 + bit)
     }
 }
 

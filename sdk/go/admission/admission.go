@@ -1,0 +1,101 @@
+// Package admission is for admission checks: a request is let through, changed or refused before it
+// is stored.
+package admission
+
+import (
+	"encoding/json"
+
+	"orch.dev/sdk/objects"
+)
+
+// Check is an admission check. Embed Base for the functions that are not needed.
+type Check interface {
+	Describe() Description
+	// Configure takes spec.config as JSON; an error refuses the plugin and names the field.
+	Configure(config string) error
+	// Changed brings an object of interest, current at every Review.
+	Changed(object string) error
+	Gone(identity string) error
+	// Review returns a *Denial to refuse; any other error is a refusal with status 500.
+	Review(request Request) (Admitted, error)
+}
+
+// Base keeps nothing.
+type Base struct{}
+
+func (Base) Configure(string) error { return nil }
+func (Base) Changed(string) error   { return nil }
+func (Base) Gone(string) error      { return nil }
+
+// Operation is what a request does.
+type Operation uint8
+
+const (
+	Create Operation = iota
+	Update
+	Delete
+	Connect
+)
+
+// Rule says which requests are worth a call. `*` matches all.
+type Rule struct {
+	Operations []Operation
+	APIGroups  []string
+	// Resources are plurals; `pods/status` is a sub-resource.
+	Resources []string
+}
+
+type Description struct {
+	Rules     []Rule
+	Interests []objects.Interest
+	// Mutates: the check may return a patch.
+	Mutates bool
+}
+
+// Request is `admission.k8s.io/v1` AdmissionRequest.
+type Request struct {
+	UID         string          `json:"uid"`
+	Operation   string          `json:"operation"`
+	Name        string          `json:"name"`
+	Namespace   string          `json:"namespace"`
+	SubResource string          `json:"subResource"`
+	Object      json.RawMessage `json:"object"`
+	OldObject   json.RawMessage `json:"oldObject"`
+	DryRun      bool            `json:"dryRun"`
+	UserInfo    struct {
+		Username string   `json:"username"`
+		Groups   []string `json:"groups"`
+	} `json:"userInfo"`
+}
+
+// Admitted lets a request through.
+type Admitted struct {
+	// Patch is RFC 6902 on the object, or empty.
+	Patch    string
+	Warnings []string
+}
+
+// Denial is the Status that the client gets.
+type Denial struct {
+	Code    uint16
+	Reason  string
+	Message string
+}
+
+func (d *Denial) Error() string { return d.Message }
+
+// Forbidden is a denial with status 403.
+func Forbidden(message string) *Denial { return &Denial{403, "Forbidden", message} }
+
+var exported Check
+
+// Export makes this check the plugin. Call it from init.
+func Export(check Check) { exported = check }
+
+// Exported is what the component calls.
+func Exported() Check {
+	if exported == nil {
+		panic("no check: call admission.Export in init")
+	}
+	return exported
+}

@@ -1,0 +1,3 @@
+module orch.dev/sdk
+
+go 1.24
