@@ -3,9 +3,11 @@
 
 mod columns;
 mod default;
+mod expression;
 mod format;
 mod path;
 mod prune;
+mod rules;
 mod schema;
 pub(crate) mod structural;
 mod validate;
@@ -19,7 +21,7 @@ use serde_json::{Value, json};
 
 use crate::kind::{Kind, Scope, Subresource};
 use crate::schema::{Decoded, Schemas, decode};
-use crate::status::FieldError;
+use crate::status::{FieldError, FieldErrorKind};
 use crate::strategy::PLAIN;
 use crate::validation::metadata::validate_object;
 
@@ -220,8 +222,29 @@ impl Custom {
         if let Some(old) = old {
             ratchet(&self.schema, &mut found, object, old);
         }
+        match self.schema.has_rules && found.iter().any(blocks_rules) {
+            true => found.push(FieldError::invalid("<nil>", "null", RULES_NOT_CHECKED)),
+            false => found.extend(rules::evaluate(&self.schema, object, old)),
+        }
         errors.extend(found);
         errors
+    }
+}
+
+const RULES_NOT_CHECKED: &str = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+
+/// Rules expect values of the types and sizes that their schema promises.
+fn blocks_rules(error: &FieldError) -> bool {
+    match error.kind {
+        FieldErrorKind::Required
+        | FieldErrorKind::NotSupported
+        | FieldErrorKind::TooLong
+        | FieldErrorKind::TooMany
+        | FieldErrorKind::TypeInvalid => true,
+        FieldErrorKind::Invalid
+        | FieldErrorKind::Duplicate
+        | FieldErrorKind::Forbidden
+        | FieldErrorKind::NotFound => false,
     }
 }
 

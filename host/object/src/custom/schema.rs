@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::rules::{self, Rule};
+
 /// One place of an object.
 #[derive(Debug, Default)]
 pub(crate) struct Schema {
@@ -24,6 +26,10 @@ pub(crate) struct Schema {
     pub any_of: Vec<Schema>,
     pub one_of: Vec<Schema>,
     pub not: Option<Box<Schema>>,
+    /// `x-kubernetes-validations`
+    pub rules: Vec<Rule>,
+    /// A rule stands here or below.
+    pub has_rules: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +116,7 @@ impl Schema {
     pub fn parse(json: &Value) -> Schema {
         let flag = |name: &str| json[name] == true;
         let schemas = |name: &str| list(&json[name]).iter().map(Schema::parse).collect();
-        Schema {
+        let mut schema = Schema {
             kind: json["type"].as_str().and_then(Kind::parse),
             nullable: flag("nullable"),
             int_or_string: flag("x-kubernetes-int-or-string"),
@@ -128,7 +134,11 @@ impl Schema {
             any_of: schemas("anyOf"),
             one_of: schemas("oneOf"),
             not: json["not"].is_object().then(|| Box::new(Schema::parse(&json["not"]))),
-        }
+            rules: list(&json["x-kubernetes-validations"]).iter().map(Rule::parse).collect(),
+            has_rules: false,
+        };
+        schema.has_rules = rules::any(&schema);
+        schema
     }
 
     /// The schema of a field, named or not.

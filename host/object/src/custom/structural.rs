@@ -4,12 +4,13 @@
 use serde_json::Value;
 
 use super::schema::{Kind, Schema, fields, list};
-use super::{default, prune, validate};
+use super::{default, prune, rules, validate};
 use crate::validation::{Errors, Path};
 
 /// Keywords that give a place its shape; within `allOf`, `anyOf`, `oneOf` and `not` they may only narrow.
 const SHAPES: [&str; 6] = ["additionalProperties", "default", "description", "nullable", "title", "type"];
-const EXTENSIONS: [&str; 6] = [
+const EXTENSIONS: [&str; 7] = [
+    "x-kubernetes-validations",
     "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-embedded-resource",
     "x-kubernetes-int-or-string",
@@ -42,6 +43,7 @@ fn place(schema: &Value, path: &Path, place_: Place, depth: usize, errors: &mut 
     }
     type_of(schema, path, place_, errors);
     keywords(schema, path, errors);
+    rules::validate(schema, path, errors);
     if place_ == Place::Root {
         metadata(schema, path, errors);
     }

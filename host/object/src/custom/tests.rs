@@ -252,3 +252,113 @@ fn nulls_and_odd_shapes_do_not_panic() {
         validate::validate(&schema, &object, "", &mut Vec::new());
     }
 }
+
+fn ruled(rules: Value) -> crate::Kind {
+    let schema = json!({ "type": "object", "properties": { "spec": {
+        "type": "object",
+        "properties": {
+            "least": { "type": "integer" }, "most": { "type": "integer" }, "name": { "type": "string" },
+            "since": { "type": "string", "format": "date-time" }, "load": { "type": "number" },
+            "namespace": { "type": "string" },
+            "list": { "type": "array", "items": { "type": "object", "properties": {
+                "key": { "type": "string" }, "n": { "type": "integer" } },
+                "x-kubernetes-validations": [{ "rule": "self.n >= oldSelf.n", "message": "n only grows" }] },
+                "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"] },
+        },
+        "x-kubernetes-validations": rules,
+    } } });
+    let mut made = definition(schema);
+    made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
+    made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["list"]["items"]
+        ["required"] = json!(["key"]);
+    assert_eq!(refused(&made), [""; 0]);
+    rows(&accepted(made)).unwrap().remove(0)
+}
+
+fn broken(kind: &crate::Kind, new: Value, old: Option<Value>) -> Vec<String> {
+    let object = |spec: Value| json!({ "apiVersion": "example.com/v1", "kind": "Widget", "metadata": { "name": "w" }, "spec": spec });
+    let errors = kind.validate(&object(new), old.map(object).as_ref());
+    errors.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
+}
+
+#[test]
+fn rules_say_what_is_wrong() {
+    let kind = ruled(json!([
+        { "rule": "!has(self.least) || self.least <= self.most", "message": "least above most", "fieldPath": ".least" },
+        { "rule": "!has(self.name) || self.name.startsWith('a')", "messageExpression": "'not ' + self.name" },
+        { "rule": "!has(self.load) || self.load < 1.5", "reason": "FieldValueForbidden" },
+        { "rule": "!has(self.since) || self.since > timestamp('2020-01-01T00:00:00Z')" },
+        { "rule": "!has(self.__namespace__) || self.__namespace__ != 'x'" },
+    ]));
+    assert_eq!(
+        broken(&kind, json!({ "least": 1, "most": 2, "name": "a", "load": 1, "namespace": "y" }), None),
+        [""; 0]
+    );
+    let cases = [
+        (json!({ "least": 3, "most": 2 }), "spec.least: Invalid value: \"object\": least above most"),
+        (json!({ "name": "b" }), "spec: Invalid value: \"object\": not b"),
+        (json!({ "load": 2 }), "spec: Forbidden: failed rule: !has(self.load) || self.load < 1.5"),
+        (
+            json!({ "since": "2019-01-01T00:00:00Z" }),
+            "spec: Invalid value: \"object\": failed rule: !has(self.since) || self.since > timestamp('2020-01-01T00:00:00Z')",
+        ),
+    ];
+    for (spec, expected) in cases {
+        assert_eq!(broken(&kind, spec, None), [expected]);
+    }
+    assert_eq!(broken(&kind, json!({ "namespace": "x" }), None).len(), 1);
+    // Types first: a rule that expects a number never sees a text.
+    let typed = broken(&kind, json!({ "least": "x" }), None);
+    assert!(typed[1].ends_with(RULES_NOT_CHECKED), "{typed:?}");
+    // Untouched, what was wrong may stay.
+    let wrong = json!({ "least": 3, "most": 2 });
+    assert_eq!(broken(&kind, wrong.clone(), Some(wrong)), [""; 0]);
+}
+
+#[test]
+fn transitions_look_at_what_was() {
+    let kind = ruled(json!([
+        { "rule": "self.most == oldSelf.most", "message": "most is for ever" },
+        { "rule": "oldSelf.hasValue() || self.most < 5", "message": "begins small", "optionalOldSelf": true },
+    ]));
+    assert_eq!(broken(&kind, json!({ "most": 1 }), None), [""; 0]);
+    assert_eq!(broken(&kind, json!({ "most": 7 }), None), ["spec: Invalid value: \"object\": begins small"]);
+    assert_eq!(
+        broken(&kind, json!({ "most": 2 }), Some(json!({ "most": 1 }))),
+        ["spec: Invalid value: \"object\": most is for ever"]
+    );
+    let list = |n: i64| json!({ "most": 1, "list": [{ "key": "a", "n": n }] });
+    assert_eq!(broken(&kind, list(2), Some(list(1))), [""; 0]);
+    assert_eq!(
+        broken(&kind, list(1), Some(list(2))),
+        ["spec.list[0]: Invalid value: \"object\": n only grows"]
+    );
+}
+
+#[test]
+fn rules_that_cannot_be_are_refused_with_their_definition() {
+    let rule = |rule: &str| {
+        let mut made =
+            definition(json!({ "type": "object", "x-kubernetes-validations": [{ "rule": rule }] }));
+        made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
+        refused(&made).join("\n")
+    };
+    assert!(
+        rule("self.")
+            .contains("x-kubernetes-validations[0].rule: Invalid value: \"self.\": compilation failed: ")
+    );
+    assert!(rule("other == 1").contains("undeclared reference to 'other'"));
+    assert_eq!(rule("[1].all(x, x == 1)"), "");
+    let deep = "[1].all(a, [1].all(b, [1].all(c, [1].all(d, [1].all(e, {'k': e}.k == 1)))))";
+    assert!(rule(deep).contains("estimated rule cost exceeds budget"));
+}
+
+#[test]
+fn a_rule_that_runs_too_long_is_stopped() {
+    let schema = json!({ "type": "object", "properties": { "list": { "type": "array", "items": { "type": "integer" } } },
+        "x-kubernetes-validations": [{ "rule": "self.list.all(a, self.list.all(b, self.list.all(c, a + b + c >= 0 && self.list.size() > 0)))" }] });
+    let object = json!({ "list": vec![1; 2000] });
+    let errors = rules::evaluate(&schema::Schema::parse(&schema), &object, None);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].detail.contains("running out of cost budget"), "{errors:?}");
+}

@@ -219,7 +219,7 @@ fn compositions(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<Fie
         each.collect()
     };
     // Upstream attaches what it says of the whole to no field.
-    let whole = |detail: String| FieldError::invalid("", "", format!("{path:?} {detail}"));
+    let whole = |detail: String| FieldError::invalid("<nil>", "", format!("{path:?} {detail}"));
     if !schema.any_of.is_empty() {
         let found = findings(&schema.any_of);
         if !found.iter().any(Vec::is_empty) {
