@@ -11,7 +11,7 @@ use orch_plugin::calls::CallError;
 use orch_plugin::calls::scheduler::Patch;
 use orch_plugin::trial::{Difference, Role};
 use serde_json::Value;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::{Change, Cluster};
 use crate::cycle::{Cycle, Decision};
@@ -22,6 +22,7 @@ use crate::pod::{self, DEFAULT_SCHEDULER, PodInfo, Standing};
 use crate::preempt::{Nominated, Preempted};
 use crate::queue::{Delays, Queue, Queued};
 use crate::resident::Resident;
+use crate::trace::Recording;
 
 /// What wakes the scheduler's thread.
 pub(crate) enum Input {
@@ -39,6 +40,8 @@ pub(crate) enum Input {
     /// The patches of `Effect::Write` have been made, or not.
     Written(Arc<str>, Result<(), String>),
     Snapshot(oneshot::Sender<Snapshot>),
+    /// Begins a trace.
+    Record(oneshot::Sender<mpsc::Receiver<String>>),
     Install(Box<Resident>, Arc<()>, oneshot::Sender<Result<(), CallError>>),
     /// With the last argument only a version on trial.
     Remove(String, oneshot::Sender<bool>, bool),
@@ -130,6 +133,7 @@ pub(crate) struct Core {
     pub(crate) stirred: BTreeSet<String>,
     /// Informers (nodes, pods) that have not told everything yet: no cycle before they have.
     unsynced: u32,
+    recordings: Vec<Recording>,
 }
 
 impl Core {
@@ -144,6 +148,7 @@ impl Core {
             unclaimed: HashMap::new(),
             stirred: BTreeSet::new(),
             unsynced: 2,
+            recordings: Vec::new(),
         }
     }
 
@@ -159,6 +164,7 @@ impl Core {
                 }
             }
             Input::NodeGone(name) => {
+                self.recordings.retain_mut(|recording| recording.node_gone(&name));
                 let changes = self.cluster.remove_node(&name);
                 self.pass_on(changes, now);
             }
@@ -176,6 +182,12 @@ impl Core {
             Input::Bound(uid, result) => self.bound(&uid, result, now),
             Input::Written(uid, result) => self.written(&uid, result, now, effects),
             Input::Snapshot(reply) => self.snapshot(reply),
+            Input::Record(reply) => {
+                let (recording, lines) = Recording::start(&self.residents, &self.cluster);
+                if reply.send(lines).is_ok() {
+                    self.recordings.push(recording);
+                }
+            }
             Input::Install(resident, lease, reply) => {
                 let _ = reply.send(self.install(*resident, &lease, now));
             }
@@ -205,7 +217,9 @@ impl Core {
         self.show_nominated(&pod);
         let nominated = self.nominated.get(&pod.uid).map(|nominated| nominated.node);
         let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod: &pod, now };
+        let started = Instant::now();
         let decision = cycle.decide(&mut self.residents, nominated);
+        self.record(&pod, &decision, started);
         self.compare_shadows(&lineup, &pod, &decision, now);
         match decision {
             Decision::Place(index) => match self.cluster.node_name(index).cloned() {
@@ -220,6 +234,20 @@ impl Core {
             Decision::Failed(error) => self.fail(queued, Failed::Call(error), now, effects),
         }
         true
+    }
+
+    fn record(&mut self, pod: &PodInfo, decision: &Decision, started: Instant) {
+        if self.recordings.is_empty() {
+            return;
+        }
+        let nanos = started.elapsed().as_nanos() as u64;
+        let (node, message) = match decision {
+            Decision::Place(index) => (self.cluster.node_name(*index), None),
+            Decision::Rejected(diagnosis) => (None, Some(diagnosis.message(None))),
+            Decision::Failed(error) => (None, Some(error.to_string())),
+            Decision::NoFilters => return,
+        };
+        self.recordings.retain_mut(|recording| recording.asked(pod, node, message.clone(), nanos));
     }
 
     /// Passes on what plugins have not been told yet, while no pod waits for it.
@@ -406,6 +434,9 @@ impl Core {
             return;
         }
         self.pass_on_to_plugins(&changes, now);
+        let cluster = &self.cluster;
+        self.recordings
+            .retain_mut(|recording| changes.iter().all(|change| recording.change(change, cluster)));
         self.journals.retain(|journal| journal.lease.strong_count() > 0);
         for journal in &mut self.journals {
             journal.changes.extend_from_slice(&changes);

@@ -24,11 +24,13 @@ mod nodeset;
 mod pod;
 mod preempt;
 mod queue;
+pub mod replay;
 mod resident;
 mod scheduler;
 mod settings;
 #[cfg(test)]
 mod throughput;
+pub mod trace;
 
 pub use scheduler::{Options, Scheduler, SchedulerError};
 pub use settings::{FailurePolicy, Settings};

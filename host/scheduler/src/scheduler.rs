@@ -217,6 +217,14 @@ impl Scheduler {
         self.client.kinds().into_iter().find(wanted)
     }
 
+    /// A trace from now on, a line each (see [`crate::trace`]), beginning with the whole state. It
+    /// ends when the receiver is dropped, or when it falls too far behind.
+    pub async fn record(&self) -> Result<tokio::sync::mpsc::Receiver<String>, SchedulerError> {
+        let (reply, lines) = oneshot::channel();
+        self.send(Input::Record(reply))?;
+        lines.await.map_err(|_| SchedulerError::Stopped)
+    }
+
     fn send(&self, input: Input) -> Result<(), SchedulerError> {
         self.inputs.send(input).map_err(|_| SchedulerError::Stopped)
     }
