@@ -1,7 +1,7 @@
 # The two commands of the README are `make up` and `make test`. Everything else serves them.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: up test build components prerequisites image bench fmt clippy deny doc clean e2e
+.PHONY: up test build components prerequisites image bench bench-scheduler fmt clippy deny doc clean e2e
 
 CARGO ?= cargo
 ORCH := target/release/orch
@@ -40,6 +40,13 @@ target/hello.tar: examples/hello-image.sh
 bench: build target/hello.tar
 	$(CARGO) build --release -p orch-store --example store_bench
 	$(CARGO) run --release -p orch-tests --bin bench
+	$(CARGO) run --release -p orch-tests --bin plugin_bench -- --record
+
+## Upstream's scheduling loads on orch and on upstream's own scheduler. SCHEDULER_BENCH narrows it:
+## make bench-scheduler SCHEDULER_BENCH='--side orch --only SchedulingBasic --nodes 1000 --pods 2000'
+SCHEDULER_BENCH ?= --side both --record
+bench-scheduler: build
+	$(CARGO) run --release -p orch-tests --bin scheduler_bench -- $(SCHEDULER_BENCH)
 
 fmt:
 	$(CARGO) fmt --all --check

@@ -74,6 +74,13 @@ impl Host {
     }
 
     pub fn start_in(network: Network, arguments: &[&str]) -> Host {
+        let host = Host::start_without_image(network, arguments);
+        host.import_hello();
+        host
+    }
+
+    /// For what runs no container.
+    pub fn start_without_image(network: Network, arguments: &[&str]) -> Host {
         let mut host = Host {
             network,
             data_dir: TempDir::with_prefix("orch-e2e-").expect("a temporary directory"),
@@ -81,7 +88,6 @@ impl Host {
             process: None,
         };
         host.up();
-        host.import_hello();
         host
     }
 

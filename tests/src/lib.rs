@@ -1,6 +1,7 @@
 //! What the end-to-end tests stand on: a real host in a network namespace of its own, real clients,
 //! a real registry, and the certainty that all of it is gone afterwards.
 
+pub mod document;
 pub mod host;
 pub mod kubectl;
 pub mod postgres;

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use orch_tests::host::{Host, Network};
 use orch_tests::postgres::{self, Postgres};
-use orch_tests::{eventually, run, try_run, workspace};
+use orch_tests::{document, eventually, run, try_run, workspace};
 use serde_json::{Value, json};
 
 const RUNS: usize = 20;
@@ -22,10 +22,7 @@ fn main() {
         std::fs::File::open(format!("/run/netns/{}", network.name)).expect("the namespace just made");
     nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
         .expect("root, for a network namespace");
-    let mut report = String::from(
-        "# Benchmarks\n\nWritten by `make bench`; medians and 99th percentiles of the runs named. Read times as ratios: the machine is shared.\n\n",
-    );
-    let _ = writeln!(report, "Machine: {}\n", machine());
+    let mut report = format!("Machine: {}. Medians and 99th percentiles.\n\n", document::machine());
     let _ = writeln!(report, "| what | goal | median | p99 | runs |\n| --- | --- | --- | --- | --- |");
     let mut host = Host::start_in(network, &[]);
     starts(&mut host, &mut report);
@@ -35,18 +32,7 @@ fn main() {
     resident(&host, &mut report, "the same after 290 pods have come and gone: resident", "");
     stores(&host, &mut report);
     print!("{report}");
-    std::fs::write(workspace().join("docs/BENCHMARKS.md"), report).expect("docs/BENCHMARKS.md");
-}
-
-fn machine() -> String {
-    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = model.lines().find_map(|l| l.strip_prefix("model name\t: ")).unwrap_or("unknown").to_string();
-    let kernel = run(Command::new("uname").arg("-r"));
-    format!(
-        "{} × {model}, kernel {}",
-        std::thread::available_parallelism().map_or(0, |n| n.get()),
-        kernel.trim()
-    )
+    document::record("host", "The host", &report);
 }
 
 /// Median and 99th percentile, in milliseconds.

@@ -1,0 +1,202 @@
+//! What a policy costs for being a component: loaded, called, instantiated, kept. Prints a table and
+//! writes it into `docs/BENCHMARKS.md` with `--record`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orch_plugin::calls::admission::{AdmissionPlugin, Delta};
+use orch_plugin::calls::scheduler;
+use orch_plugin::calls::scheduler::SchedulerPlugin;
+use orch_plugin::worlds::AdmissionComponent;
+use orch_plugin::{Artifact, Limits, PluginEngine, Source};
+use orch_sim::{Access, Connection};
+use orch_tests::host::{Host, Network};
+use orch_tests::{document, eventually, workspace};
+use serde_json::{Value, json};
+
+const CALLS: usize = 20_000;
+const NODES: u32 = 5_000;
+/// More plugins of the same component, to see what each adds.
+const EXTRA: usize = 20;
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut report = String::from("| what | median | p99 |\n| --- | --- | --- |\n");
+    let engine = Arc::new(PluginEngine::new(None, &[]).expect("an engine"));
+    loading(&engine, &mut report);
+    admission(&engine, &mut report);
+    state(&engine, &mut report);
+    memory(&mut report);
+    let text = format!("Machine: {}.\n\n{report}", document::machine());
+    print!("{text}");
+    if std::env::args().any(|word| word == "--record") {
+        document::record("plugins", "What a component costs", &text);
+    }
+}
+
+fn component(name: &str) -> PathBuf {
+    let path = workspace().join(format!("target/components/{name}.wasm"));
+    assert!(path.exists(), "{} is missing: run `make components`", path.display());
+    path
+}
+
+fn artifact(engine: &PluginEngine, name: &str) -> Artifact {
+    engine.artifact(&Source::File(component(name))).expect("a component of the checkout")
+}
+
+/// Median and 99th percentile.
+fn times(count: usize, mut once: impl FnMut()) -> (Duration, Duration) {
+    let mut times: Vec<Duration> = (0..count)
+        .map(|_| {
+            let begin = Instant::now();
+            once();
+            begin.elapsed()
+        })
+        .collect();
+    times.sort();
+    (times[count / 2], times[(count - 1) * 99 / 100])
+}
+
+fn row(report: &mut String, what: &str, (median, p99): (Duration, Duration)) {
+    let _ = writeln!(report, "| {what} | {} | {} |", in_words(median), in_words(p99));
+}
+
+fn in_words(time: Duration) -> String {
+    match time.as_secs_f64() {
+        seconds if seconds < 1e-3 => format!("{:.1} µs", seconds * 1e6),
+        seconds => format!("{:.1} ms", seconds * 1e3),
+    }
+}
+
+fn loading(engine: &Arc<PluginEngine>, report: &mut String) {
+    let name = "default-toleration-seconds";
+    let bytes = std::fs::read(component(name)).expect("the component just seen");
+    row(report, "compile a component from its `.wasm`", times(5, || _ = orch_plugin::precompile(&bytes)));
+    let artifact = artifact(engine, name);
+    row(
+        report,
+        "an instance: made, described, configured",
+        times(500, || {
+            _ = engine.load_admission(name, &artifact, &json!({}), Limits::default()).expect("it loads")
+        }),
+    );
+}
+
+fn check(engine: &Arc<PluginEngine>, name: &str) -> Arc<AdmissionComponent> {
+    engine.load_admission(name, &artifact(engine, name), &json!({}), Limits::default()).expect("it loads")
+}
+
+fn request(resource: &str, object: &Value) -> String {
+    json!({
+        "uid": "r", "operation": "CREATE", "namespace": "a", "name": "web", "object": object,
+        "resource": { "group": "", "version": "v1", "resource": resource }, "oldObject": null, "options": null,
+        "kind": { "group": "", "version": "v1", "kind": "Pod" }, "userInfo": { "username": "u" }, "dryRun": false,
+    })
+    .to_string()
+}
+
+fn admission(engine: &Arc<PluginEngine>, report: &mut String) {
+    let lifecycle = check(engine, "namespace-lifecycle");
+    let namespace = json!({ "kind": "Namespace", "metadata": { "name": "a" } }).to_string();
+    lifecycle.sync(&[Delta::Upsert(namespace)]).expect("a namespace is taken");
+    let small = request("pods", &json!({}));
+    row(
+        report,
+        &format!("admission call, {} bytes in, yes or no out", small.len()),
+        times(CALLS, || _ = lifecycle.review(&small).expect("an answer")),
+    );
+    let pod = json!({ "metadata": { "name": "web", "labels": { "app": "web" } }, "spec": { "containers": [
+        { "name": "c", "image": "i", "resources": { "requests": { "cpu": "100m", "memory": "500Mi" } } },
+    ] } });
+    let whole = request("pods", &pod);
+    let toleration = check(engine, "default-toleration-seconds");
+    row(
+        report,
+        &format!("admission call, a pod of {} bytes in, a patch out", whole.len()),
+        times(CALLS, || _ = toleration.review(&whole).expect("an answer")),
+    );
+}
+
+fn state(engine: &Arc<PluginEngine>, report: &mut String) {
+    let name = "taint-toleration";
+    let artifact = artifact(engine, name);
+    let deltas: Vec<scheduler::Delta> = (0..NODES)
+        .map(|index| {
+            let node = json!({ "metadata": { "name": format!("n{index}") }, "spec": {} });
+            scheduler::Delta::NodeUpsert(index, node.to_string())
+        })
+        .collect();
+    let load = || engine.load_scheduler(name, &artifact, &json!({}), Limits::default()).expect("it loads");
+    row(
+        report,
+        "a swap's preparation: an instance that knows 5,000 nodes",
+        times(20, || {
+            let fresh = load();
+            for batch in deltas.chunks(100) {
+                fresh.sync(batch).expect("nodes are taken");
+            }
+        }),
+    );
+    let plugin = load();
+    row(
+        report,
+        "one node told to a scheduling policy",
+        times(NODES as usize, {
+            let mut deltas = deltas.iter();
+            move || {
+                let delta = deltas.next().expect("one per call");
+                plugin.sync(std::slice::from_ref(delta)).expect("a node is taken")
+            }
+        }),
+    );
+}
+
+/// Through the API, as a user adds plugins.
+fn memory(report: &mut String) {
+    let network = Network::new();
+    let namespace = std::fs::File::open(format!("/run/netns/{}", network.name)).expect("just made");
+    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root, for a namespace");
+    let host = Host::start_without_image(network, &["--log", "warn"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let connection =
+        Connection::new(&Access::read(&host.kubeconfig()).expect("a kubeconfig")).expect("a connection");
+    std::thread::sleep(Duration::from_secs(3));
+    let before = anonymous(&host);
+    let _ = writeln!(
+        report,
+        "| idle host with all built-ins: resident (anonymous) | {:.0} MB ({before:.1} MB) | |",
+        field(&host, "VmRSS:")
+    );
+    runtime.block_on(async {
+        for index in 0..EXTRA {
+            let plugin = json!({
+                "apiVersion": "plugins.orch.dev/v1alpha1", "kind": "Plugin",
+                "metadata": { "name": format!("extra-{index}") },
+                "spec": { "world": "orch:admission", "source": { "builtin": "default-toleration-seconds" } },
+            });
+            let path = "/apis/plugins.orch.dev/v1alpha1/plugins";
+            connection.post(path, plugin.to_string().into_bytes()).await.expect("a plugin is created");
+        }
+    });
+    eventually("the extra plugins are ready", Duration::from_secs(30), || {
+        let listed = host.orch(&["plugin", "ls"])?;
+        let ready = listed.lines().filter(|l| l.starts_with("extra-") && l.contains("True")).count();
+        if ready == EXTRA { Ok(()) } else { Err(listed) }
+    });
+    let each = (anonymous(&host) - before) / EXTRA as f64;
+    let _ =
+        writeln!(report, "| each further plugin of a component that is loaded already | {each:.2} MB | |");
+}
+
+fn anonymous(host: &Host) -> f64 {
+    field(host, "RssAnon:")
+}
+
+/// MiB.
+fn field(host: &Host, name: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("the host runs");
+    let line = status.lines().find(|l| l.starts_with(name)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+}
