@@ -21,17 +21,20 @@ pub enum World {
     Admission,
     #[serde(rename = "orch:cni")]
     Cni,
+    #[serde(rename = "orch:csi")]
+    Csi,
 }
 
 impl World {
-    pub const ALL: [World; 4] = [World::Scheduler, World::Controller, World::Admission, World::Cni];
+    pub const ALL: [World; 5] =
+        [World::Scheduler, World::Controller, World::Admission, World::Cni, World::Csi];
 
     /// The newest version of the world's package that this host speaks. It speaks every earlier one
     /// too: see the adapters in `worlds`.
     pub fn abi(self) -> &'static str {
         match self {
             World::Scheduler => "0.2.0",
-            World::Controller | World::Admission | World::Cni => "0.1.0",
+            World::Controller | World::Admission | World::Cni | World::Csi => "0.1.0",
         }
     }
 
@@ -41,6 +44,7 @@ impl World {
             World::Controller => "orch:controller",
             World::Admission => "orch:admission",
             World::Cni => "orch:cni",
+            World::Csi => "orch:csi",
         }
     }
 
@@ -51,6 +55,7 @@ impl World {
             World::Controller => "reconciler",
             World::Admission => "check",
             World::Cni => "driver",
+            World::Csi => "identity",
         }
     }
 
@@ -60,6 +65,7 @@ impl World {
             World::Scheduler | World::Admission => &["orch:host/log", "orch:host/interests"],
             World::Controller => &["orch:host/log", "orch:host/interests", "orch:controller/api"],
             World::Cni => &["orch:host/log", "orch:cni/network"],
+            World::Csi => &["orch:host/log", "orch:csi/types", "orch:csi/storage"],
         }
     }
 }

@@ -27,6 +27,7 @@ pub struct Interest {
 /// A set of node indexes: bit i of word i / 64.
 pub type NodeSet = Vec<u64>;
 
+pub mod csi;
 pub mod scheduler;
 
 pub mod controller {

@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 
 use crate::calls::controller::ControllerApi;
 use crate::trial::ShadowLog;
-use crate::worlds::{AdmissionComponent, CniComponent, ControllerComponent, SchedulerComponent};
+use crate::worlds::{
+    AdmissionComponent, CniComponent, ControllerComponent, CsiComponent, SchedulerComponent,
+};
 use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, Source, World};
 
 mod running;
@@ -81,6 +83,7 @@ pub enum Loaded {
     Controller(Arc<ControllerComponent>),
     Admission(Arc<AdmissionComponent>),
     Cni(Arc<CniComponent>),
+    Csi(Arc<CsiComponent>),
 }
 
 impl Loaded {
@@ -90,6 +93,7 @@ impl Loaded {
             Loaded::Controller(_) => World::Controller,
             Loaded::Admission(_) => World::Admission,
             Loaded::Cni(_) => World::Cni,
+            Loaded::Csi(_) => World::Csi,
         }
     }
 
@@ -99,6 +103,7 @@ impl Loaded {
             Loaded::Controller(plugin) => plugin.stats(),
             Loaded::Admission(plugin) => plugin.stats(),
             Loaded::Cni(plugin) => plugin.stats(),
+            Loaded::Csi(plugin) => plugin.stats(),
         }
     }
 
@@ -108,6 +113,7 @@ impl Loaded {
             Loaded::Controller(plugin) => plugin.digest(),
             Loaded::Admission(plugin) => plugin.digest(),
             Loaded::Cni(plugin) => plugin.digest(),
+            Loaded::Csi(plugin) => plugin.digest(),
         }
     }
 
@@ -117,6 +123,7 @@ impl Loaded {
             Loaded::Controller(plugin) => plugin.abi(),
             Loaded::Admission(plugin) => plugin.abi(),
             Loaded::Cni(plugin) => plugin.abi(),
+            Loaded::Csi(plugin) => plugin.abi(),
         }
     }
 }
@@ -287,6 +294,7 @@ impl<W: Worlds> Lifecycle<W> {
                 Loaded::Admission(engine.load_admission(name, &artifact, &spec.config, limits)?)
             }
             World::Cni => Loaded::Cni(engine.load_cni(name, &artifact, limits).await?),
+            World::Csi => Loaded::Csi(engine.load_csi(name, &artifact, &spec.config, limits).await?),
             World::Controller => {
                 let api = self.worlds.controller_api(name, &spec.permissions).await;
                 let api = api.map_err(|message| LoadError::Spec { field: "permissions", message })?;

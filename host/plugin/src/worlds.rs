@@ -17,9 +17,10 @@ use crate::ticker::InFlight;
 use crate::{Limits, LoadError, PluginEngine, Stats};
 
 mod admission;
-mod bindings;
+pub(crate) mod bindings;
 mod cni;
 mod controller;
+mod csi;
 mod log;
 mod resident;
 mod scheduler;
@@ -27,6 +28,7 @@ mod scheduler;
 pub use admission::AdmissionComponent;
 pub use cni::CniComponent;
 pub use controller::ControllerComponent;
+pub use csi::CsiComponent;
 pub use scheduler::SchedulerComponent;
 
 /// What every loaded plugin has, whatever its world.

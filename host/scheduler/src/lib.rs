@@ -14,6 +14,8 @@
 
 mod answers;
 mod api;
+#[cfg(test)]
+mod builtin;
 mod cluster;
 mod core;
 mod cycle;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orch_plugin::{Limits, PluginEngine, Source};
+use orch_plugin::{Artifact, Limits, PluginEngine, Source};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -37,11 +37,14 @@ fn core() -> Core {
     core
 }
 
-fn install(core: &mut Core, engine: &Arc<PluginEngine>, name: &str) {
+pub(crate) fn artifact(engine: &PluginEngine, name: &str) -> Artifact {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/components/{name}.wasm"));
-    let artifact = engine.artifact(&Source::File(path)).expect("plugins/build.sh has made the components");
+    engine.artifact(&Source::File(path)).expect("plugins/build.sh has made the components")
+}
+
+pub(crate) fn install(core: &mut Core, engine: &Arc<PluginEngine>, name: &str, artifact: &Artifact) {
     let limits = Limits { deadline: Duration::from_secs(5), ..Limits::default() };
-    let plugin = engine.load_scheduler(name, &artifact, &json!({}), limits).unwrap();
+    let plugin = engine.load_scheduler(name, artifact, &json!({}), limits).unwrap();
     let (reply, snapshot) = oneshot::channel();
     core.handle(Input::Snapshot(reply), Instant::now(), &mut Vec::new());
     let snapshot = snapshot.blocking_recv().unwrap();
@@ -84,10 +87,19 @@ fn cpu_time() -> Duration {
 fn five_thousand_nodes() {
     let engine = Arc::new(PluginEngine::new(None, &[]).unwrap());
     let mut core = core();
-    for name in
-        ["node-resources-fit", "taint-toleration", "node-unschedulable", "node-affinity", "node-ports"]
-    {
-        install(&mut core, &engine, name);
+    for name in [
+        "priority-sort",
+        "node-name",
+        "node-unschedulable",
+        "taint-toleration",
+        "node-affinity",
+        "node-ports",
+        "node-resources-fit",
+        "balanced-allocation",
+        "image-locality",
+        "default-preemption",
+    ] {
+        install(&mut core, &engine, name, &artifact(&engine, name));
     }
     for pod in pods() {
         core.handle(Input::Pod(pod), Instant::now(), &mut Vec::new());

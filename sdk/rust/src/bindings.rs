@@ -53,3 +53,17 @@ pub mod cni {
         default_bindings_module: "orch_sdk::bindings::cni",
     });
 }
+
+pub mod csi {
+    wit_bindgen::generate!({
+        path: "../../wit/csi",
+        world: "csi",
+        generate_all,
+        with: {
+            "orch:host/log@0.1.0": crate::bindings::scheduler::orch::host::log,
+        },
+        additional_derives: [PartialEq, Eq],
+        pub_export_macro: true,
+        default_bindings_module: "orch_sdk::bindings::csi",
+    });
+}

@@ -28,6 +28,7 @@ pub mod claim;
 pub mod cni;
 pub mod config;
 pub mod controller;
+pub mod csi;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
 pub mod interest;

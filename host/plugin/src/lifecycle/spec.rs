@@ -138,7 +138,7 @@ impl PluginSpec {
         match (strategy, self.world) {
             (Strategy::Immediate, _) => Ok(()),
             (Strategy::Canary | Strategy::Shadow, World::Scheduler | World::Admission) => Ok(()),
-            (Strategy::Canary | Strategy::Shadow, World::Controller | World::Cni) => refuse(
+            (Strategy::Canary | Strategy::Shadow, World::Controller | World::Cni | World::Csi) => refuse(
                 "rollout.strategy",
                 format!(
                     "{} plugins act on the cluster, two versions would act against each other: use Immediate",
@@ -216,7 +216,7 @@ impl LimitsSpec {
     /// The defaults fit the world: a filter is asked thousands of times a second, a controller works.
     pub fn to_limits(&self, world: World) -> Result<Limits, LoadError> {
         let mut limits = Limits::default();
-        if matches!(world, World::Controller | World::Cni) {
+        if matches!(world, World::Controller | World::Cni | World::Csi) {
             limits.deadline = Duration::from_secs(5);
         }
         if let Some(millis) = self.deadline_milliseconds {
@@ -279,7 +279,7 @@ mod tests {
             spec[field] = value;
             read(spec).unwrap_err()
         };
-        assert!(with("world", json!("orch:csi")).starts_with("spec.world: there is no world \"orch:csi\""));
+        assert!(with("world", json!("orch:gpu")).starts_with("spec.world: there is no world \"orch:gpu\""));
         assert!(with("source", json!({})).starts_with("spec.source: one of builtin"));
         assert!(with("source", json!({"builtin": "x", "oci": "y"})).contains("only one of"));
         assert!(with("limits", json!({"memory": "lots"})).contains("spec.limits.memory: lots"));

@@ -46,3 +46,17 @@ pub mod cni {
         },
     });
 }
+
+pub mod csi {
+    wasmtime::component::bindgen!({
+        path: "../../wit/csi",
+        world: "csi",
+        imports: { default: async },
+        exports: { default: async },
+        additional_derives: [PartialEq, Eq],
+        with: {
+            "orch:host": super::scheduler::orch::host,
+            "orch:csi/storage.directory": crate::worlds::csi::Directory,
+        },
+    });
+}

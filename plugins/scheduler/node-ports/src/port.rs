@@ -1,6 +1,6 @@
 //! The host ports of a pod, with upstream's defaults written out.
 
-use orch_sdk::pod::{Container, Pod};
+use orch_sdk::pod::{Pod, Port};
 use orch_sdk::serde::Deserialize;
 
 const ANY: &str = "0.0.0.0";
@@ -27,11 +27,25 @@ struct Spec {
     init_containers: Option<Vec<Container>>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(crate = "orch_sdk::serde", default, rename_all = "camelCase")]
+struct Container {
+    ports: Option<Vec<Port>>,
+    restart_policy: Option<String>,
+}
+
+impl Container {
+    fn is_sidecar(&self) -> bool {
+        self.restart_policy.as_deref() == Some("Always")
+    }
+}
+
 /// Those of containers and sidecars.
 pub fn read(pod: &str) -> Result<Vec<HostPort>, String> {
     let spec = Pod::<Spec>::parse(pod)?.spec;
     let sidecars = spec.init_containers.into_iter().flatten().filter(Container::is_sidecar);
-    let ports = spec.containers.into_iter().flatten().chain(sidecars).flat_map(|container| container.ports);
+    let containers = spec.containers.into_iter().flatten().chain(sidecars);
+    let ports = containers.flat_map(|container| container.ports.unwrap_or_default());
     let or = |text: String, default: &str| if text.is_empty() { default.into() } else { text };
     Ok(ports
         .filter(|port| port.host_port > 0)

@@ -111,6 +111,13 @@ impl Iterator for Iter<'_> {
         self.rest &= self.rest - 1;
         Some(self.base - 64 + bit)
     }
+
+    /// Exact, so that a list of answers is allocated once.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let ones = |word: &u64| word.count_ones() as usize;
+        let left = ones(&self.rest) + self.words.as_slice().iter().map(ones).sum::<usize>();
+        (left, Some(left))
+    }
 }
 
 impl FromIterator<usize> for NodeSet {
@@ -132,6 +139,17 @@ mod tests {
         assert_eq!((set.len(), set.count()), (201, 3));
         assert!(set.contains(64) && !set.contains(65) && !set.contains(100_000));
         assert_eq!(NodeSet::new().len(), 0);
+    }
+
+    #[test]
+    fn iterators_know_how_many_are_left() {
+        let set: NodeSet = [3, 64, 200].into_iter().collect();
+        let mut indexes = set.iter();
+        for left in (0..=3).rev() {
+            assert_eq!(indexes.size_hint(), (left, Some(left)));
+            indexes.next();
+        }
+        assert_eq!(indexes.next(), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use orch_controllers::Controllers;
 use orch_object::LabelSelector;
 use orch_plugin::World;
 use orch_plugin::calls::controller::ControllerApi;
+use orch_plugin::calls::csi::CsiPlugin;
 use orch_plugin::lifecycle::{
     CanarySpec, FailurePolicy, Loaded, Placement, RolloutStage, SourceSpec, Worlds,
 };
@@ -65,6 +66,7 @@ impl Worlds for Callers {
             Loaded::Cni(plugin) => {
                 self.pods.install(plugin, placement.config.clone()).await.map_err(|e| e.to_string())
             }
+            Loaded::Csi(plugin) => Err(unused_driver(&plugin.description().name)),
         }
     }
 
@@ -78,6 +80,8 @@ impl Worlds for Callers {
             World::Controller => drop(self.controllers.remove(name).await),
             World::Admission => drop(self.admission.remove(name)),
             World::Cni => self.pods.remove().await,
+            // None was installed.
+            World::Csi => {}
         }
     }
 
@@ -89,7 +93,7 @@ impl Worlds for Callers {
                 }
             }
             World::Admission => self.admission.remove_trial(name),
-            World::Controller | World::Cni => {}
+            World::Controller | World::Cni | World::Csi => {}
         }
     }
 
@@ -110,6 +114,14 @@ impl Worlds for Callers {
             "spec.source.{field} is not built yet: put the component on the host and name it in spec.source.file"
         ))
     }
+}
+
+/// The contract stands before those who use it do.
+fn unused_driver(driver: &str) -> String {
+    format!(
+        "the storage driver {driver} loads, but nothing uses it: spec.world orch:csi is served by a later \
+         release; until then use hostPath, emptyDir or another volume that the node makes itself"
+    )
 }
 
 impl Callers {
