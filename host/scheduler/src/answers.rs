@@ -141,7 +141,11 @@ pub(crate) struct Scored {
 }
 
 impl Scored {
+    /// No scores at all are zeros.
     pub fn new(at: u64, asked: NodeSet, scores: &[u32]) -> Self {
+        if scores.is_empty() {
+            return Scored { at, asked, uniform: Some(0), ..Scored::default() };
+        }
         let uniform = scores.first().copied().filter(|first| scores.iter().all(|score| score == first));
         let mut scored = Scored { raw: vec![0; asked.len() * 64], uniform, ..Scored::default() };
         scored.put(&asked, scores);
@@ -150,6 +154,8 @@ impl Scored {
 
     pub fn update(&mut self, at: u64, nodes: &NodeSet, scores: &[u32]) {
         self.at = at;
+        let zeros = vec![0; if scores.is_empty() { nodeset::count(nodes) } else { 0 }];
+        let scores = if scores.is_empty() { &zeros } else { scores };
         if self.uniform.is_some_and(|uniform| scores.iter().any(|score| *score != uniform)) {
             self.uniform = None;
         }
@@ -322,5 +328,25 @@ mod tests {
         scored.update(2, &vec![0b10], &[8]);
         scored.weigh(Normalization::None, 1, &vec![0b11], &mut totals);
         assert_eq!(totals[..2], [7, 8]);
+    }
+
+    #[test]
+    fn no_scores_are_zeros() {
+        let weighed = |scored: &mut Scored| {
+            let mut totals = vec![0; 64];
+            scored.weigh(Normalization::None, 1, &vec![0b11], &mut totals);
+            (totals[0], totals[1])
+        };
+        let mut scored = Scored::new(1, vec![0b11], &[]);
+        assert_eq!(weighed(&mut scored), (0, 0));
+        scored.update(2, &vec![0b10], &[8]);
+        assert_eq!(weighed(&mut scored), (0, 8));
+        scored.update(3, &vec![0b01], &[5]);
+        assert_eq!(weighed(&mut scored), (5, 8));
+        scored.update(4, &vec![0b10], &[]);
+        assert_eq!(weighed(&mut scored), (5, 0));
+        let mut scored = Scored::new(1, vec![0b11], &[7, 7]);
+        scored.update(2, &vec![0b01], &[]);
+        assert_eq!(weighed(&mut scored), (0, 7));
     }
 }

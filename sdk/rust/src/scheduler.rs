@@ -36,9 +36,9 @@ pub trait Policy: Default + 'static {
         Ok(Verdict::default())
     }
 
-    /// One number for each node of the set, in ascending order of index.
-    fn score(&mut self, _pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, String> {
-        Ok(vec![0; nodes.count()])
+    /// One number for each node of the set, in ascending order of index; none at all is short for zeros.
+    fn score(&mut self, _pod: &str, _nodes: &NodeSet) -> Result<Vec<u32>, String> {
+        Ok(Vec::new())
     }
 
     /// A place in the queue: higher goes first.

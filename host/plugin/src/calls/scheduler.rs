@@ -157,7 +157,7 @@ pub trait SchedulerPlugin: Send + Sync + 'static {
     fn filter(&self, _pod: &str, _nodes: &NodeSet) -> Result<Verdict, CallError> {
         Ok(Verdict::Nodes(Vec::new()))
     }
-    /// One number for each node of the set, in ascending order of index.
+    /// One number for each node of the set, in ascending order of index; the empty list is all zeros.
     fn score(&self, _pod: &str, nodes: &NodeSet) -> Result<Vec<u32>, CallError> {
         Ok(vec![0; nodes.iter().map(|word| word.count_ones() as usize).sum()])
     }

@@ -6,6 +6,9 @@ use orch_sdk::topology::{CounterId, Topology};
 use crate::question::Question;
 
 pub fn score(topology: &Topology, question: &Question, nodes: &NodeSet) -> Vec<u32> {
+    if question.preferences.is_empty() {
+        return Vec::new();
+    }
     let mut sums = vec![0; topology.len()];
     let mut matters = false;
     for (key, counters) in &question.preferences {
@@ -15,7 +18,7 @@ pub fn score(topology: &Topology, question: &Question, nodes: &NodeSet) -> Vec<u
             topology.read_key(*key).add_to_nodes(&mut sums, &of_domain);
         }
     }
-    if matters { normalize(&sums, nodes) } else { vec![0; nodes.count()] }
+    if matters { normalize(&sums, nodes) } else { Vec::new() }
 }
 
 fn of_domain(topology: &Topology, counters: &[(CounterId, i64)]) -> Vec<i64> {
@@ -39,7 +42,7 @@ fn normalize(sums: &[i64], nodes: &NodeSet) -> Vec<u32> {
         most = most.max(*worth);
     }
     if least >= most {
-        return vec![0; worth.len()];
+        return Vec::new();
     }
     let range = (most - least) as f64;
     let score = |worth: i64| (MAX_SCORE as f64 * ((worth - least) as f64 / range)) as u32;

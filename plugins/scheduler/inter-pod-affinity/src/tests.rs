@@ -63,6 +63,11 @@ fn rejections(policy: &mut InterPodAffinity, pod: &Value, nodes: &NodeSet) -> Ve
     }
 }
 
+fn scores(policy: &mut InterPodAffinity, pod: &Value, nodes: &NodeSet) -> Vec<u32> {
+    let scores = policy.score(&pod.to_string(), nodes).unwrap();
+    if scores.is_empty() { vec![0; nodes.count()] } else { scores }
+}
+
 const NOT_NEAR: &str = "node(s) didn't match pod affinity rules";
 const NOT_APART: &str = "node(s) didn't match pod anti-affinity rules";
 const NOT_KEPT_APART: &str = "node(s) didn't satisfy existing pods anti-affinity rules";

@@ -7,7 +7,7 @@ use crate::question::{Question, Soft, Tally};
 
 pub fn score(topology: &Topology, question: &Question, nodes: &NodeSet) -> Vec<u32> {
     if question.soft.is_empty() {
-        return vec![0; nodes.count()];
+        return Vec::new();
     }
     let mut scored = nodes.clone();
     if question.needs_all_labels {

@@ -44,6 +44,11 @@ fn rejections(policy: &mut PodTopologySpread, pod: &str, nodes: &NodeSet) -> Vec
     }
 }
 
+fn scores(policy: &mut PodTopologySpread, pod: &str, nodes: &NodeSet) -> Vec<u32> {
+    let scores = policy.score(pod, nodes).unwrap();
+    if scores.is_empty() { vec![0; nodes.count()] } else { scores }
+}
+
 /// The nodes ruled out, with `!` where eviction would not help.
 fn rejected(policy: &mut PodTopologySpread, spec: Value, nodes: usize) -> Vec<String> {
     let rejections = rejections(policy, &pod(spec), &(0..nodes).collect());

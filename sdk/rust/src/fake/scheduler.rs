@@ -351,7 +351,10 @@ impl<P: Policy> Scheduler<P> {
     fn raw_scores_set(&mut self, pod: &Value, nodes: &NodeSet) -> BTreeMap<String, u32> {
         assert!(self.description.scores.is_some(), "the description does not say that the policy scores");
         let pod = self.question(pod);
-        let scores = self.policy.score(&pod, nodes).expect("scores");
+        let mut scores = self.policy.score(&pod, nodes).expect("scores");
+        if scores.is_empty() {
+            scores = vec![0; nodes.count()];
+        }
         assert_eq!(scores.len(), nodes.count(), "one score for each node of the set");
         nodes.iter().map(|node| self.name(node)).zip(scores).collect()
     }

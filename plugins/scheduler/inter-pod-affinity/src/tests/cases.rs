@@ -26,7 +26,7 @@ fn ruled_out(reason: &str, nodes: &[usize], unresolvable: bool) -> Vec<(String, 
 }
 
 fn scores(policy: &mut InterPodAffinity, pod: &Value) -> Vec<u32> {
-    policy.score(&pod.to_string(), &(0..4).collect()).unwrap()
+    super::scores(policy, pod, &(0..4).collect())
 }
 
 #[test]

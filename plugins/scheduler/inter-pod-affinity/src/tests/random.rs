@@ -8,7 +8,7 @@ use orch_sdk::{Value, json};
 use proptest::prelude::*;
 
 use super::naive::Cluster;
-use super::{configured, rejections};
+use super::{configured, rejections, scores};
 use crate::InterPodAffinity;
 
 const NAMESPACES: [&str; 3] = ["default", "other", "third"];
@@ -155,7 +155,7 @@ impl World<'_> {
                 .map(|(node, (reason, unresolvable))| (*node, (reason.to_string(), *unresolvable)))
                 .collect();
             assert_eq!(self.filter(&pod, &set), here, "filter {pod:#}");
-            let scores = self.policy.score(&pod.to_string(), &set).unwrap();
+            let scores = scores(&mut self.policy, &pod, &set);
             assert_eq!(scores, self.cluster.score(&pod, &asked), "score {pod:#} on {asked:?}");
         }
     }
@@ -186,7 +186,7 @@ fn play(tape: &[u16], size: usize, hard_weight: i64, ignores_preferred: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn small_clusters_are_judged_as_by_hand(tape in prop::collection::vec(any::<u16>(), 100..2000)) {
@@ -202,7 +202,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     /// More domains of a key than are kept as sets.
     #[test]

@@ -31,7 +31,7 @@ fn measure(what: &str, affinity: Value, place: impl Fn(usize) -> usize) {
         };
         assert!(matches!(policy.filter(&pod, &nodes), Ok(Verdict::Nodes(_))));
         stop(0);
-        assert_eq!(policy.score(&pod, &nodes).unwrap().len(), NODES);
+        assert!(policy.score(&pod, &nodes).is_ok());
         stop(1);
         policy.sync(Delta::PodUpsert { key: uid, node: place(number), pod }).unwrap();
         stop(2);

@@ -152,13 +152,13 @@ fn scores_favour_the_emptier_domain() {
     let mut policy = told(&zones(&["a", "a", "b", "c"]), &[(0, web()), (1, web()), (2, web())]);
     let question = pod(spec(&[spread("ScheduleAnyway", json!({}))]));
     // ln(3 + 2) is 1.61: burdens 3, 3, 2, 0.
-    assert_eq!(policy.score(&question, &(0..4).collect()).unwrap(), [0, 0, 33, 100]);
+    assert_eq!(scores(&mut policy, &question, &(0..4).collect()), [0, 0, 33, 100]);
     // Two zones weigh ln(4), 1.39: burdens 3 and 1; the best is as far from zero as the worst is near.
-    assert_eq!(policy.score(&question, &(0..3).collect()).unwrap(), [33, 33, 100]);
-    assert_eq!(policy.score(&pod(json!({})), &(0..4).collect()).unwrap(), [0, 0, 0, 0]);
+    assert_eq!(scores(&mut policy, &question, &(0..3).collect()), [33, 33, 100]);
+    assert_eq!(scores(&mut policy, &pod(json!({})), &(0..4).collect()), [0, 0, 0, 0]);
     let idle =
         pod(spec(&[spread("ScheduleAnyway", json!({"labelSelector": {"matchLabels": {"app": "x"}}}))]));
-    assert_eq!(policy.score(&idle, &(1..3).collect()).unwrap(), [100, 100]);
+    assert_eq!(scores(&mut policy, &idle, &(1..3).collect()), [100, 100]);
 }
 
 #[test]
@@ -167,13 +167,13 @@ fn hostnames_are_scored_by_node_and_unlabelled_nodes_not_at_all() {
     nodes.push(("bare", json!({})));
     let mut policy = told(&nodes, &[(0, web()), (2, web())]);
     let by_host = spread("ScheduleAnyway", json!({"topologyKey": "kubernetes.io/hostname"}));
-    assert_eq!(policy.score(&pod(spec(&[by_host])), &(0..3).collect()).unwrap(), [0, 100, 0]);
+    assert_eq!(scores(&mut policy, &pod(spec(&[by_host])), &(0..3).collect()), [0, 100, 0]);
 }
 
 #[test]
 fn services_and_controllers_give_defaults_to_pods_without_constraints() {
     let mut policy = told(&zones(&["a", "a", "b"]), &[(0, web()), (1, web())]);
-    let score = |policy: &mut PodTopologySpread| policy.score(&pod(json!({})), &(0..3).collect()).unwrap();
+    let score = |policy: &mut PodTopologySpread| scores(policy, &pod(json!({})), &(0..3).collect());
     assert_eq!(score(&mut policy), [0, 0, 0]);
     let service = |selector: Value| {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "default"},
@@ -207,7 +207,7 @@ fn owners_of_the_kinds_upstream_knows_count() {
         ),
     ] {
         let mut policy = told(&zones(&["a", "b"]), &[(0, web())]);
-        let ask = |policy: &mut PodTopologySpread, pod: &str| policy.score(pod, &(0..2).collect()).unwrap();
+        let ask = |policy: &mut PodTopologySpread, pod: &str| scores(policy, pod, &(0..2).collect());
         assert_eq!(ask(&mut policy, &owned(api_version, kind)), [0, 0]);
         put(
             &mut policy,

@@ -51,8 +51,7 @@ fn measure(what: &str, constraints: Value, service: bool) {
             rejections(&mut policy, pod, &nodes).iter().map(|rejection| rejection.nodes.count()).sum();
         assert!(rejected < NODES);
         stop(0);
-        let scores = policy.score(pod, &nodes).unwrap();
-        assert_eq!(scores.len(), NODES);
+        assert!(policy.score(pod, &nodes).is_ok());
         stop(1);
         // Zone after zone, node after node.
         upsert(
