@@ -6,6 +6,7 @@ mod api;
 pub mod events;
 pub mod informer;
 pub mod node;
+pub mod plugin;
 
 pub use api::{
     Client, DeleteOptions, Identity, List, ListOptions, Patch, PatchType, Precondition, Propagation,

@@ -24,4 +24,5 @@ mod volume;
 
 pub use agent::{NodeAgent, StartError};
 pub use config::Config;
+pub use image::credentials;
 pub use purge::{PurgeError, purge};

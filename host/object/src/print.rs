@@ -12,6 +12,7 @@ pub(crate) mod flow;
 pub(crate) mod namespace;
 pub(crate) mod networking;
 pub(crate) mod node;
+pub(crate) mod plugin;
 pub(crate) mod pod;
 pub(crate) mod policy;
 pub(crate) mod quota;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use crate::commands::plugin::PluginCommand;
+
 /// A container orchestrator in one binary that speaks the Kubernetes API.
 #[derive(Parser)]
 #[command(name = "orch", version, about, propagate_version = true)]
@@ -142,10 +144,10 @@ pub enum ClientCommand {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Policies: see, swap and roll back Wasm components in the running cluster
+    /// Policies: install, see, swap and roll back Wasm components in the running cluster
     Plugin {
         #[command(subcommand)]
-        command: PluginCommand,
+        command: Box<PluginCommand>,
         #[command(flatten)]
         connection: Connection,
     },
@@ -162,27 +164,6 @@ pub enum ClientCommand {
         command: ImageCommand,
         #[command(flatten)]
         connection: Connection,
-    },
-}
-
-#[derive(Subcommand)]
-pub enum PluginCommand {
-    #[command(flatten)]
-    Author(orch_author::AuthorCommand),
-    /// List plugins and what they run
-    Ls,
-    /// Replace what a plugin runs: a component file, a built-in, a new configuration
-    Swap {
-        name: String,
-        /// A component on the host's disk
-        #[arg(long, group = "source")]
-        file: Option<PathBuf>,
-        /// A component built into the host
-        #[arg(long, group = "source")]
-        builtin: Option<String>,
-        /// Its configuration, as JSON
-        #[arg(long)]
-        config: Option<String>,
     },
 }
 

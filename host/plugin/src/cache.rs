@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::LoadError;
+use crate::{LoadError, lru};
 
 const CHECKSUM: usize = 32;
+/// Bytes of compiled code kept, in all; code for an engine that is no more goes this way too.
+const LIMIT: u64 = 1 << 30;
 
 #[derive(Debug)]
 pub(crate) struct Cache {
@@ -35,10 +37,14 @@ impl Cache {
         if fs::metadata(&path).ok()?.uid() != fs::metadata(&self.directory).ok()?.uid() {
             return None;
         }
-        let mut bytes = fs::read(path).ok()?;
+        let mut bytes = fs::read(&path).ok()?;
         let checksum: Vec<u8> = bytes.get(..CHECKSUM)?.to_vec();
         let compiled = bytes.split_off(CHECKSUM);
-        (Sha256::digest(&compiled).as_slice() == checksum).then_some(compiled)
+        let is_whole = Sha256::digest(&compiled).as_slice() == checksum;
+        is_whole.then(|| {
+            lru::touch(&path);
+            compiled
+        })
     }
 
     /// Best effort: without the file the next start compiles again.
@@ -55,7 +61,8 @@ impl Cache {
             fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
         file.write_all(Sha256::digest(compiled).as_slice())?;
         file.write_all(compiled)?;
-        fs::rename(partial, path)
+        fs::rename(partial, path)?;
+        lru::trim(&self.directory, LIMIT)
     }
 
     fn path(&self, digest: &str) -> PathBuf {

@@ -1,5 +1,6 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::component::Component;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -16,6 +17,7 @@ pub struct PluginEngine {
     ticker: Ticker,
     cache: Option<Cache>,
     builtins: &'static [Builtin],
+    compilations: AtomicU64,
 }
 
 impl PluginEngine {
@@ -26,7 +28,7 @@ impl PluginEngine {
         let cache = cache.map(|path| Cache::open(path, digest_of_settings(&engine))).transpose()?;
         let ticker =
             Ticker::start(engine.clone()).map_err(|error| LoadError::Engine(wasmtime::Error::new(error)))?;
-        Ok(PluginEngine { engine, ticker, cache, builtins })
+        Ok(PluginEngine { engine, ticker, cache, builtins, compilations: AtomicU64::new(0) })
     }
 
     pub fn builtins(&self) -> impl Iterator<Item = &'static str> + '_ {
@@ -43,6 +45,11 @@ impl PluginEngine {
                 self.compiled(&read.map_err(|source| LoadError::Read { path: path.clone(), source })?)
             }
         }
+    }
+
+    /// How many components this engine had to compile, because no cache had them.
+    pub fn compilations(&self) -> u64 {
+        self.compilations.load(Ordering::Relaxed)
     }
 
     fn builtin(&self, name: &str) -> Result<Artifact, LoadError> {
@@ -69,7 +76,10 @@ impl PluginEngine {
         if let Some(component) = known.and_then(|compiled| deserialize(&self.engine, &compiled)) {
             return Artifact::new(&self.engine, component, digest);
         }
+        let started = std::time::Instant::now();
         let component = Component::from_binary(&self.engine, bytes).map_err(LoadError::Compile)?;
+        self.compilations.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(digest, took = ?started.elapsed(), "compiled a component");
         let artifact = Artifact::new(&self.engine, component, digest)?;
         if let (Some(cache), Ok(compiled)) = (&self.cache, artifact.component.serialize()) {
             cache.write(&artifact.digest, &compiled);

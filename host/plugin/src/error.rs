@@ -9,6 +9,8 @@ pub enum LoadError {
     Engine(wasmtime::Error),
     #[error("cannot use the plugin cache {path}: {source}")]
     Cache { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Fetch(#[from] crate::lifecycle::FetchError),
     #[error("cannot read the component {path}: {source}")]
     Read { path: PathBuf, source: std::io::Error },
     #[error("there is no built-in plugin {name}; {remedy}")]

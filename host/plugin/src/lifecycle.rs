@@ -18,15 +18,17 @@ use crate::trial::ShadowLog;
 use crate::worlds::{
     AdmissionComponent, CniComponent, ControllerComponent, CsiComponent, SchedulerComponent,
 };
-use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, Source, World};
+use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, World};
 
+mod fetch;
 mod running;
 mod spec;
 mod status;
 
+pub use fetch::{FetchError, Fetched};
 use running::{Fault, Running, Trial, Version};
 pub use spec::{CanarySpec, FailurePolicy, LimitsSpec, PluginSpec, Rollout, SourceSpec, Strategy};
-pub use status::{Condition, Latency, PluginStatus, TrialStatus};
+pub use status::{Condition, Latency, PluginStatus, PreviousVersion, TrialStatus};
 
 /// Those who use plugins: the scheduler, the controllers, the admission chain, the pod network.
 #[async_trait]
@@ -44,8 +46,9 @@ pub trait Worlds: Send + Sync + 'static {
         name: &str,
         permissions: &[serde_json::Value],
     ) -> Result<Arc<dyn ControllerApi>, String>;
-    /// The bytes of a component that is neither built in nor a file.
-    async fn fetch(&self, source: &SourceSpec) -> Result<Vec<u8>, String>;
+    /// The component that a source names, if it is to be had and may be loaded. Called while the
+    /// lifecycle is held: what takes long is fetched beforehand (see [`Lifecycle::is_settled`]).
+    async fn fetch(&self, name: &str, world: World, source: &SourceSpec) -> Result<Fetched, FetchError>;
 }
 
 /// Where a plugin stands among those of its world.
@@ -165,6 +168,24 @@ impl<W: Worlds> Lifecycle<W> {
         running.status(now)
     }
 
+    /// Whether [`Lifecycle::reconcile`] would do nothing but report.
+    pub async fn is_settled(&self, name: &str, spec: &serde_json::Value) -> bool {
+        let plugins = self.plugins.lock().await;
+        plugins.get(name).is_some_and(|running| running.is_settled(spec))
+    }
+
+    /// What is known of a plugin from before this host started: the versions its status lists, and
+    /// the one that served last.
+    pub async fn remember(
+        &self,
+        name: &str,
+        previous: Vec<PreviousVersion>,
+        served: Option<PreviousVersion>,
+    ) {
+        let mut plugins = self.plugins.lock().await;
+        plugins.entry(name.into()).or_default().remember(previous, served);
+    }
+
     /// The plugin is no longer declared.
     pub async fn remove(&self, name: &str) {
         let running = self.plugins.lock().await.remove(name);
@@ -282,7 +303,7 @@ impl<W: Worlds> Lifecycle<W> {
         placement: Placement,
         now: &str,
     ) -> Result<Version, LoadError> {
-        let artifact = self.artifact(spec).await?;
+        let (artifact, pinned) = self.artifact(name, spec).await?;
         artifact.expect(spec.world)?;
         let limits = spec.limits.to_limits(spec.world)?;
         let engine = &self.engine;
@@ -302,24 +323,18 @@ impl<W: Worlds> Lifecycle<W> {
                 Loaded::Controller(load.await?)
             }
         };
-        Ok(Version { spec: spec.clone(), placement, loaded, since: now.into() })
+        Ok(Version { spec: spec.clone(), pinned, placement, loaded, since: now.into() })
     }
 
     /// Compiles on a thread of its own: it may take a second.
-    async fn artifact(&self, spec: &PluginSpec) -> Result<Artifact, LoadError> {
-        let source = match spec.source.local()? {
-            Some(source) => source,
-            None => {
-                let fetched = self.worlds.fetch(&spec.source).await;
-                Source::Bytes(fetched.map_err(|message| LoadError::Spec { field: "source", message })?)
-            }
-        };
+    async fn artifact(&self, name: &str, spec: &PluginSpec) -> Result<(Artifact, SourceSpec), LoadError> {
+        let fetched = self.worlds.fetch(name, spec.world, &spec.source).await?;
         let engine = self.engine.clone();
-        let compile = tokio::task::spawn_blocking(move || engine.artifact(&source));
+        let compile = tokio::task::spawn_blocking(move || engine.artifact(&fetched.source));
         let failed = |error: tokio::task::JoinError| LoadError::Compile(wasmtime::Error::new(error));
         let artifact = compile.await.map_err(failed)??;
         spec.source.check_digest(&artifact.digest)?;
-        Ok(artifact)
+        Ok((artifact, fetched.pinned))
     }
 
     async fn roll_back(&self, name: &str, running: &mut Running, faults: usize, now: &str) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use orch_admission::Chain;
 use orch_client::node::Nodes;
+use orch_client::plugin::PluginLogs;
 use orch_client::{Client, Identity};
 use orch_object::Kinds;
 use orch_store::{Store, StoreError};
@@ -31,6 +32,9 @@ use crate::verbs::{Api, Parts, SystemClock};
 
 /// Where nodes are found; empty until the node agent is up.
 pub type NodesSlot = Arc<ArcSwapOption<Box<dyn Nodes>>>;
+
+/// Where plugins' lines are found; empty until plugins run.
+pub type PluginLogsSlot = Arc<ArcSwapOption<Box<dyn PluginLogs>>>;
 
 /// What the server is told at its start.
 #[derive(Debug, Clone)]
@@ -84,6 +88,7 @@ pub struct Server {
     pki: Pki,
     config: Config,
     nodes: NodesSlot,
+    plugin_logs: PluginLogsSlot,
     admission: Arc<Chain>,
     health: Health,
     rbac: Rbac,
@@ -139,6 +144,7 @@ impl Server {
             pki,
             config,
             nodes: NodesSlot::default(),
+            plugin_logs: PluginLogsSlot::default(),
             admission,
             health,
             rbac,
@@ -191,6 +197,11 @@ impl Server {
         self.nodes.store(Some(Arc::new(nodes)));
     }
 
+    /// From now on the logs of plugins can be read.
+    pub fn set_plugin_logs(&self, logs: Box<dyn PluginLogs>) {
+        self.plugin_logs.store(Some(Arc::new(logs)));
+    }
+
     /// Serves until `stop`; requests under way get a few seconds to finish.
     pub async fn run(self, stop: CancellationToken) {
         let routes = Arc::new(Routes {
@@ -200,6 +211,7 @@ impl Server {
             api: self.api.clone(),
             health: self.health.clone(),
             nodes: self.nodes.clone(),
+            plugin_logs: self.plugin_logs.clone(),
             stop: stop.clone(),
         });
         let renew = {

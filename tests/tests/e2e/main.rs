@@ -9,4 +9,5 @@ mod images;
 mod own_client;
 mod policy;
 mod sim;
+mod sources;
 mod survival;

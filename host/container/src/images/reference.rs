@@ -1,6 +1,6 @@
 //! Image references as users write them, in their full form.
 
-use oci_client::Reference;
+pub use oci_client::Reference;
 
 use crate::runtime::RuntimeError;
 

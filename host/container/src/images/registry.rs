@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
+use oci_client::errors::{DigestError, OciDistributionError};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
@@ -18,7 +18,7 @@ use tokio::io::AsyncWriteExt;
 use super::layers::{digest, sha256};
 use crate::runtime::Credentials;
 
-const MEDIA_TYPES: [&str; 4] = [
+pub(super) const MEDIA_TYPES: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -60,11 +60,11 @@ pub enum RegistryError {
     },
 }
 
-/// One place to pull from.
+/// One place to pull from and push to.
 pub struct Endpoint {
-    client: Client,
-    auth: RegistryAuth,
-    reference: Reference,
+    pub(super) client: Client,
+    pub(super) auth: RegistryAuth,
+    pub(super) reference: Reference,
     name: String,
 }
 
@@ -77,6 +77,8 @@ pub struct Descriptor {
     #[serde(default)]
     pub size: u64,
     pub platform: Option<Platform>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -156,6 +158,7 @@ impl Endpoint {
     /// A client of its own for each pull: oci-client keeps credentials per registry, and those of one
     /// pull must not serve another.
     fn new(reference: Reference, credentials: &Credentials, plain: bool) -> Self {
+        super::install_crypto_provider();
         let config = ClientConfig {
             protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
             connect_timeout: Some(CONNECT_TIMEOUT),
@@ -174,14 +177,34 @@ impl Endpoint {
         Self { client: Client::new(config), auth, reference, name }
     }
 
+    /// The same repository, seen at another tag.
+    pub fn beside(&self, tag: &str) -> Endpoint {
+        let of = &self.reference;
+        let mut reference = Reference::with_tag(of.registry().into(), of.repository().into(), tag.to_owned());
+        if of.resolve_registry() != of.registry() {
+            reference.set_mirror_registry(of.resolve_registry().to_owned());
+        }
+        let name = reference.whole();
+        Endpoint { client: self.client.clone(), auth: self.auth.clone(), reference, name }
+    }
+
+    /// What the reference itself stands for, an index or a manifest, and its digest.
+    pub async fn top(&self) -> Result<(Manifest, String), RegistryError> {
+        self.document(&self.reference).await
+    }
+
+    /// A manifest that an index names.
+    pub async fn entry(&self, entry: &Descriptor) -> Result<Manifest, RegistryError> {
+        Ok(self.document(&self.reference.clone_with_digest(entry.digest.clone())).await?.0)
+    }
+
     /// The manifest for this machine, and the digest the reference stands for.
     pub async fn manifest(&self) -> Result<(Manifest, String), RegistryError> {
         let (top, top_digest) = self.document(&self.reference).await?;
         if top.manifests.is_empty() {
             return Ok((top, top_digest));
         }
-        let chosen = top.for_this_machine()?;
-        let (manifest, _) = self.document(&self.reference.clone_with_digest(chosen.digest.clone())).await?;
+        let manifest = self.entry(top.for_this_machine()?).await?;
         Ok((manifest, top_digest))
     }
 
@@ -204,19 +227,28 @@ impl Endpoint {
         Ok((manifest, actual))
     }
 
-    /// A small blob, verified.
+    /// An image's configuration, verified.
     pub async fn blob(&self, blob: &Descriptor) -> Result<Vec<u8>, RegistryError> {
+        self.blob_within(blob, "image configuration", DOCUMENT_LIMIT).await
+    }
+
+    /// A blob of at most `limit` bytes, verified.
+    pub async fn blob_within(
+        &self,
+        blob: &Descriptor,
+        what: &'static str,
+        limit: usize,
+    ) -> Result<Vec<u8>, RegistryError> {
         let mut stream = self.stream(blob).await?;
         let mut body = Vec::new();
-        while let Some(chunk) = stream.try_next().await.map_err(|e| self.broken(&e))? {
-            if body.len() + chunk.len() > DOCUMENT_LIMIT {
-                return Err(RegistryError::Unsupported(
-                    "image configuration is larger than 8 MiB".to_owned(),
-                ));
+        while let Some(chunk) = stream.try_next().await.map_err(|e| self.broken(what, &e))? {
+            if body.len() + chunk.len() > limit {
+                let limit = limit >> 20;
+                return Err(RegistryError::Unsupported(format!("{what} is larger than {limit} MiB")));
             }
             body.extend_from_slice(&chunk);
         }
-        check("image configuration", &blob.digest, sha256(&body))?;
+        check(what, &blob.digest, sha256(&body))?;
         Ok(body)
     }
 
@@ -229,7 +261,7 @@ impl Endpoint {
         let mut stream = self.stream(blob).await?;
         let mut file = tokio::fs::File::create(path).await.map_err(io("create"))?;
         let mut hash = Sha256::new();
-        while let Some(chunk) = stream.try_next().await.map_err(|e| self.broken(&e))? {
+        while let Some(chunk) = stream.try_next().await.map_err(|e| self.broken("layer", &e))? {
             hash.update(&chunk);
             file.write_all(&chunk).await.map_err(io("write"))?;
         }
@@ -253,11 +285,16 @@ impl Endpoint {
         Ok(sized.stream)
     }
 
-    fn broken(&self, error: &std::io::Error) -> RegistryError {
+    fn broken(&self, what: &'static str, error: &std::io::Error) -> RegistryError {
+        // The stream checks the digest at its end.
+        let wrong = error.get_ref().and_then(|inner| inner.downcast_ref::<DigestError>());
+        if let Some(DigestError::VerificationError { expected, actual }) = wrong {
+            return RegistryError::Digest { what, expected: expected.clone(), actual: actual.clone() };
+        }
         RegistryError::Request(format!("{}: connection broke: {error}", self.reference.resolve_registry()))
     }
 
-    fn explain(&self, error: OciDistributionError) -> RegistryError {
+    pub(super) fn explain(&self, error: OciDistributionError) -> RegistryError {
         use OciDistributionError as E;
         let name = self.name.clone();
         match error {
@@ -266,6 +303,9 @@ impl Endpoint {
             }
             E::UnauthorizedError { .. } | E::AuthenticationFailure(_) => RegistryError::Denied(name),
             E::ServerError { code: 401 | 403, .. } => RegistryError::Denied(name),
+            E::DigestError(DigestError::VerificationError { expected, actual }) => {
+                RegistryError::Digest { what: "manifest", expected, actual }
+            }
             E::RegistryError { envelope, .. } => self.explain_codes(&envelope.to_string()),
             other => RegistryError::Request(chain(&other)),
         }

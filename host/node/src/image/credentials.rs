@@ -11,9 +11,17 @@ const DOCKER_HUB: &str = "docker.io";
 
 /// Credentials in these secrets whose registry is the image's, most specific first.
 pub fn matching<'a>(image: &str, secrets: impl Iterator<Item = &'a Arc<Value>>) -> Vec<Credentials> {
+    fitting(image, secrets.flat_map(|secret| entries(&auths(secret))))
+}
+
+/// The same, in a docker configuration (`~/.docker/config.json`).
+pub fn in_docker_config(image: &str, config: &Value) -> Vec<Credentials> {
+    fitting(image, entries(&config["auths"]).into_iter())
+}
+
+fn fitting(image: &str, all: impl Iterator<Item = (String, Credentials)>) -> Vec<Credentials> {
     let (host, path) = split(image);
-    let mut found: Vec<(usize, Credentials)> = secrets
-        .flat_map(|secret| entries(secret))
+    let mut found: Vec<(usize, Credentials)> = all
         .filter(|(registry, _)| fits(registry, &host, &path))
         .map(|(registry, credentials)| (registry.len(), credentials))
         .collect();
@@ -35,7 +43,7 @@ fn split(image: &str) -> (String, String) {
     }
 }
 
-fn entries(secret: &Value) -> Vec<(String, Credentials)> {
+fn auths(secret: &Value) -> Value {
     let decoded = |key: &str| -> Option<Value> {
         let bytes = base64::engine::general_purpose::STANDARD.decode(secret["data"][key].as_str()?).ok()?;
         serde_json::from_slice(&bytes).ok()
@@ -45,7 +53,10 @@ fn entries(secret: &Value) -> Vec<(String, Credentials)> {
         Some("kubernetes.io/dockercfg") => decoded(".dockercfg"),
         Some(_) | None => None,
     };
-    let auths = auths.unwrap_or_default();
+    auths.unwrap_or_default()
+}
+
+fn entries(auths: &Value) -> Vec<(String, Credentials)> {
     let map = auths.as_object().into_iter().flatten();
     map.filter_map(|(registry, auth)| Some((registry.clone(), credentials(auth)?))).collect()
 }

@@ -1,6 +1,6 @@
 //! The image a container needs: here already, or pulled by its policy.
 
-mod credentials;
+pub mod credentials;
 
 use std::time::Instant;
 

@@ -4,6 +4,7 @@ use super::row::Row;
 use crate::{print, strategy};
 
 const RBAC: &str = "rbac.authorization.k8s.io/v1";
+const PLUGINS: &str = "plugins.orch.dev/v1alpha1";
 
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = roles();
@@ -33,15 +34,38 @@ pub(super) fn rows() -> Vec<Row> {
             strategy: strategy::policy::RUNTIME_CLASS,
             ..Row::cluster("node.k8s.io/v1", "RuntimeClass", "runtimeclasses")
         },
-        Row {
-            columns: print::policy::plugin_columns(),
-            generation: true,
-            strategy: strategy::plugin::STRATEGY,
-            ..Row::cluster("plugins.orch.dev/v1alpha1", "Plugin", "plugins")
-        }
-        .with_status(),
     ]);
+    rows.extend(plugins());
     rows
+}
+
+fn plugins() -> Vec<Row> {
+    let plugin = Row {
+        columns: print::plugin::plugin_columns(),
+        generation: true,
+        strategy: strategy::plugin::STRATEGY,
+        subresources: vec![("log", "Plugin", &["get"])],
+        ..Row::cluster(PLUGINS, "Plugin", "plugins")
+    };
+    vec![
+        plugin.with_status(),
+        Row {
+            columns: print::plugin::policy_columns(),
+            generation: true,
+            strategy: strategy::plugin::POLICY,
+            ..Row::cluster(PLUGINS, "PluginPolicy", "pluginpolicies")
+        },
+        Row {
+            columns: print::plugin::artifact_columns(),
+            strategy: strategy::plugin::ARTIFACT,
+            ..Row::cluster(PLUGINS, "PluginArtifact", "pluginartifacts")
+        },
+        Row {
+            columns: print::plugin::chunk_columns(),
+            strategy: strategy::plugin::CHUNK,
+            ..Row::cluster(PLUGINS, "PluginArtifactChunk", "pluginartifactchunks")
+        },
+    ]
 }
 
 fn roles() -> Vec<Row> {

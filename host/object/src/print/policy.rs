@@ -1,4 +1,4 @@
-//! Roles, classes, leases, plugins.
+//! Roles, classes, leases.
 
 use serde_json::Value;
 
@@ -84,59 +84,4 @@ pub(crate) fn priority_class_columns() -> Vec<Column> {
 
 pub(crate) fn runtime_class_columns() -> Vec<Column> {
     vec![name(), path("Handler", "What the node runs such pods with.", "handler"), age()]
-}
-
-pub(crate) fn plugin_columns() -> Vec<Column> {
-    vec![
-        name(),
-        path("World", "The interface it implements.", "spec.world"),
-        text("Ready", "Whether it serves calls.", |plugin| condition(plugin, "Ready")),
-        text("Calls", "Calls since it took over.", |plugin| int_of(&plugin["status"]["calls"]).into()),
-        text("P99", "99 of 100 calls took no longer.", |plugin| {
-            latency(int_of(&plugin["status"]["latency"]["p99Nanoseconds"])).into()
-        }),
-        text("Faults", "Calls that trapped or missed their deadline.", |plugin| {
-            let status = &plugin["status"];
-            (int_of(&status["traps"]) + int_of(&status["deadlineMisses"])).into()
-        }),
-        text("Trial", "The version beside the one that serves.", trial),
-        age(),
-        wide(text("Source", "Where it comes from.", source)),
-        wide(text("Digest", "The component that serves calls.", |plugin| {
-            str_of(&plugin["status"]["digest"]).into()
-        })),
-    ]
-}
-
-/// `850ns`, `12µs`, `3ms`.
-fn latency(nanoseconds: i64) -> String {
-    match nanoseconds {
-        ..1_000 => format!("{nanoseconds}ns"),
-        1_000..1_000_000 => format!("{}µs", nanoseconds / 1_000),
-        1_000_000.. => format!("{}ms", nanoseconds / 1_000_000),
-    }
-}
-
-/// `Canary`, or what a shadow found: `Shadow 3/120 differ`.
-fn trial(plugin: &Value) -> Value {
-    let trial = &plugin["status"]["trial"];
-    let strategy = str_of(&trial["strategy"]);
-    match &trial["report"] {
-        Value::Object(report) => {
-            let count = |field: &str| report.get(field).map_or(0, int_of);
-            format!("{strategy} {}/{} differ", count("differing"), count("compared")).into()
-        }
-        _ => strategy.into(),
-    }
-}
-
-fn condition(object: &Value, name: &str) -> Value {
-    let found = list(&object["status"]["conditions"]).iter().find(|condition| condition["type"] == name);
-    found.map_or("Unknown".into(), |condition| condition["status"].clone())
-}
-
-fn source(plugin: &Value) -> Value {
-    let source = plugin["spec"]["source"].as_object();
-    let first = source.into_iter().flatten().next();
-    first.map_or("".into(), |(scheme, place)| format!("{scheme}:{}", str_of(place)).into())
 }

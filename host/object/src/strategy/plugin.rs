@@ -12,6 +12,12 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     ..PLAIN
 };
 
+pub(crate) const POLICY: Strategy = Strategy { validate: validation::plugin::validate_policy, ..PLAIN };
+
+pub(crate) const ARTIFACT: Strategy = Strategy { validate: validation::plugin::validate_artifact, ..PLAIN };
+
+pub(crate) const CHUNK: Strategy = Strategy { validate: validation::plugin::validate_chunk, ..PLAIN };
+
 fn default(plugin: &mut Value) {
     let Some(spec) = ensure(plugin, "spec") else { return };
     default_to(spec, "failurePolicy", "Fail");

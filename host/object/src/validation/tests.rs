@@ -271,3 +271,68 @@ fn roles_bindings_and_plugins_are_checked() {
         ]
     );
 }
+
+const PLUGINS: &str = "plugins.orch.dev/v1alpha1";
+
+#[test]
+fn what_belongs_to_one_source_is_refused_beside_another() {
+    let plugin = |source: Value| json!({ "metadata": { "name": "p" }, "spec": { "world": "orch:cni", "source": source } });
+    let found = |source: Value| errors(PLUGINS, "Plugin", plugin(source), None);
+    assert!(found(json!({ "oci": "a/b:1", "pullSecret": "login" })).is_empty());
+    assert!(found(json!({ "file": "/a", "signature": "eA==" })).is_empty());
+    assert_eq!(
+        found(json!({ "file": "/a", "pullSecret": "login" })),
+        ["spec.source.pullSecret: Forbidden: may be set only with oci"]
+    );
+    assert!(
+        found(json!({ "oci": "a/b:1", "signature": "eA==" }))[0]
+            .starts_with("spec.source.signature: Forbidden")
+    );
+    let upper = format!("sha256:{}", "A".repeat(64));
+    assert!(found(json!({ "digest": upper }))[0].contains("64 hexadecimal digits"));
+}
+
+#[test]
+fn policies_name_what_is_wrong_with_a_rule() {
+    let policy = |rule: Value| json!({ "metadata": { "name": "p" }, "spec": { "rules": [rule] } });
+    let found = |rule: Value| errors(PLUGINS, "PluginPolicy", policy(rule), None);
+    let key = "-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----";
+    assert!(found(json!({ "action": "Deny", "match": { "sources": ["oci:a/*", "*"] } })).is_empty());
+    assert!(found(json!({ "action": "RequireSignature", "keys": [key] })).is_empty());
+    assert_eq!(
+        found(json!({ "action": "RequireSignature" })),
+        ["spec.rules[0].keys: Required value: at least one public key in PEM is needed"]
+    );
+    assert!(
+        found(json!({ "action": "Allow", "keys": [key] }))[0].starts_with("spec.rules[0].keys: Forbidden")
+    );
+    assert!(
+        found(json!({ "action": "RequireSignature", "keys": ["x"] }))[0].starts_with("spec.rules[0].keys[0]")
+    );
+    assert!(found(json!({ "action": "Maybe" }))[0].contains("supported values"));
+    let pattern = found(json!({ "action": "Deny", "match": { "sources": ["registry.example/*"] } }));
+    assert!(pattern[0].starts_with("spec.rules[0].match.sources[0]"), "{pattern:?}");
+}
+
+#[test]
+fn uploads_are_named_by_their_digest_and_never_change() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let artifact = |name: &str, chunks: i64| {
+        json!({
+            "metadata": { "name": name },
+            "spec": { "digest": digest, "size": 1, "chunks": chunks, "encoding": "zstd" },
+        })
+    };
+    let name = digest.replace(':', "-");
+    let found = |new: Value, old: Option<Value>| errors(PLUGINS, "PluginArtifact", new, old);
+    assert!(found(artifact(&name, 1), None).is_empty());
+    assert!(found(artifact("other", 1), None)[0].contains("must be the digest"));
+    assert!(found(artifact(&name, 0), None)[0].contains("between 1 and 80"));
+    let mut old = artifact(&name, 1);
+    old["metadata"]["resourceVersion"] = "1".into();
+    let mut new = artifact(&name, 2);
+    new["metadata"]["resourceVersion"] = "1".into();
+    assert!(found(new, Some(old))[0].contains("field is immutable"));
+    let chunk = json!({ "metadata": { "name": "c" }, "spec": {} });
+    assert_eq!(errors(PLUGINS, "PluginArtifactChunk", chunk, None), ["spec.data: Required value"]);
+}

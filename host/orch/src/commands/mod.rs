@@ -7,7 +7,7 @@ mod exec;
 mod get;
 mod image;
 mod logs;
-mod plugin;
+pub mod plugin;
 mod resources;
 mod sim;
 
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::arguments::{ClientCommand, Connection, PluginCommand, SimCommand};
+use crate::arguments::{ClientCommand, Connection, SimCommand};
 
 /// A connected client with the namespace to use.
 pub struct Session {
@@ -57,12 +57,7 @@ async fn dispatch(command: ClientCommand) -> anyhow::Result<ExitCode> {
         ClientCommand::Delete { what, filename, connection } => {
             delete::delete(&connect(&connection).await?, &what, &filename).await
         }
-        ClientCommand::Plugin { command: PluginCommand::Author(command), .. } => {
-            Ok(orch_author::run(command)?)
-        }
-        ClientCommand::Plugin { command, connection } => {
-            plugin::run(&connect(&connection).await?, command).await
-        }
+        ClientCommand::Plugin { command, connection } => plugin::run(&connection, *command).await,
         ClientCommand::Sim { command: SimCommand::Nodes(nodes), connection } => {
             sim::nodes(&kubeconfig(&connection), &nodes).await
         }

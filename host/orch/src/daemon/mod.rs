@@ -23,7 +23,8 @@ pub fn up(flags: Box<Up>) -> anyhow::Result<ExitCode> {
     let config = Config::load(&flags)?;
     preflight::check()?;
     let _lock = lock::DataDir::claim(&config.data_dir)?;
-    logging::start(&config)?;
+    let lines = plugins::PluginLines::default();
+    logging::start(&config, lines.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Work comes in bursts of short tasks; more threads only cost memory.
@@ -31,15 +32,15 @@ pub fn up(flags: Box<Up>) -> anyhow::Result<ExitCode> {
         .max_blocking_threads(64)
         .thread_keep_alive(std::time::Duration::from_secs(2))
         .build()?;
-    runtime.block_on(serve(config))?;
+    runtime.block_on(serve(config, lines))?;
     // Tasks that still wait for clients must not hold up the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, lines: plugins::PluginLines) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
-    let host = wiring::Host::start(&config, stop.clone()).await?;
+    let host = wiring::Host::start(&config, lines, stop.clone()).await?;
     greet(&config);
     wait_for_signal().await?;
     tracing::info!("stopping; pods keep running");

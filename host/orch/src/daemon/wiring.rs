@@ -18,7 +18,7 @@ use orch_scheduler::Scheduler;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::plugins::{self, Callers, Defaults};
+use super::plugins::{self, Defaults, PluginLines, Surroundings, Users};
 use crate::config::Config;
 
 /// A running host.
@@ -30,7 +30,7 @@ pub struct Host {
 
 impl Host {
     /// Returns once the node is Ready.
-    pub async fn start(config: &Config, stop: CancellationToken) -> anyhow::Result<Host> {
+    pub async fn start(config: &Config, lines: PluginLines, stop: CancellationToken) -> anyhow::Result<Host> {
         let tasks = TaskTracker::new();
         let address = super::address::of_this_machine();
         let file = config.data_dir.join("store/state.db");
@@ -63,7 +63,7 @@ impl Host {
         let scheduler_client = clients(Identity::new("system:kube-scheduler", &["system:authenticated"]));
         let scheduler = Scheduler::start(scheduler_client.clone(), Default::default(), stop.clone());
         let controllers = Controllers::start(Arc::new(clients.clone()), stop.clone());
-        let callers = Callers {
+        let users = Users {
             scheduler,
             controllers: controllers.clone(),
             admission: server.admission(),
@@ -73,8 +73,14 @@ impl Host {
             clients: Arc::new(clients.clone()),
             namespaces: namespaces(clients(of_the_host("plugins")), stop.clone()),
         };
-        let defaults = Defaults { root_ca: server.pki().ca_certificate().to_string() };
-        plugins::start(callers, &config.data_dir.join("cache"), defaults, &tasks, stop.clone()).await?;
+        server.set_plugin_logs(Box::new(lines.clone()));
+        let surroundings = Surroundings {
+            cache: &config.data_dir.join("cache"),
+            registries: registry_config(config),
+            defaults: Defaults { root_ca: server.pki().ca_certificate().to_string() },
+            lines,
+        };
+        plugins::start(users, surroundings, &tasks, stop.clone()).await?;
 
         tasks.spawn(server.run(stop.clone()));
         tasks.close();
@@ -147,15 +153,20 @@ fn network_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_net
 
 fn runtime_config(config: &Config) -> orch_container::Config {
     let mut runtime = orch_container::Config::new(&config.data_dir);
-    runtime.registries = RegistryConfig {
+    runtime.registries = registry_config(config);
+    runtime
+}
+
+/// Of images and of plugins.
+fn registry_config(config: &Config) -> RegistryConfig {
+    RegistryConfig {
         mirrors: config
             .registry_mirrors
             .iter()
             .map(|(name, url)| (name.clone(), vec![url.clone()]))
             .collect(),
         insecure: config.insecure_registries.clone(),
-    };
-    runtime
+    }
 }
 
 fn node_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_node::Config> {

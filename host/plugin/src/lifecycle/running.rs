@@ -6,20 +6,35 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::{Condition, Latency, Loaded, Placement, PluginSpec, PluginStatus, RolloutStage, TrialStatus};
+use super::{
+    Condition, Latency, Loaded, Placement, PluginSpec, PluginStatus, PreviousVersion, RolloutStage,
+    SourceSpec, TrialStatus,
+};
 use crate::trial::ShadowLog;
 use crate::{Breaker, LoadError, Snapshot, World};
 
-/// Digests kept for a rollback by hand.
+/// Versions kept for a rollback by hand.
 const REMEMBERED: usize = 10;
 
 /// A component that serves, or served.
 #[derive(Clone)]
 pub(super) struct Version {
     pub spec: PluginSpec,
+    /// Where it came from, by digest.
+    pub pinned: SourceSpec,
     pub placement: Placement,
     pub loaded: Loaded,
     pub since: String,
+}
+
+impl Version {
+    fn to_previous(&self) -> PreviousVersion {
+        PreviousVersion {
+            digest: self.loaded.digest().into(),
+            source: self.pinned.clone(),
+            config: self.spec.config.clone(),
+        }
+    }
 }
 
 /// Why what is declared does not serve.
@@ -40,6 +55,7 @@ impl Fault {
             LoadError::NotWasm { .. } | LoadError::CoreModule => "NotAComponent",
             LoadError::ForbiddenImport { .. } => "ForbiddenImport",
             LoadError::Read { .. } | LoadError::NoBuiltin { .. } => "NotFound",
+            LoadError::Fetch(fetch) => fetch.reason,
             LoadError::Engine(_)
             | LoadError::Cache { .. }
             | LoadError::Compile(_)
@@ -142,7 +158,9 @@ pub(super) struct Running {
     /// The spec that was last acted on, and what came of it.
     settled: Option<Value>,
     fault: Option<Fault>,
-    digests: VecDeque<String>,
+    previous_versions: VecDeque<PreviousVersion>,
+    /// What served when the host was stopped.
+    served_before_start: Option<PreviousVersion>,
     faults: Faults,
     conditions: Vec<Condition>,
 }
@@ -159,18 +177,24 @@ impl Running {
         self.fault = outcome.err();
     }
 
+    pub fn remember(&mut self, previous: Vec<PreviousVersion>, served: Option<PreviousVersion>) {
+        self.previous_versions = previous.into();
+        self.served_before_start = served;
+    }
+
     pub fn take_over(&mut self, version: Version) {
         let digest = version.loaded.digest().to_string();
-        if let Some(before) = self.serving.replace(version) {
-            let was = before.loaded.digest();
-            if was != digest {
-                self.digests.retain(|known| known != was && *known != digest);
-                self.digests.push_front(was.into());
-                self.digests.truncate(REMEMBERED);
-            }
-            if !self.is_same_instance(&before) {
-                self.previous = Some(Arc::new(before));
-            }
+        let before = self.serving.replace(version);
+        let was = before.as_ref().map(Version::to_previous).or(self.served_before_start.take());
+        if let Some(was) = was.filter(|was| was.digest != digest) {
+            self.previous_versions.retain(|known| known.digest != was.digest && known.digest != digest);
+            self.previous_versions.push_front(was);
+            self.previous_versions.truncate(REMEMBERED);
+        }
+        if let Some(before) = before
+            && !self.is_same_instance(&before)
+        {
+            self.previous = Some(Arc::new(before));
         }
         self.forget_faults();
     }
@@ -245,6 +269,8 @@ impl Running {
         PluginStatus {
             observed_generation: self.generation,
             digest: serving.map(|version| version.loaded.digest().into()),
+            source: serving.map(|version| version.pinned.clone()),
+            config: serving.map(|version| version.spec.config.clone()),
             abi_version: serving.map(|version| version.loaded.abi().into()),
             since: serving.map(|version| version.since.clone()),
             conditions: self.conditions.clone(),
@@ -256,7 +282,8 @@ impl Running {
             deadline_misses: stats.deadline_misses,
             trial: self.trial.as_ref().map(Trial::status),
             last_error: self.fault.as_ref().map(|fault| fault.message.clone()).or(stats.last_error),
-            previous_digests: self.digests.iter().cloned().collect(),
+            previous_digests: self.previous_versions.iter().map(|version| version.digest.clone()).collect(),
+            previous_versions: self.previous_versions.iter().cloned().collect(),
         }
     }
 

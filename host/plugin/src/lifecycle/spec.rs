@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Placement, RolloutStage};
-use crate::{Limits, LoadError, Source, World};
+use crate::{Limits, LoadError, World};
 
 /// `spec` of a Plugin.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,13 +37,24 @@ fn empty() -> Value {
     json!({})
 }
 
-/// Exactly one field is set.
+/// Exactly one of builtin, file, oci and digest is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct SourceSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub builtin: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub oci: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Name of the Secret with the credentials for `oci`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_secret: Option<String>,
+    /// Detached, in base64, of a file or an upload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -183,22 +194,19 @@ impl SourceSpec {
     fn check(&self) -> Result<(), LoadError> {
         let set = [self.builtin.is_some(), self.file.is_some(), self.oci.is_some(), self.digest.is_some()];
         match set.iter().filter(|set| **set).count() {
-            1 => Ok(()),
+            1 => self.check_file(),
             0 => refuse("source", "one of builtin, file, oci and digest must be set".into()),
             _ => refuse("source", "only one of builtin, file, oci and digest may be set".into()),
         }
     }
 
-    /// A source that needs no fetching.
-    pub(super) fn local(&self) -> Result<Option<Source>, LoadError> {
-        Ok(match (&self.builtin, &self.file) {
-            (Some(name), _) => Some(Source::Builtin(name.clone())),
-            (None, Some(path)) if !path.is_absolute() => {
-                return refuse("source.file", format!("{} is not an absolute path", path.display()));
+    fn check_file(&self) -> Result<(), LoadError> {
+        match &self.file {
+            Some(path) if !path.is_absolute() => {
+                refuse("source.file", format!("{} is not an absolute path", path.display()))
             }
-            (None, Some(path)) => Some(Source::File(path.clone())),
-            (None, None) => None,
-        })
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What was fetched by digest must have it.

@@ -1,10 +1,12 @@
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::SourceSpec;
 use crate::Snapshot;
 use crate::trial::ShadowReport;
 
 /// `status` of a Plugin.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginStatus {
     /// The spec that this status answers.
@@ -12,6 +14,12 @@ pub struct PluginStatus {
     /// Of the component that serves calls; none does when it is absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Where that came from, by digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceSpec>,
+    /// What it was configured with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub abi_version: Option<String>,
     /// When it took over.
@@ -33,6 +41,17 @@ pub struct PluginStatus {
     /// Latest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub previous_digests: Vec<String>,
+    /// The same, with what it takes to go back to one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous_versions: Vec<PreviousVersion>,
+}
+
+/// A component that served before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PreviousVersion {
+    pub digest: String,
+    pub source: SourceSpec,
+    pub config: Value,
 }
 
 /// How long calls take, in nanoseconds; to within 12 %.

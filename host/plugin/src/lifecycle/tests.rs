@@ -7,6 +7,7 @@ use parking_lot::Mutex as SyncMutex;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Source;
 use crate::calls::scheduler::SchedulerPlugin;
 
 #[derive(Default)]
@@ -44,8 +45,13 @@ impl Worlds for Arc<Recorder> {
     async fn controller_api(&self, _: &str, _: &[Value]) -> Result<Arc<dyn ControllerApi>, String> {
         Err("no controllers here".into())
     }
-    async fn fetch(&self, source: &SourceSpec) -> Result<Vec<u8>, String> {
-        Err(format!("cannot fetch {source:?}"))
+    async fn fetch(&self, _: &str, _: World, source: &SourceSpec) -> Result<Fetched, FetchError> {
+        let pinned = source.clone();
+        match (&source.file, &source.builtin) {
+            (Some(file), _) => Ok(Fetched { source: Source::File(file.clone()), pinned }),
+            (_, Some(name)) => Ok(Fetched { source: Source::Builtin(name.clone()), pinned }),
+            (None, None) => Err(FetchError { reason: "RegistryUnavailable", message: "cannot fetch".into() }),
+        }
     }
 }
 
@@ -137,7 +143,7 @@ async fn a_failed_load_keeps_the_old_one_serving_and_says_why() {
     let status = harness.apply(wrong).await;
     assert!(state(&status, "Loaded").2.contains("set spec.world to orch:scheduler"), "{status:?}");
     let oci = json!({"world": "orch:scheduler", "source": {"oci": "registry.example/p:1"}});
-    assert!(state(&harness.apply(oci).await, "Loaded").2.contains("cannot fetch"));
+    assert_eq!(state(&harness.apply(oci).await, "Loaded"), ("False", "RegistryUnavailable", "cannot fetch"));
     let mended = harness.apply(fit(json!({}))).await;
     assert_eq!(state(&mended, "Loaded").0, "True");
     assert_eq!(mended.last_error, None);
@@ -160,6 +166,7 @@ async fn traps_go_back_to_the_last_good_one() {
     let good = harness.apply(fit(json!({}))).await;
     let bad = harness.apply(hostile()).await;
     assert_eq!(bad.previous_digests, [good.digest.clone().unwrap()]);
+    assert_eq!(Some(&bad.previous_versions[0].source), good.source.as_ref());
     let failing = harness.recorder.serving.lock().clone().unwrap();
     for _ in 0..3 {
         failing.filter(r#"{"metadata": {"name": "trap"}}"#, &vec![1]).unwrap_err();
@@ -233,4 +240,25 @@ async fn a_trial_ends_when_the_old_source_is_declared_again_or_it_keeps_failing(
     let (loaded, reason, message) = state(&status, "Loaded");
     assert_eq!((loaded, reason), ("False", "RolledBack"));
     assert!(message.contains("on trial, was taken out after 3 failed calls"), "{message}");
+}
+
+#[tokio::test]
+async fn versions_of_before_a_restart_are_remembered() {
+    let mut harness = Harness::new();
+    let version = |digest: &str| PreviousVersion {
+        digest: digest.into(),
+        source: SourceSpec { digest: Some(digest.into()), ..SourceSpec::default() },
+        config: json!({}),
+    };
+    let previous = vec![version("sha256:1")];
+    harness.lifecycle.remember("fit", previous, Some(version("sha256:2"))).await;
+    let spec = fit(json!({}));
+    assert!(!harness.lifecycle.is_settled("fit", &spec).await);
+    let status = harness.apply(spec.clone()).await;
+    assert_eq!(status.previous_digests, ["sha256:2", "sha256:1"]);
+    assert!(harness.lifecycle.is_settled("fit", &spec).await);
+    // The same component as before the restart is no earlier version of itself.
+    let mut harness = Harness::new();
+    harness.lifecycle.remember("fit", Vec::new(), Some(version(&status.digest.unwrap()))).await;
+    assert!(harness.apply(spec).await.previous_versions.is_empty());
 }

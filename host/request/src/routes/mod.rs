@@ -35,6 +35,7 @@ pub struct Routes {
     pub openapi: OpenApiOf,
     pub health: Health,
     pub nodes: crate::NodesSlot,
+    pub plugin_logs: crate::PluginLogsSlot,
     /// Ends open watches when the server stops.
     pub stop: tokio_util::sync::CancellationToken,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
+use futures::StreamExt;
 use orch_client::Target;
 use orch_client::node::{NodeConnection, PodRef};
 use orch_object::{Kind, Status};
@@ -15,8 +16,11 @@ use super::request_info::ResourceRequest;
 use crate::causes;
 use crate::streams::{
     ExecOptions, PortForwardOptions, log_options, serve_attach, serve_exec, serve_log, serve_port_forward,
+    text_stream,
 };
 use crate::verbs::{Call, namespace};
+
+const PLUGINS: &str = "plugins.orch.dev";
 
 pub async fn answer(
     routes: &Routes,
@@ -27,6 +31,10 @@ pub async fn answer(
     request: Request,
 ) -> Result<Response, Status> {
     routes.api.authorize(call, &info.verb, target)?;
+    if kind.group == PLUGINS && target.subresource == "log" {
+        let query = request.uri().query().unwrap_or_default().to_string();
+        return plugin_log(routes, kind, target, info, &query).await;
+    }
     if kind.plural != "pods" || target.subresource == "proxy" {
         return Err(Status::not_implemented(format!(
             "the sub-resource {:?} of {} is not implemented",
@@ -54,6 +62,29 @@ pub async fn answer(
         "attach" => Ok(serve_attach(request, node, pod_ref(&pod), ExecOptions::attach(&query)?).await),
         _ => Ok(serve_port_forward(request, node, pod_ref(&pod), PortForwardOptions::parse(&query)?).await),
     }
+}
+
+/// What a plugin logged on the host that answers.
+async fn plugin_log(
+    routes: &Routes,
+    kind: &Kind,
+    target: &Target,
+    info: &ResourceRequest,
+    query: &str,
+) -> Result<Response, Status> {
+    if info.verb != "get" {
+        return Err(causes::method_not_allowed());
+    }
+    routes.api.current(kind, target).await?;
+    let options = log_options(query, &target.name, routes.api.clock.now())?;
+    let logs = routes.plugin_logs.load();
+    let Some(logs) = logs.as_ref() else {
+        let message = "plugins are not running on this host yet: try again in a moment";
+        return Err(Status::new(503, "ServiceUnavailable", message));
+    };
+    let stop = routes.stop.clone();
+    let lines = logs.log(&target.name, &options);
+    Ok(text_stream(lines.take_until(async move { stop.cancelled().await }).boxed()))
 }
 
 fn node_of(pod: &Value) -> Option<&str> {

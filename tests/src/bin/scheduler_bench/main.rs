@@ -46,6 +46,9 @@ struct Arguments {
     /// Write the table into docs/BENCHMARKS.md
     #[arg(long)]
     record: bool,
+    /// Said below the recorded table: what else the machine did, for example
+    #[arg(long, default_value = "")]
+    note: String,
     /// Play the one load that `--only` names in this process; prints JSON
     #[arg(long, hide = true)]
     inside: bool,
@@ -101,8 +104,9 @@ fn main() -> ExitCode {
     }
     if arguments.record {
         let text = format!(
-            "Upstream's scheduling loads (`tests/bench/scheduler`), played by one client through the API of a control plane with simulated nodes; every node is evaluated by orch, and as many as upstream chooses by upstream. Client and control plane share the machine: {}.\n\n{table}",
-            orch_tests::document::machine()
+            "Upstream's scheduling loads (`tests/bench/scheduler`), played by one client through the API of a control plane with simulated nodes; every node is evaluated by orch, and as many as upstream chooses by upstream. Client and control plane share the machine: {}.\n\n{table}\n{}",
+            orch_tests::document::machine(),
+            arguments.note
         );
         orch_tests::document::record(
             "scheduler",

@@ -1,32 +1,45 @@
 //! `Plugin` objects made true: the API's side of `orch_plugin::lifecycle`. What is declared goes in,
 //! what serves is written to each object's status.
 
+mod follower;
+mod lines;
+mod report;
+mod retry;
+mod sources;
 mod worlds;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use jiff::Timestamp;
 use orch_client::events::Recorder;
-use orch_client::informer::{self, Event, Objects};
-use orch_client::{Client, ListOptions, Patch, PatchType, Resource, Target, WriteOptions};
-use orch_plugin::lifecycle::{Lifecycle, PluginStatus};
+use orch_client::informer::{self, Event};
+use orch_client::{Client, ListOptions, Resource, Target, WriteOptions};
+use orch_container::RegistryConfig;
+use orch_plugin::lifecycle::Lifecycle;
 use orch_plugin::{Breaker, PluginEngine, Source};
 use serde_json::{Value, json};
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use worlds::Callers;
+use follower::Follower;
+pub use lines::{PluginLines, is_about_a_plugin};
+use report::Reporter;
+use sources::Sources;
+use worlds::Callers;
+pub use worlds::Users;
 
 const PLUGINS: Resource = Resource::new("plugins.orch.dev", "v1alpha1", "plugins");
-/// How often it is looked at whether a component keeps failing.
-const OBSERVE: Duration = Duration::from_secs(5);
-/// How often mere counts are written to status, in looks.
-const COUNTS_EVERY: u64 = 12;
+const POLICIES: Resource = Resource::new("plugins.orch.dev", "v1alpha1", "pluginpolicies");
+
+/// What the host lends to its plugins.
+pub struct Surroundings<'s> {
+    /// `<data-dir>/cache`
+    pub cache: &'s Path,
+    pub registries: RegistryConfig,
+    pub defaults: Defaults,
+    pub lines: PluginLines,
+}
 
 /// What a built-in needs to know of this host, beneath its `spec.config`.
 pub struct Defaults {
@@ -37,30 +50,37 @@ pub struct Defaults {
 /// Puts every declared plugin in place, the built-in ones declared if they are not yet; then follows
 /// changes until stopped.
 pub async fn start(
-    callers: Callers,
-    cache: &Path,
-    defaults: Defaults,
+    users: Users,
+    surroundings: Surroundings<'_>,
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let client = callers.client.clone();
+    let Surroundings { cache, registries, defaults, lines } = surroundings;
+    let client = users.client.clone();
     let engine = Arc::new(PluginEngine::new(Some(cache), orch_builtin::BUILTINS).context("plugins")?);
     declare_builtins(&*client, &engine).await?;
-    let (objects, mut changes) =
-        informer::start(client.clone(), Target::all(&PLUGINS), ListOptions::default(), stop.clone());
-    while !matches!(changes.recv().await.context("stopped")?, Event::Synced) {}
-    let mut follower = Follower {
-        events: Recorder::start(client.clone(), "orch", ""),
-        lifecycle: Lifecycle::new(engine, callers, Breaker::default()),
-        client,
-        defaults,
-        objects: objects.clone(),
-        written: BTreeMap::new(),
+    let inform = |resource: Resource| {
+        informer::start(client.clone(), Target::all(&resource), ListOptions::default(), stop.clone())
     };
-    for plugin in objects.all() {
-        follower.reconcile(&plugin).await;
+    // Policies first: nothing loads before it is known what may.
+    let (policies, mut policy_changes) = inform(POLICIES);
+    let (objects, mut changes) = inform(PLUGINS);
+    for receiver in [&mut policy_changes, &mut changes] {
+        while !matches!(receiver.recv().await.context("stopped")?, Event::Synced) {}
     }
-    tasks.spawn(async move { follower.follow(changes, stop).await });
+    let sources = Sources::open(client.clone(), registries, cache, policies).context("plugins")?;
+    let sources = Arc::new(sources);
+    let callers = Callers { users, sources: sources.clone() };
+    let mut follower = Follower::new(
+        Lifecycle::new(engine, callers, Breaker::default()),
+        sources,
+        Reporter::new(client.clone(), Recorder::start(client, "orch", "")),
+        defaults,
+        objects,
+        lines,
+    );
+    follower.take_up().await;
+    tasks.spawn(async move { follower.follow(changes, policy_changes, stop).await });
     Ok(())
 }
 
@@ -95,124 +115,4 @@ impl Defaults {
         }
         spec
     }
-}
-
-struct Follower {
-    client: Arc<dyn Client>,
-    events: Recorder,
-    lifecycle: Lifecycle<Callers>,
-    defaults: Defaults,
-    objects: Objects,
-    /// The status last written, by name.
-    written: BTreeMap<String, PluginStatus>,
-}
-
-impl Follower {
-    async fn follow(mut self, mut changes: UnboundedReceiver<Event>, stop: CancellationToken) {
-        let mut observing = tokio::time::interval(OBSERVE);
-        observing.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut looks = 0;
-        loop {
-            tokio::select! {
-                change = changes.recv() => match change {
-                    Some(Event::Added(plugin) | Event::Modified { now: plugin, .. }) => self.reconcile(&plugin).await,
-                    Some(Event::Deleted(plugin)) => {
-                        let name = informer::key(&plugin);
-                        self.lifecycle.remove(&name).await;
-                        self.written.remove(&name);
-                    }
-                    Some(Event::Synced) => {}
-                    None => return,
-                },
-                _ = observing.tick() => {
-                    looks += 1;
-                    self.observe(looks % COUNTS_EVERY == 0).await;
-                }
-                _ = stop.cancelled() => return,
-            }
-        }
-    }
-
-    async fn reconcile(&mut self, plugin: &Value) {
-        let name = informer::key(plugin);
-        let generation = plugin["metadata"]["generation"].as_i64().unwrap_or(0);
-        let spec = self.defaults.complete(&plugin["spec"]);
-        let status = self.lifecycle.reconcile(&name, &spec, generation, &now()).await;
-        if self.written.get(&name).is_none_or(|before| differs(before, &status)) {
-            self.report(plugin, &name, status).await;
-        }
-    }
-
-    /// Components that keep failing are taken out here.
-    async fn observe(&mut self, with_counts: bool) {
-        for (name, status) in self.lifecycle.observe(&now()).await {
-            let before = self.written.get(&name);
-            let changed = before.is_none_or(|b| differs(b, &status));
-            let counted = with_counts && before.is_some_and(|b| *b != status);
-            if let (true, Some(plugin)) = (changed || counted, self.objects.get(&name)) {
-                self.report(&plugin, &name, status).await;
-            }
-        }
-    }
-
-    async fn report(&mut self, plugin: &Value, name: &str, status: PluginStatus) {
-        let before = self.written.get(name);
-        if before.is_none_or(|b| differs(b, &status)) {
-            self.record(plugin, before.and_then(|b| b.digest.as_deref()), &status);
-        }
-        let body = json!({ "status": with_nulls(&status) });
-        let target = Target::cluster(&PLUGINS, name).subresource("status");
-        let patch = Patch { patch_type: PatchType::Merge, body };
-        match self.client.patch(&target, patch, &WriteOptions::default()).await {
-            Ok(_) => drop(self.written.insert(name.into(), status)),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => tracing::warn!(plugin = name, %error, "the plugin's status was not written"),
-        }
-    }
-
-    /// Swaps, failures and rollbacks are events.
-    fn record(&self, plugin: &Value, before: Option<&str>, status: &PluginStatus) {
-        let name = informer::key(plugin);
-        match status.condition("Loaded") {
-            Some(loaded) if loaded.status == "False" => {
-                tracing::warn!(plugin = name, reason = loaded.reason, message = loaded.message, "plugin");
-                self.events.event(plugin, "Warning", &loaded.reason, &loaded.message);
-            }
-            _ => {
-                let digest = status.digest.as_deref().unwrap_or_default();
-                let message = match before {
-                    Some(before) if before != digest => format!("{digest} serves in place of {before}"),
-                    _ => format!("{digest} serves"),
-                };
-                tracing::info!(plugin = name, message, "plugin");
-                self.events.event(plugin, "Normal", "Serving", &message);
-            }
-        }
-    }
-}
-
-/// Whether more than counts has changed.
-fn differs(before: &PluginStatus, now: &PluginStatus) -> bool {
-    before.observed_generation != now.observed_generation
-        || before.digest != now.digest
-        || trial_digest(before) != trial_digest(now)
-        || before.conditions != now.conditions
-}
-
-fn trial_digest(status: &PluginStatus) -> Option<&str> {
-    status.trial.as_ref().map(|trial| trial.digest.as_str())
-}
-
-/// For a merge patch: what is absent now takes away what was there.
-fn with_nulls(status: &PluginStatus) -> Value {
-    let mut body = json!({ "digest": null, "abiVersion": null, "since": null, "lastError": null, "previousDigests": null, "trial": null });
-    let status = serde_json::to_value(status).unwrap_or_default();
-    for (key, value) in status.as_object().into_iter().flatten() {
-        body[key] = value.clone();
-    }
-    body
-}
-
-fn now() -> String {
-    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -12,14 +12,16 @@ use orch_plugin::World;
 use orch_plugin::calls::controller::ControllerApi;
 use orch_plugin::calls::csi::CsiPlugin;
 use orch_plugin::lifecycle::{
-    CanarySpec, FailurePolicy, Loaded, Placement, RolloutStage, SourceSpec, Worlds,
+    CanarySpec, FailurePolicy, FetchError, Fetched, Loaded, Placement, RolloutStage, SourceSpec, Worlds,
 };
 use orch_plugin::trial::{Role, Selection};
 use orch_scheduler::Scheduler;
 use serde_json::{Value, json};
 
-/// Who calls the components of each world.
-pub struct Callers {
+use super::sources::{Sources, Wanted};
+
+/// Who uses the components of each world.
+pub struct Users {
     pub scheduler: Scheduler,
     pub controllers: Controllers,
     pub admission: Arc<Chain>,
@@ -30,6 +32,12 @@ pub struct Callers {
     pub clients: Arc<dyn Fn(Identity) -> Arc<dyn Client> + Send + Sync>,
     /// For canaries in some namespaces only.
     pub namespaces: Objects,
+}
+
+/// The users, and where the components that they call come from.
+pub(super) struct Callers {
+    pub users: Users,
+    pub sources: Arc<Sources>,
 }
 
 #[async_trait]
@@ -49,10 +57,10 @@ impl Worlds for Callers {
                     role: self.role(placement)?,
                     writer: Some(self.writer(placement).await?),
                 };
-                self.scheduler.install(name, plugin, settings).await.map_err(|e| e.to_string())
+                self.users.scheduler.install(name, plugin, settings).await.map_err(|e| e.to_string())
             }
             Loaded::Controller(plugin) => {
-                self.controllers.install(name, plugin).await.map_err(|e| e.to_string())
+                self.users.controllers.install(name, plugin).await.map_err(|e| e.to_string())
             }
             Loaded::Admission(plugin) => {
                 use orch_admission::FailurePolicy::{Fail, Ignore};
@@ -60,11 +68,11 @@ impl Worlds for Callers {
                 let role = self.role(placement)?;
                 let settings =
                     orch_admission::Settings { order: order.unwrap_or_default(), failure_policy, role };
-                self.admission.install(name, settings, plugin);
+                self.users.admission.install(name, settings, plugin);
                 Ok(())
             }
             Loaded::Cni(plugin) => {
-                self.pods.install(plugin, placement.config.clone()).await.map_err(|e| e.to_string())
+                self.users.pods.install(plugin, placement.config.clone()).await.map_err(|e| e.to_string())
             }
             Loaded::Csi(plugin) => Err(unused_driver(&plugin.description().name)),
         }
@@ -73,13 +81,13 @@ impl Worlds for Callers {
     async fn remove(&self, world: World, name: &str) {
         match world {
             World::Scheduler => {
-                if let Err(error) = self.scheduler.remove(name).await {
+                if let Err(error) = self.users.scheduler.remove(name).await {
                     tracing::warn!(plugin = name, %error, "the scheduler did not let it go");
                 }
             }
-            World::Controller => drop(self.controllers.remove(name).await),
-            World::Admission => drop(self.admission.remove(name)),
-            World::Cni => self.pods.remove().await,
+            World::Controller => drop(self.users.controllers.remove(name).await),
+            World::Admission => drop(self.users.admission.remove(name)),
+            World::Cni => self.users.pods.remove().await,
             // None was installed.
             World::Csi => {}
         }
@@ -88,11 +96,11 @@ impl Worlds for Callers {
     async fn remove_trial(&self, world: World, name: &str) {
         match world {
             World::Scheduler => {
-                if let Err(error) = self.scheduler.remove_trial(name).await {
+                if let Err(error) = self.users.scheduler.remove_trial(name).await {
                     tracing::warn!(plugin = name, %error, "the scheduler did not let its trial go");
                 }
             }
-            World::Admission => self.admission.remove_trial(name),
+            World::Admission => self.users.admission.remove_trial(name),
             World::Controller | World::Cni | World::Csi => {}
         }
     }
@@ -105,14 +113,12 @@ impl Worlds for Callers {
         if !permissions.is_empty() {
             self.grant(name, permissions).await.map_err(|e| format!("spec.permissions: {e}"))?;
         }
-        Ok(self.controllers.api(name))
+        Ok(self.users.controllers.api(name))
     }
 
-    async fn fetch(&self, source: &SourceSpec) -> Result<Vec<u8>, String> {
-        let field = if source.oci.is_some() { "oci" } else { "digest" };
-        Err(format!(
-            "spec.source.{field} is not built yet: put the component on the host and name it in spec.source.file"
-        ))
+    async fn fetch(&self, name: &str, world: World, source: &SourceSpec) -> Result<Fetched, FetchError> {
+        let wanted = Wanted { name: name.into(), world, source: source.clone() };
+        self.sources.take(&wanted).await
     }
 }
 
@@ -138,7 +144,7 @@ impl Callers {
         let selector = canary.namespace_selector.as_ref();
         let selector = selector.map(|selector| LabelSelector::from_json(Some(selector))).transpose();
         let selector = selector.map_err(|e| format!("spec.rollout.canary.namespaceSelector: {e}"))?;
-        let namespaces = self.namespaces.clone();
+        let namespaces = self.users.namespaces.clone();
         Ok(Arc::new(move |subject| {
             let selected = selector.as_ref().is_none_or(|selector| {
                 let namespace = namespaces.get(subject.namespace);
@@ -152,11 +158,11 @@ impl Callers {
     /// its own, else as the scheduler.
     async fn writer(&self, placement: &Placement) -> Result<Arc<dyn Client>, String> {
         if placement.permissions.is_empty() {
-            return Ok(self.scheduler_client.clone());
+            return Ok(self.users.scheduler_client.clone());
         }
         let name = &placement.name;
         self.grant(name, &placement.permissions).await.map_err(|e| format!("spec.permissions: {e}"))?;
-        Ok((self.clients)(Identity::new(
+        Ok((self.users.clients)(Identity::new(
             format!("system:serviceaccount:kube-system:{name}-controller"),
             &["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
         )))
@@ -190,7 +196,7 @@ impl Callers {
             WriteOptions { field_manager: "orch-plugins".into(), force: true, ..Default::default() };
         for (plural, body) in objects {
             let target = Target::cluster(&Resource::new(GROUP, "v1", plural), &role);
-            self.client.patch(&target, Patch { patch_type: PatchType::Apply, body }, &options).await?;
+            self.users.client.patch(&target, Patch { patch_type: PatchType::Apply, body }, &options).await?;
         }
         Ok(())
     }
