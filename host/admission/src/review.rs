@@ -1,10 +1,13 @@
 //! One request as a check sees it: `admission.k8s.io/v1` AdmissionRequest.
 
+use std::collections::BTreeMap;
+
 use orch_client::Identity;
 use orch_object::Kind;
 use orch_plugin::calls::admission::{Operation, Rule};
 use orch_plugin::trial::Subject;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// A write under way.
 #[derive(Clone, Copy)]
@@ -27,6 +30,52 @@ pub struct Review<'a> {
     pub options: &'a Value,
 }
 
+/// The JSON of a request, borrowed: an object is written once and copied never.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    uid: &'a str,
+    kind: GroupVersionKind<'a>,
+    resource: GroupVersionResource<'a>,
+    request_kind: GroupVersionKind<'a>,
+    request_resource: GroupVersionResource<'a>,
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    namespace: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sub_resource: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_sub_resource: &'a str,
+    operation: &'static str,
+    user_info: UserInfo<'a>,
+    object: &'a Value,
+    old_object: Option<&'a Value>,
+    dry_run: bool,
+    options: &'a Value,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct GroupVersionKind<'a> {
+    group: &'a str,
+    version: &'a str,
+    kind: &'a str,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct GroupVersionResource<'a> {
+    group: &'a str,
+    version: &'a str,
+    resource: &'a str,
+}
+
+#[derive(Serialize)]
+struct UserInfo<'a> {
+    username: &'a str,
+    uid: &'a str,
+    groups: &'a [String],
+    extra: BTreeMap<&'a str, &'a [String]>,
+}
+
 impl Review<'_> {
     /// What a canary's share goes by.
     pub fn subject(&self) -> Subject<'_> {
@@ -35,34 +84,32 @@ impl Review<'_> {
 
     /// The request's JSON. `object` is null for a delete.
     pub fn request(&self, object: &Value) -> String {
-        let kind = self.kind;
-        let gvk = json!({ "group": kind.group, "version": kind.version, "kind": kind.kind });
-        let gvr = json!({ "group": kind.group, "version": kind.version, "resource": kind.plural });
-        let extra: serde_json::Map<String, Value> =
-            self.identity.extra.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
-        let mut request = json!({
-            "uid": self.uid,
-            "kind": gvk, "resource": gvr,
-            "requestKind": gvk, "requestResource": gvr,
-            "name": self.name,
-            "operation": operation(self.operation),
-            "userInfo": {
-                "username": self.identity.name, "uid": self.identity.uid,
-                "groups": self.identity.groups, "extra": extra,
+        let Kind { group, version, kind, plural, .. } = self.kind;
+        let gvk = GroupVersionKind { group, version, kind };
+        let gvr = GroupVersionResource { group, version, resource: plural };
+        let request = Request {
+            uid: self.uid,
+            kind: gvk,
+            resource: gvr,
+            request_kind: gvk,
+            request_resource: gvr,
+            name: self.name,
+            namespace: self.namespace,
+            sub_resource: self.subresource,
+            request_sub_resource: self.subresource,
+            operation: operation(self.operation),
+            user_info: UserInfo {
+                username: &self.identity.name,
+                uid: &self.identity.uid,
+                groups: &self.identity.groups,
+                extra: self.identity.extra.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect(),
             },
-            "object": object,
-            "oldObject": self.old.unwrap_or(&Value::Null),
-            "dryRun": self.dry_run,
-            "options": self.options,
-        });
-        if !self.namespace.is_empty() {
-            request["namespace"] = self.namespace.into();
-        }
-        if !self.subresource.is_empty() {
-            request["subResource"] = self.subresource.into();
-            request["requestSubResource"] = self.subresource.into();
-        }
-        request.to_string()
+            object,
+            old_object: self.old,
+            dry_run: self.dry_run,
+            options: self.options,
+        };
+        serde_json::to_string(&request).expect("strings, booleans and JSON values can be written")
     }
 
     /// Whether one of the rules asks for this request.

@@ -51,14 +51,14 @@ impl Api {
         }
         decode::check(call, kind, &mut object, &options.field_validation)?;
         metadata::match_target(&mut object, kind, target)?;
-        let base = generate_base(&object);
+        let Some(base) = generate_base(&object) else {
+            return self.create_named(call, kind, target, object, options, ownership).await;
+        };
         for attempt in 1.. {
             let mut object = object.clone();
-            if let Some(base) = &base {
-                metadata::of(&mut object)?.insert("name".into(), metadata::generated_name(base).into());
-            }
+            metadata::of(&mut object)?.insert("name".into(), metadata::generated_name(&base).into());
             match self.create_named(call, kind, target, object, options, ownership).await {
-                Err(status) if base.is_some() && status.is_already_exists() && attempt < NAME_TRIES => {}
+                Err(status) if status.is_already_exists() && attempt < NAME_TRIES => {}
                 answer => return answer,
             }
         }

@@ -152,15 +152,19 @@ pub fn check_preconditions(new: &Value, old: &Value, kind: &Kind, name: &str) ->
 /// sub-resource has nothing special about that field.
 pub fn bump_generation(new: &mut Value, old: &Value, kind: &Kind) {
     let counts_status = kind.custom.is_some() && !kind.has_subresource("status");
-    let body = |object: &Value| -> Map<String, Value> {
-        let fields = object.as_object().cloned().unwrap_or_default();
-        let counted = |name: &String| name != "metadata" && (counts_status || name != "status");
-        fields.into_iter().filter(|(name, _)| counted(name)).collect()
-    };
-    if body(new) != body(old) {
+    let counted = |name: &str| name != "metadata" && (counts_status || name != "status");
+    if !same_fields(new, old, counted) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         new["metadata"]["generation"] = generation.into();
     }
+}
+
+/// Whether two objects agree in the fields counted; nothing is copied.
+fn same_fields(new: &Value, old: &Value, counted: impl Fn(&str) -> bool) -> bool {
+    let body =
+        |object: &Value| object.as_object().into_iter().flatten().filter(|(name, _)| counted(name)).count();
+    let mut fields = new.as_object().into_iter().flatten().filter(|(name, _)| counted(name));
+    body(new) == body(old) && fields.all(|(name, value)| old.get(name) == Some(value))
 }
 
 /// What every kind's metadata must satisfy.

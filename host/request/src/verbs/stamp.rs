@@ -5,30 +5,31 @@ use serde_json::{Map, Value};
 
 /// Encodes an object; `metadata.resourceVersion` is the last field of `metadata`, and the hole.
 pub fn stamp(object: &Value) -> Stamped {
-    let mut head = String::with_capacity(1024);
-    head.push('{');
-    let mut tail = String::from("\"}");
+    let mut head = Vec::with_capacity(1024);
+    head.push(b'{');
+    let mut tail = Vec::with_capacity(1024);
+    tail.extend_from_slice(b"\"}");
     let none = Map::new();
     let fields = object.as_object().unwrap_or(&none);
     // Identity first, as upstream orders it: a reader of the first bytes knows what it has.
     for name in ["apiVersion", "kind"] {
         if let Some(value) = fields.get(name) {
             field(&mut head, name, value);
-            head.push(',');
+            head.push(b',');
         }
     }
-    head.push_str("\"metadata\":{");
+    head.extend_from_slice(b"\"metadata\":{");
     let metadata = fields.get("metadata").and_then(Value::as_object).unwrap_or(&none);
     for (name, value) in metadata.iter().filter(|(name, _)| *name != "resourceVersion") {
         field(&mut head, name, value);
-        head.push(',');
+        head.push(b',');
     }
-    head.push_str("\"resourceVersion\":\"");
+    head.extend_from_slice(b"\"resourceVersion\":\"");
     for (name, value) in fields.iter().filter(|(name, _)| !is_first(name)) {
-        tail.push(',');
+        tail.push(b',');
         field(&mut tail, name, value);
     }
-    tail.push('}');
+    tail.push(b'}');
     Stamped { head: head.into(), tail: tail.into() }
 }
 
@@ -36,10 +37,13 @@ fn is_first(name: &str) -> bool {
     ["apiVersion", "kind", "metadata"].contains(&name)
 }
 
-fn field(out: &mut String, name: &str, value: &Value) {
-    use std::fmt::Write;
-    // Writing to a String cannot fail.
-    let _ = write!(out, "{}:{value}", Value::from(name));
+fn field(out: &mut Vec<u8>, name: &str, value: &Value) {
+    // Not through `Display`: that goes through the formatter for every token.
+    let written = serde_json::to_writer(&mut *out, name).and_then(|()| {
+        out.push(b':');
+        serde_json::to_writer(&mut *out, value)
+    });
+    written.expect("writing JSON to memory cannot fail");
 }
 
 /// The bytes as they would be stored at a revision; for answers that are not.
