@@ -10,3 +10,4 @@ mod own_client;
 mod policy;
 mod sim;
 mod survival;
+mod tutorial;
