@@ -108,8 +108,6 @@ fn pack(files: &BTreeMap<PathBuf, Vec<u8>>) {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(if path.extension().is_some_and(|kind| kind == "sh") { 0o755 } else { 0o644 });
-        // One time for all: a build tool does not take a fresh copy for a change.
-        header.set_mtime(1_700_000_000);
         archive.append_data(&mut header, path, content.as_slice()).expect("a path that tar can hold");
     }
     archive.into_inner().and_then(GzEncoder::finish).expect("OUT_DIR can be written");

@@ -1,9 +1,8 @@
 //! The archive that `build.rs` packs: `sdk/…` and `wit/…`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use flate2::read::GzDecoder;
 use tar::Archive;
@@ -37,21 +36,17 @@ pub fn below(folder: &str) -> Result<Vec<Embedded>, AuthorError> {
 }
 
 impl Embedded {
-    /// Writes the file below a directory. Its time is the same in every project, so that cargo and
-    /// the like do not take it for changed.
+    /// Writes the file below a directory, scripts so that they can be run.
     pub fn unpack(&self, directory: &Path) -> Result<(), AuthorError> {
         let path = directory.join(&self.path);
         write(&path, &self.content)?;
-        let finish = |file: File| -> io::Result<()> {
-            file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000))?;
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::PermissionsExt;
-                file.set_permissions(fs::Permissions::from_mode(self.mode))?;
-            }
-            Ok(())
-        };
-        File::options().write(true).open(&path).and_then(finish).map_err(AuthorError::file("write", path))
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let permissions = fs::Permissions::from_mode(self.mode);
+            fs::set_permissions(&path, permissions).map_err(AuthorError::file("write", path))?;
+        }
+        Ok(())
     }
 }
 

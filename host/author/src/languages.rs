@@ -88,3 +88,8 @@ pub fn supported(name: LanguageName) -> Result<&'static dyn Language, AuthorErro
         AuthorError::NoLanguage { language: name, known }
     })
 }
+
+/// What must be installed to build projects in a language.
+pub fn tools(name: LanguageName, directory: &Path) -> Result<Vec<Tool>, AuthorError> {
+    Ok(supported(name)?.tools(directory))
+}

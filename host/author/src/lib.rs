@@ -24,7 +24,7 @@ pub use build::{Built, build};
 pub use component::{Inspected, inspect};
 pub use create::{NewProject, create};
 pub use error::AuthorError;
-pub use languages::{Language, LanguageName};
+pub use languages::{Language, LanguageName, tools};
 pub use project::Project;
 pub use tool::{Tool, missing};
 pub use world::World;

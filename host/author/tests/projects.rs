@@ -23,6 +23,7 @@ projects! {
     rust_admission: Rust Admission;
     rust_controller: Rust Controller;
     rust_cni: Rust Cni;
+    rust_csi: Rust Csi;
     c_scheduler: C Scheduler;
     c_admission: C Admission;
     c_controller: C Controller;

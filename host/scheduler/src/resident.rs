@@ -19,6 +19,9 @@ use crate::settings::Settings;
 
 /// Deltas in one `sync` call: enough to drown the call's own cost, few enough for its deadline.
 const BATCH: usize = 128;
+/// So many changes are passed on although nobody asks: a plugin that is seldom asked (preemption) must
+/// neither fill the memory with what waits for it nor be told of a whole day at once.
+const FULL: usize = 8 * BATCH;
 /// After a failed sync, no new try before this.
 const SYNC_PAUSE: Duration = Duration::from_secs(1);
 
@@ -49,6 +52,8 @@ pub(crate) struct Resident {
     pods: HashMap<Arc<str>, Told>,
     objects: HashMap<String, u64>,
     pending: Vec<Delta>,
+    /// What was passed on unasked failed: a fresh instance must be told everything.
+    failed: Option<CallError>,
     /// The instance that was told all this.
     instance: u64,
     /// A sync failed: what the instance knows is unknown.
@@ -145,6 +150,7 @@ impl Resident {
             pods: HashMap::new(),
             objects: HashMap::new(),
             pending: Vec::new(),
+            failed: None,
             instance: plugin.instance(),
             broken: None,
             touched: Touched::default(),
@@ -180,7 +186,7 @@ impl Resident {
                     return Heard::default();
                 }
                 self.touched.node(*index);
-                self.pending.push(Delta::NodeUpsert(*index, form));
+                self.note(Delta::NodeUpsert(*index, form));
                 heard(true)
             }
             Change::NodeGone(index) => {
@@ -188,14 +194,14 @@ impl Resident {
                     return Heard::default();
                 }
                 self.touched.node(*index);
-                self.pending.push(Delta::NodeRemove(*index));
+                self.note(Delta::NodeRemove(*index));
                 heard(depends)
             }
             Change::Pod(pod, index) => self.pod(pod, *index, depends),
             Change::PodGone(uid) => {
                 let Some(told) = self.pods.remove(uid) else { return Heard::default() };
                 self.touched.node(told.node);
-                self.pending.push(Delta::PodRemove(uid.to_string()));
+                self.note(Delta::PodRemove(uid.to_string()));
                 heard(true)
             }
             Change::Object(object) => {
@@ -206,7 +212,7 @@ impl Resident {
                     return Heard::default();
                 }
                 self.touched.everything();
-                self.pending.push(Delta::ObjectUpsert(form));
+                self.note(Delta::ObjectUpsert(form));
                 heard(true)
             }
             Change::ObjectGone(object) => {
@@ -215,7 +221,7 @@ impl Resident {
                     return Heard::default();
                 }
                 self.touched.everything();
-                self.pending.push(Delta::ObjectRemove(identity));
+                self.note(Delta::ObjectRemove(identity));
                 heard(true)
             }
         }
@@ -240,7 +246,7 @@ impl Resident {
             self.touched.node(before.node);
         }
         self.touched.node(node);
-        self.pending.push(Delta::PodUpsert(pod.uid.to_string(), node, form));
+        self.note(Delta::PodUpsert(pod.uid.to_string(), node, form));
         Heard { told: true, may_help: before.is_some() || depends }
     }
 
@@ -251,7 +257,7 @@ impl Resident {
         {
             return Err(error.clone());
         }
-        if self.broken.is_some() || self.plugin.instance() != self.instance {
+        if self.broken.is_some() || self.failed.is_some() || self.plugin.instance() != self.instance {
             tracing::info!(plugin = self.name, "sending the whole state to a fresh instance");
             self.start_over();
             for change in cluster.everything() {
@@ -268,6 +274,7 @@ impl Resident {
     fn start_over(&mut self) {
         self.instance = self.plugin.instance();
         self.broken = None;
+        self.failed = None;
         self.nodes.clear();
         self.pods.clear();
         self.objects.clear();
@@ -276,11 +283,22 @@ impl Resident {
         self.touched.everything();
     }
 
+    fn note(&mut self, delta: Delta) {
+        if self.failed.is_some() {
+            return;
+        }
+        self.pending.push(delta);
+        if self.pending.len() >= FULL {
+            self.failed = self.send().err();
+        }
+    }
+
     /// Sends what is pending.
     pub fn flush(&mut self) -> Result<(), CallError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
+        self.failed.take().map_or_else(|| self.send(), Err)
+    }
+
+    fn send(&mut self) -> Result<(), CallError> {
         let pending = std::mem::take(&mut self.pending);
         pending.chunks(BATCH).try_for_each(|batch| self.plugin.sync(batch))
     }
@@ -403,4 +421,81 @@ fn kind_of(object: &Value) -> (String, String) {
 
 fn identity(object: &Value) -> String {
     Cut::union([]).apply(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Counts what it is told; the sync of a number fails.
+    #[derive(Default)]
+    struct Listener {
+        description: Description,
+        told: AtomicUsize,
+        syncs: AtomicU64,
+        fails_at: u64,
+    }
+
+    impl SchedulerPlugin for Listener {
+        fn name(&self) -> &str {
+            "listener"
+        }
+        fn description(&self) -> &Description {
+            &self.description
+        }
+        fn instance(&self) -> u64 {
+            1
+        }
+        fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
+            if self.syncs.fetch_add(1, Ordering::SeqCst) + 1 == self.fails_at {
+                let message = "told to".into();
+                return Err(CallError::Refused { plugin: "listener".into(), function: "sync", message });
+            }
+            self.told.fetch_add(deltas.len(), Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    fn listener(fails_at: u64) -> Arc<Listener> {
+        let interest =
+            Interest { api_version: "v1".into(), kind: "Node".into(), fields: vec!["spec".into()] };
+        let description = Description { interests: vec![interest], ..Description::default() };
+        Arc::new(Listener { description, fails_at, ..Listener::default() })
+    }
+
+    fn tell(resident: &mut Resident, changes: usize) {
+        for number in 0..changes {
+            let node = json!({"metadata": {"name": "n"}, "spec": {"number": number}});
+            resident.apply(&Change::Node(0, Arc::new(node)));
+        }
+    }
+
+    #[test]
+    fn a_plugin_that_nobody_asks_is_told_all_the_same() {
+        let plugin = listener(0);
+        let mut resident = Resident::new("listener", plugin.clone(), Settings::default());
+        tell(&mut resident, FULL - 1);
+        assert_eq!(plugin.told.load(Ordering::SeqCst), 0);
+        tell(&mut resident, 1);
+        assert_eq!(plugin.told.load(Ordering::SeqCst), FULL);
+        resident.flush().unwrap();
+        assert_eq!(plugin.told.load(Ordering::SeqCst), FULL);
+    }
+
+    #[test]
+    fn what_fails_unasked_is_known_at_the_next_question() {
+        let plugin = listener(1);
+        let mut resident = Resident::new("listener", plugin.clone(), Settings::default());
+        tell(&mut resident, 3 * FULL);
+        assert!(resident.pending.is_empty(), "nothing gathers for an instance that is lost");
+        // From the beginning: the one node there is.
+        let mut cluster = Cluster::default();
+        cluster.upsert_node(Arc::new(json!({"metadata": {"name": "n", "uid": "n"}, "spec": {}})));
+        resident.bring_up_to_date(&cluster, Instant::now()).unwrap();
+        assert_eq!(plugin.told.load(Ordering::SeqCst), 1);
+    }
 }

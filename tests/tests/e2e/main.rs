@@ -11,3 +11,4 @@ mod policy;
 mod sim;
 mod sources;
 mod survival;
+mod tutorial;

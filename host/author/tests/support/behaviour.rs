@@ -5,6 +5,7 @@ use std::sync::Arc;
 use orch_plugin::calls::admission::AdmissionPlugin;
 use orch_plugin::calls::cni::{CniPlugin, Pod};
 use orch_plugin::calls::controller::ControllerPlugin;
+use orch_plugin::calls::csi::CsiPlugin;
 use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin, Verdict};
 use orch_plugin::{Artifact, Limits, PluginEngine};
 use serde_json::{Value, json};
@@ -84,4 +85,10 @@ pub async fn cni(engine: &Arc<PluginEngine>, artifact: &Artifact) {
     ] {
         assert!(calls.contains(call), "{call} is not among\n{calls}");
     }
+}
+
+/// Volumes that are directories: it loads and says what it can. (The template's own test calls it.)
+pub async fn csi(engine: &Arc<PluginEngine>, artifact: &Artifact) {
+    let driver = engine.load_csi("s", artifact, &json!({}), Limits::default()).await.unwrap();
+    assert_eq!(driver.description().name, "spread-out.example.com");
 }

@@ -17,7 +17,7 @@ pub async fn lives(language: LanguageName, world: World) {
         World::Admission => behaviour::admission(&engine, &artifact),
         World::Controller => behaviour::controller(&engine, &artifact).await,
         World::Cni => behaviour::cni(&engine, &artifact).await,
-        World::Csi => panic!("csi has no behaviour to check yet"),
+        World::Csi => behaviour::csi(&engine, &artifact).await,
     }
 }
 

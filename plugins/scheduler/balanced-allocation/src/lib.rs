@@ -78,7 +78,7 @@ impl Policy for BalancedAllocation {
         let request = self.rows.request(pod)?;
         let asked = self.asked(&request);
         if asked.iter().all(|(_, amount)| *amount == 0) {
-            return Ok(vec![0; nodes.count()]);
+            return Ok(Vec::new());
         }
         let mut shares = Shares::default();
         Ok(nodes

@@ -80,7 +80,7 @@ impl Policy for ImageLocality {
         let most = MOST_EACH * wanted.len() as u64;
         let found: Vec<_> = wanted.iter().filter_map(|name| self.images.find(name)).collect();
         if found.is_empty() {
-            return Ok(vec![0; nodes.count()]);
+            return Ok(Vec::new());
         }
         let score = |node| {
             let bytes: u64 = found.iter().map(|image| image.worth(node)).sum();

@@ -124,7 +124,7 @@ impl Policy for NodeAffinityPolicy {
         let preferences =
             Preferences::read(&self.nodes, affinity.preferred.iter().chain(&self.added.preferred));
         if preferences.is_empty() {
-            return Ok(vec![0; nodes.count()]);
+            return Ok(Vec::new());
         }
         Ok(nodes.iter().map(|node| preferences.weigh(node)).collect())
     }

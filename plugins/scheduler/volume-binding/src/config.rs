@@ -30,6 +30,8 @@ impl Config {
             match name.as_str() {
                 "bindTimeoutSeconds" => read.bind_timeout_ms = millis(value)?,
                 "shape" => read.shape = Some(Shape::read(value)?),
+                // What upstream's `args` begin with.
+                "apiVersion" | "kind" => {}
                 _ => return Err(format!("{name}: no such field: use bindTimeoutSeconds or shape")),
             }
         }
@@ -84,9 +86,10 @@ mod tests {
     use orch_sdk::json;
 
     #[test]
-    fn what_is_not_said_is_upstreams_default() {
+    fn what_is_not_said_has_a_default() {
         assert_eq!(Config::read(&json!({})).unwrap(), Config { bind_timeout_ms: 600_000, shape: None });
-        assert_eq!(Config::read(&json!({"bindTimeoutSeconds": 5})).unwrap().bind_timeout_ms, 5000);
+        let args = json!({"apiVersion": "kubescheduler.config.k8s.io/v1", "kind": "VolumeBindingArgs", "bindTimeoutSeconds": 5});
+        assert_eq!(Config::read(&args).unwrap().bind_timeout_ms, 5000);
         assert_eq!(Config::read(&json!({"bindTimeoutSeconds": u64::MAX})).unwrap().bind_timeout_ms, u32::MAX);
     }
 

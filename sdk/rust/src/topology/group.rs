@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Index;
+use std::rc::Rc;
 
 use super::{Labels, Mark, SelectionId};
 
@@ -26,22 +27,35 @@ impl Tag {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Group {
     pub namespace: String,
     pub labels: Labels,
     /// What its pods carry, and with which weight.
     pub marks: Vec<(Mark, i32)>,
-    pub(super) text: String,
+    pub(super) text: Rc<str>,
     /// Pods by node index, in ascending order.
     pub(super) nodes: Vec<(usize, i32)>,
     /// Those that count it, and how often.
     pub(super) selections: Vec<(SelectionId, i32)>,
 }
 
+impl Default for Group {
+    fn default() -> Self {
+        Group::new("", Labels::new())
+    }
+}
+
 impl Group {
     pub fn new(namespace: &str, labels: Labels) -> Self {
-        Group { namespace: namespace.into(), labels, ..Group::default() }
+        Group {
+            namespace: namespace.into(),
+            labels,
+            marks: Vec::new(),
+            text: Rc::from(""),
+            nodes: Vec::new(),
+            selections: Vec::new(),
+        }
     }
 
     pub fn with_marks(self, marks: Vec<(Mark, i32)>) -> Self {
@@ -58,7 +72,7 @@ impl Group {
 pub(super) struct Groups {
     groups: Vec<Group>,
     free: Vec<usize>,
-    by_text: HashMap<String, usize>,
+    by_text: HashMap<Rc<str>, usize>,
     by_tag: HashMap<Tag, BTreeSet<usize>>,
     /// Group and node of each pod, by uid.
     pods: HashMap<String, (usize, usize)>,
@@ -78,8 +92,9 @@ impl Groups {
         group.tags().for_each(|tag| {
             self.by_tag.entry(tag).or_default().insert(number);
         });
-        self.by_text.insert(text.into(), number);
-        self.groups[number] = Group { text: text.into(), ..group };
+        let text: Rc<str> = text.into();
+        self.by_text.insert(text.clone(), number);
+        self.groups[number] = Group { text, ..group };
         number
     }
 
