@@ -2,6 +2,7 @@
 //! served version. What hooks do for built-in kinds, the version's schema does for these.
 
 mod columns;
+mod complete;
 mod default;
 mod expression;
 mod format;
@@ -112,6 +113,7 @@ fn row(definition: &Value, version: &Value, stored: &str) -> Kind {
         schema: root.clone(),
         has_generation: true,
         strategy: PLAIN,
+        conversion: None,
         custom: Some(std::sync::Arc::new(custom(definition, version, stored, &root))),
     }
 }
@@ -208,6 +210,9 @@ impl Custom {
     /// What was stored, as this version shows it: under its name, without what its schema has dropped
     /// since, with the defaults it has got. `None`: nothing to change.
     pub(crate) fn present(&self, object: &Value, api_version: &str) -> Option<Value> {
+        if object["apiVersion"] == api_version && complete::is_complete(&self.schema, object, true) {
+            return None;
+        }
         let mut shown = object.clone();
         shown["apiVersion"] = api_version.into();
         prune::prune(&self.schema, &mut shown);

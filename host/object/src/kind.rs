@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+use crate::conversion::Conversion;
 use crate::custom::Custom;
 use crate::schema::{Node, Schemas};
 use crate::status::{FieldError, Status};
@@ -105,6 +106,8 @@ pub struct Kind {
     /// True when changes of `spec` count in `metadata.generation`.
     pub has_generation: bool,
     pub strategy: Strategy,
+    /// Set for versions whose objects are stored as another's.
+    pub conversion: Option<Conversion>,
     /// Set for kinds that a CustomResourceDefinition added.
     pub custom: Option<Arc<Custom>>,
 }
@@ -143,12 +146,26 @@ impl Kind {
 
     /// A stored object as this version of its kind shows it; `None`: as it is stored.
     pub fn present(&self, stored: &Value) -> Option<Value> {
+        if let Some(conversion) = &self.conversion {
+            return Some((conversion.show)(stored));
+        }
         self.custom.as_ref()?.present(stored, &self.api_version())
     }
 
-    /// The `apiVersion` under which its objects are stored.
-    pub fn stored_as(&self) -> String {
-        self.custom.as_ref().map_or_else(|| self.api_version(), |custom| custom.stored_as.clone())
+    /// An object of this version in the form it is stored in; `None`: as it is.
+    pub fn to_stored(&self, object: &Value) -> Option<Value> {
+        if let Some(conversion) = &self.conversion {
+            return Some((conversion.store)(object));
+        }
+        let custom = self.custom.as_ref().filter(|custom| object["apiVersion"] != custom.stored_as)?;
+        let mut stored = object.clone();
+        stored["apiVersion"] = custom.stored_as.clone().into();
+        Some(stored)
+    }
+
+    /// The group under which its objects are stored.
+    pub fn stored_group(&self) -> &str {
+        self.conversion.as_ref().map_or(&self.group, |conversion| conversion.group)
     }
 
     /// `v1`, `apps/v1`.

@@ -2,6 +2,7 @@
 //! schemas, patches, apply, tables and `Status`. No I/O.
 
 pub mod apply;
+mod conversion;
 pub mod custom;
 pub mod duration;
 mod field_error;
@@ -23,6 +24,7 @@ mod strategy;
 pub mod table;
 mod validation;
 
+pub use conversion::Conversion;
 pub use kind::{Column, ColumnType, Kind, Kinds, Scope, Strategy, Subresource};
 pub use quantity::Quantity;
 pub use schema::{ListType, Node, PatchStrategies, Schemas, ValueType};

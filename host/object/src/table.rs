@@ -83,7 +83,10 @@ fn type_name(column_type: ColumnType) -> &'static str {
 }
 
 fn row(kind: &Kind, item: &Value, include: IncludeObject) -> Value {
-    let cells: Vec<Value> = kind.columns.iter().map(|column| cell(column, item)).collect();
+    // Printers know the stored form.
+    let stored = kind.conversion.as_ref().map(|conversion| (conversion.store)(item));
+    let printed = stored.as_ref().unwrap_or(item);
+    let cells: Vec<Value> = kind.columns.iter().map(|column| cell(column, printed)).collect();
     let object = match include {
         IncludeObject::None => Value::Null,
         IncludeObject::Metadata => partial_metadata(item),

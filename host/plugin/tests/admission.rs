@@ -63,6 +63,21 @@ fn pods_get_their_account_and_its_token() {
 }
 
 #[test]
+fn pods_get_the_priority_of_their_class() {
+    let check = load("priority");
+    assert!(check.description().mutates);
+    let class = json!({"kind": "PriorityClass", "metadata": {"name": "high"}, "value": 7, "preemptionPolicy": "Never"});
+    check.sync(&[Delta::Upsert(class.to_string())]).unwrap();
+    let pod = |class: &str| json!({"metadata": {"name": "web"}, "spec": {"priorityClassName": class}});
+    let admitted = check.review(&create("pods", "a", pod("high"))).unwrap().unwrap();
+    let patch: Value = serde_json::from_str(&admitted.patch).unwrap();
+    let set: Vec<&Value> = patch.as_array().unwrap().iter().map(|op| &op["value"]).collect();
+    assert_eq!(set, [&json!("Never"), &json!(7)]);
+    let denied = check.review(&create("pods", "a", pod("low"))).unwrap().unwrap_err();
+    assert_eq!((denied.code, denied.reason.as_str()), (403, "Forbidden"));
+}
+
+#[test]
 fn a_request_that_is_none_is_denied_not_trapped() {
     let check = load("default-toleration-seconds");
     let denied = check.review("{}").unwrap().unwrap_err();

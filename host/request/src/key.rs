@@ -28,10 +28,10 @@ pub fn object(group: &str, plural: &str, namespace: &str, name: &str) -> String 
 /// Where objects of a kind are listed: cluster-scoped kinds have no namespaces.
 pub fn kind_prefix(kind: &Kind, namespace: Option<&str>) -> String {
     let namespace = namespace.filter(|n| kind.namespaced() && !n.is_empty());
-    prefix(&kind.group, &kind.plural, namespace)
+    prefix(kind.stored_group(), &kind.plural, namespace)
 }
 
 /// Where an object of a kind is kept.
 pub fn of(kind: &Kind, namespace: &str, name: &str) -> String {
-    object(&kind.group, &kind.plural, if kind.namespaced() { namespace } else { "" }, name)
+    object(kind.stored_group(), &kind.plural, if kind.namespaced() { namespace } else { "" }, name)
 }

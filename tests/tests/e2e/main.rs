@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod crd;
 mod hello;
 mod images;
 mod own_client;

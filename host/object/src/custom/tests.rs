@@ -60,7 +60,8 @@ fn a_definition_is_rows_of_its_served_versions() {
         (v1.api_version().as_str(), v1beta1.api_version().as_str()),
         ("example.com/v1", "example.com/v1beta1")
     );
-    assert_eq!(v1.stored_as(), "example.com/v1beta1");
+    let shown = json!({ "apiVersion": "example.com/v1", "spec": {} });
+    assert_eq!(v1.to_stored(&shown), Some(json!({ "apiVersion": "example.com/v1beta1", "spec": {} })));
     assert_eq!((v1.list_kind.as_str(), v1.singular.as_str()), ("WidgetList", "widget"));
     assert_eq!((v1.has_subresource("status"), v1beta1.has_subresource("status")), (true, false));
     assert_eq!(v1.columns.len(), 2);

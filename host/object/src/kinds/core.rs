@@ -11,6 +11,7 @@ pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![namespace(), node(), pod(), service()];
     rows.extend(config());
     rows.extend(endpoints());
+    rows.push(event());
     rows
 }
 
@@ -129,6 +130,29 @@ fn config() -> [Row; 4] {
             ..Row::namespaced("v1", "Event", "events")
         },
     ]
+}
+
+/// The same Events under their new name and with new names of their fields.
+fn event() -> Row {
+    Row {
+        short_names: &["ev"],
+        selectable: &[
+            "reason",
+            "regarding.apiVersion",
+            "regarding.fieldPath",
+            "regarding.kind",
+            "regarding.name",
+            "regarding.namespace",
+            "regarding.resourceVersion",
+            "regarding.uid",
+            "reportingController",
+            "type",
+        ],
+        columns: print::event::columns(),
+        strategy: strategy::event::NEW,
+        conversion: Some(crate::conversion::EVENT),
+        ..Row::namespaced("events.k8s.io/v1", "Event", "events")
+    }
 }
 
 fn endpoints() -> [Row; 2] {

@@ -1,5 +1,6 @@
 //! How a row is written down: what is the same for most kinds is left out.
 
+use crate::conversion::Conversion;
 use crate::kind::{Column, Kind, Scope, Strategy, Subresource};
 use crate::strategy;
 
@@ -25,6 +26,7 @@ pub(super) struct Row {
     /// Up to the version: `io.k8s.api.core`.
     pub schema: &'static str,
     pub generation: bool,
+    pub conversion: Option<Conversion>,
     pub strategy: Strategy,
 }
 
@@ -43,6 +45,7 @@ impl Row {
             columns: Vec::new(),
             schema: schema_group(api_version),
             generation: false,
+            conversion: None,
             strategy: strategy::PLAIN,
         }
     }
@@ -84,6 +87,7 @@ impl Row {
             selectable_fields: owned(self.selectable),
             has_generation: self.generation,
             strategy: self.strategy,
+            conversion: self.conversion,
             custom: None,
         }
     }
@@ -119,6 +123,7 @@ fn schema_group(api_version: &str) -> &'static str {
         "authorization.k8s.io" => "io.k8s.api.authorization",
         "coordination.k8s.io" => "io.k8s.api.coordination",
         "discovery.k8s.io" => "io.k8s.api.discovery",
+        "events.k8s.io" => "io.k8s.api.events",
         "flowcontrol.apiserver.k8s.io" => "io.k8s.api.flowcontrol",
         "networking.k8s.io" => "io.k8s.api.networking",
         "node.k8s.io" => "io.k8s.api.node",

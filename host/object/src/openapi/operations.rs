@@ -79,7 +79,7 @@ fn build(kind: &Kind, action: Action, own: Value, body: &str, answer: &str, suff
         "x-kubernetes-action": action.name(),
         "x-kubernetes-group-version-kind": own,
     });
-    if let Some(content) = request_body(action, body) {
+    if let Some(content) = request_body(kind, action, body) {
         operation["requestBody"] = json!({ "content": content });
     }
     operation
@@ -103,7 +103,7 @@ fn capitalized(word: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn request_body(action: Action, body: &str) -> Option<Value> {
+fn request_body(kind: &Kind, action: Action, body: &str) -> Option<Value> {
     match action {
         Action::Post | Action::Put => Some(json!({ "*/*": { "schema": reference(body) } })),
         Action::Delete | Action::DeleteCollection => {
@@ -111,7 +111,10 @@ fn request_body(action: Action, body: &str) -> Option<Value> {
         }
         Action::Patch => {
             let schema = json!({ "schema": reference(&format!("{META}.Patch")) });
-            Some(PATCH_TYPES.iter().map(|media| ((*media).to_owned(), schema.clone())).collect())
+            // kubectl chooses by this list; custom resources have no strategic merge.
+            let types =
+                PATCH_TYPES.iter().filter(|media| kind.custom.is_none() || !media.contains("strategic"));
+            Some(types.map(|media| ((*media).to_owned(), schema.clone())).collect())
         }
         Action::Get | Action::List => None,
     }

@@ -202,7 +202,7 @@ fn bindings_and_plugins_get_theirs() {
     let plugin = defaulted("plugins.orch.dev/v1alpha1", "Plugin", json!({ "spec": {} }));
     assert_eq!(
         plugin["spec"],
-        json!({ "weight": 1, "failurePolicy": "Fail", "rollout": { "strategy": "Immediate" } })
+        json!({ "failurePolicy": "Fail", "rollout": { "strategy": "Immediate" } })
     );
 }
 

@@ -1,5 +1,6 @@
 //! What every cluster has from birth, created when missing.
 
+mod flow;
 mod kubernetes_service;
 mod roles;
 
@@ -36,6 +37,7 @@ pub async fn create(api: &Api, bootstrap: &Bootstrap) -> Result<(), Status> {
     }
     roles::create(api, &call).await?;
     priority_classes(api, &call).await?;
+    flow::create(api, &call).await?;
     kubernetes_service::create(api, &call, bootstrap).await
 }
 

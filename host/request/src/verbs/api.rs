@@ -257,16 +257,12 @@ pub(crate) fn present(kind: &Kind, stored: Arc<Object>) -> Arc<Object> {
 
 /// The bytes to store: an object of another version of its kind is stored as the storage version.
 pub(crate) fn stamped(kind: &Kind, object: &Value) -> Stamped {
-    if is_stored_form(kind, object) {
-        return stamp::stamp(object);
-    }
-    let mut stored = object.clone();
-    stored["apiVersion"] = kind.stored_as().into();
-    stamp::stamp(&stored)
+    kind.to_stored(object).map_or_else(|| stamp::stamp(object), |stored| stamp::stamp(&stored))
 }
 
 fn is_stored_form(kind: &Kind, object: &Value) -> bool {
-    kind.custom.as_ref().is_none_or(|custom| object["apiVersion"] == custom.stored_as)
+    let renamed = kind.custom.as_ref().is_some_and(|custom| object["apiVersion"] != custom.stored_as);
+    !renamed && kind.conversion.is_none()
 }
 
 /// The target's namespace, or empty.

@@ -91,6 +91,13 @@ async fn a_definition_adds_a_kind_everywhere() {
     let schemas = document["components"]["schemas"].as_object().unwrap();
     let (_, own) = schemas.iter().find(|(name, _)| name.ends_with(".v1.Widget")).unwrap();
     assert_eq!(own["properties"]["spec"]["properties"]["size"]["description"], "How large it is.");
+    let path = format!("/apis/{group}/v1/namespaces/{{namespace}}/widgets/{{name}}");
+    let patches = document["paths"][path]["patch"]["requestBody"]["content"].as_object().unwrap();
+    let patches: Vec<&String> = patches.keys().collect();
+    assert_eq!(
+        patches,
+        ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
+    );
     assert_eq!(own["x-kubernetes-group-version-kind"][0]["kind"], "Widget");
     api.post(&instances, &widget("a", json!({ "size": "small" }))).await.expect(201);
     let list = api.get(&instances).await.expect(200);

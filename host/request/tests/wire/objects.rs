@@ -149,3 +149,37 @@ async fn bodies_are_bounded_and_understood() {
     assert_eq!(send("application/json", "[".repeat(10_000)).await.code, 400);
     assert_eq!(send("text/csv", "a,b".into()).await.code, 415);
 }
+
+#[tokio::test]
+async fn events_have_two_names() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let (old, new) = (
+        format!("/api/v1/namespaces/{namespace}/events"),
+        format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"),
+    );
+    let event = json!({
+        "metadata": { "name": "e" }, "regarding": { "kind": "Pod", "name": "p", "namespace": namespace },
+        "note": "it runs", "reason": "Started", "action": "Starting", "type": "Normal",
+        "eventTime": "2026-01-02T03:04:05.000006Z", "reportingController": "example.com/c", "reportingInstance": "c-0",
+    });
+    let made = api.post(&new, &event).await.expect(201);
+    assert_eq!((&made["apiVersion"], &made["note"]), (&json!("events.k8s.io/v1"), &json!("it runs")));
+    let core = api.get(&format!("{old}/e")).await.expect(200);
+    assert_eq!((&core["apiVersion"], &core["message"]), (&json!("v1"), &json!("it runs")));
+    assert_eq!(core["involvedObject"]["name"], "p");
+    let selected =
+        api.get(&format!("{new}?fieldSelector=regarding.name%3Dp,reason%3DStarted")).await.expect(200);
+    assert_eq!(selected["items"].as_array().unwrap().len(), 1);
+    let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
+    let rows = [api.get_as(&old, table).await.expect(200), api.get_as(&new, table).await.expect(200)];
+    assert_eq!(rows[0]["rows"][0]["cells"], rows[1]["rows"][0]["cells"]);
+    let patched = api.patch(&format!("{new}/e"), "merge", &json!({ "note": "still" })).await.expect(200);
+    assert_eq!(patched["regarding"]["name"], "p");
+    assert_eq!(api.get(&format!("{old}/e")).await.expect(200)["message"], "still");
+    let refused = api.post(&new, &json!({ "metadata": { "name": "f", "namespace": namespace } })).await;
+    assert_eq!(refused.code, 422);
+    assert!(refused.message().contains("eventTime: Required value"), "{}", refused.text);
+    api.delete(&format!("{new}/e")).await.expect(200);
+    assert_eq!(api.get(&format!("{old}/e")).await.code, 404);
+}

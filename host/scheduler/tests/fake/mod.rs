@@ -49,6 +49,7 @@ pub fn kind(group: &str, version: &str, kind: &str, plural: &str, scope: Scope) 
         selectable_fields: Vec::new(),
         schema: String::new(),
         has_generation: true,
+        conversion: None,
         custom: None,
         strategy: Strategy {
             default: |_| {},
