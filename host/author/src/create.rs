@@ -47,6 +47,11 @@ pub fn create(new: &NewProject) -> Result<(), AuthorError> {
     for file in embedded::below("wit")? {
         file.unpack(&new.directory.join("wit"))?;
     }
+    // All languages' templates do the same, so one script for each world serves them all.
+    let script = format!("{}.yaml", new.world);
+    for file in embedded::below("sdk/scripts")?.into_iter().filter(|file| file.path == Path::new(&script)) {
+        embedded::write(&new.directory.join("tests").join(&file.path), &file.content)?;
+    }
     let ignored: String =
         language.leaves_behind().iter().map(|path| format!("{path}\n")).chain(["*.wasm\n".into()]).collect();
     embedded::write(&new.directory.join(".gitignore"), ignored.as_bytes())?;

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{LanguageName, World};
+use crate::{LanguageName, TestError, World};
 
 /// Why a project was not written or not built. Each says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,8 @@ pub enum AuthorError {
         "what was built imports {import}, which no host grants a {world} plugin: remove what uses it (files, clocks, randomness, sockets)"
     )]
     ForbiddenImport { import: String, world: World },
+    #[error(transparent)]
+    Test(#[from] TestError),
 }
 
 impl AuthorError {

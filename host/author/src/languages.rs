@@ -10,6 +10,8 @@ use crate::{AuthorError, Project, Tool};
 
 mod c;
 mod go;
+mod js;
+mod python;
 mod rust;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -63,7 +65,8 @@ impl LanguageName {
             LanguageName::Rust => Some(&rust::Rust),
             LanguageName::C => Some(&c::C),
             LanguageName::Go => Some(&go::Go),
-            LanguageName::Python | LanguageName::Js => None,
+            LanguageName::Python => Some(&python::Python),
+            LanguageName::Js => Some(&js::Js),
         }
     }
 }

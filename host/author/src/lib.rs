@@ -1,5 +1,5 @@
 //! The author's loop: `orch plugin new` writes a project that works, `orch plugin build` turns it
-//! into one component. Neither needs a running host, nor this repository: the SDKs, their templates
+//! into one component, `orch plugin test` asks it what scripts say. None needs a running host, nor this repository: the SDKs, their templates
 //! and the contracts are embedded.
 //!
 //! A language is one file in `languages/` and a folder `sdk/LANGUAGE` with `templates/WORLD`.
@@ -17,6 +17,7 @@ mod error;
 mod languages;
 mod process;
 mod project;
+mod test;
 mod tool;
 mod world;
 
@@ -26,6 +27,7 @@ pub use create::{NewProject, create};
 pub use error::AuthorError;
 pub use languages::{Language, LanguageName, tools};
 pub use project::Project;
+pub use test::{TestError, Tested, test};
 pub use tool::{Tool, missing};
 pub use world::World;
 
@@ -52,6 +54,15 @@ pub enum AuthorCommand {
         #[arg(default_value = ".")]
         directory: PathBuf,
     },
+    /// Run a component against scripted clusters, under a host's default limits
+    Test {
+        /// A project's folder, or a component
+        #[arg(default_value = ".")]
+        subject: PathBuf,
+        /// A script, instead of those in the project's tests/
+        #[arg(long = "script")]
+        scripts: Vec<PathBuf>,
+    },
 }
 
 /// Does what was asked and prints what came of it, with the next command.
@@ -62,5 +73,6 @@ pub fn run(command: AuthorCommand) -> Result<(), AuthorError> {
             create::run(&NewProject { name, world, language, directory })
         }
         AuthorCommand::Build { directory } => build::run(&directory),
+        AuthorCommand::Test { subject, scripts } => Ok(test(&Tested { subject, scripts })?),
     }
 }

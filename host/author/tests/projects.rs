@@ -32,4 +32,11 @@ projects! {
     go_admission: Go Admission;
     go_controller: Go Controller;
     go_cni: Go Cni;
+    python_scheduler: Python Scheduler;
+    python_admission: Python Admission;
+    python_controller: Python Controller;
+    python_cni: Python Cni;
+    js_scheduler: Js Scheduler;
+    js_admission: Js Admission;
+    js_controller: Js Controller;
 }

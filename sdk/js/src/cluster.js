@@ -75,7 +75,7 @@ export class Cluster {
       const remedy = "the object has been modified; please apply your changes to the latest version and try again";
       throw new ApiError(409, "Conflict", `Operation cannot be fulfilled on ${what}: ${remedy}`);
     }
-    return this.#write(subresource ? `update/${subresource}` : "update", before, object, subresource);
+    return this.#write(subresource || "update", before, object, subresource);
   }
   updateStatus(object) {
     return this.update(object, "status");

@@ -1,6 +1,5 @@
 import { Check, Description as AdmissionDescription } from "./admission.js";
 import { Api, ApiError, Kind } from "./controller.js";
-import { Route, Sandbox as SandboxCalls, Side } from "./cni.js";
 import { Json, Taint } from "./objects.js";
 import { Description, Policy } from "./scheduler.js";
 
@@ -67,15 +66,4 @@ export class Cluster implements Api {
   deleteCollection: Api["deleteCollection"];
   event: Api["event"];
   nowMs: Api["nowMs"];
-}
-
-/** Records what is asked of it: `["addAddress", "node", "10.0.0.1/32"]`. */
-export class Sandbox implements SandboxCalls {
-  readonly calls: any[][];
-  addVeth(nodeName: string, sandboxName: string, mtu?: number): void;
-  removeVeth(nodeName: string): void;
-  addAddress(side: Side, cidr: string): void;
-  addRoute(side: Side, route: Route): void;
-  addNeighbour(ip: string): void;
-  setSysctl(side: Side, key: string, value: string): void;
 }

@@ -112,13 +112,3 @@ export class Admission {
     return this.review("DELETE", null, oldObject, fields);
   }
 }
-
-/** Records what is asked of it: `["addAddress", "node", "10.0.0.1/32"]`. */
-export class Sandbox {
-  calls = [];
-}
-for (const call of ["addVeth", "removeVeth", "addAddress", "addRoute", "addNeighbour", "setSysctl"]) {
-  Sandbox.prototype[call] = function (...with_) {
-    this.calls.push([call, ...with_]);
-  };
-}

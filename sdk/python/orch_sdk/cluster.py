@@ -28,7 +28,7 @@ class Cluster(Api):
         self._objects, self._revision, self._failures = {}, 0, []
         self._now_ms = 1_795_262_400_000
         self.events = []
-        #: What was written: `create Pod default/web`.
+        #: What was written: `create Pod default/web`, `status Pod default/web`.
         self.writes = []
         for object in objects:
             self.put(object)
@@ -102,7 +102,7 @@ class Cluster(Api):
                 f'Operation cannot be fulfilled on {object["kind"]} "{object["metadata"]["name"]}": the object has '
                 "been modified; please apply your changes to the latest version and try again",
             )  # fmt: skip
-        return self._write(f"update{'/' if subresource else ''}{subresource}", before, object, subresource)
+        return self._write(subresource or "update", before, object, subresource)
 
     def patch(self, kind, namespace, name, body, patch_type="merge", subresource=""):
         self._may_fail("patch")
