@@ -20,10 +20,12 @@ up: build target/hello.tar
 ## Installs what is missing, builds, then runs every test.
 test: build target/hello.tar
 	$(CARGO) test --release --workspace --exclude orch-tests
-	$(CARGO) test --release -p orch-tests -- --test-threads=1
+	$(CARGO) test --release --workspace --test e2e -- --test-threads=1
 
+# Always the whole workspace: another selection of packages means other features of what they
+# depend on, and a second build of it.
 build: prerequisites components
-	$(CARGO) build --release
+	$(CARGO) build --release --workspace --bins
 
 ## The built-in policies, from their crates to precompiled components.
 components: prerequisites
@@ -38,15 +40,15 @@ target/hello.tar: examples/hello-image.sh
 	examples/hello-image.sh $@
 
 bench: build target/hello.tar
-	$(CARGO) build --release -p orch-store --example store_bench
-	$(CARGO) run --release -p orch-tests --bin bench
-	$(CARGO) run --release -p orch-tests --bin plugin_bench -- --record
+	$(CARGO) build --release --workspace --example store_bench
+	target/release/bench
+	target/release/plugin_bench --record
 
 ## Upstream's scheduling loads on orch and on upstream's own scheduler. SCHEDULER_BENCH narrows it:
 ## make bench-scheduler SCHEDULER_BENCH='--side orch --only SchedulingBasic --nodes 1000 --pods 2000'
 SCHEDULER_BENCH ?= --side both --record
 bench-scheduler: build
-	$(CARGO) run --release -p orch-tests --bin scheduler_bench -- $(SCHEDULER_BENCH)
+	target/release/scheduler_bench $(SCHEDULER_BENCH)
 
 fmt:
 	$(CARGO) fmt --all --check

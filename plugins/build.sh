@@ -40,7 +40,7 @@ unset RUSTC RUSTFLAGS
 # Asked only when something that the program is made of is newer: cargo would wait for other builds.
 program=target/release/orch-componentize
 if [ ! -x "$program" ] || [ -n "$(find host/plugin/src host/plugin/Cargo.toml Cargo.lock -newer "$program" -print -quit)" ]; then
-    "${CARGO:-cargo}" build --quiet --release -p orch-plugin --bin orch-componentize
+    "${CARGO:-cargo}" build --quiet --release --workspace --bin orch-componentize
     touch "$program"
 fi
 componentize() { "$program" "$@"; }

@@ -32,5 +32,5 @@ mod verbs;
 pub use allocate::{InvalidCidr, ServiceCidr};
 pub use local::LocalClient;
 pub use routes::{GIT_VERSION, Health};
-pub use server::{Config, NodesSlot, PluginLogsSlot, Server, ServerError};
+pub use server::{Config, NodesSlot, PluginLogsSlot, Server, ServerError, TracesSlot};
 pub use verbs::{Api, Call, Clock};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use orch_admission::Chain;
 use orch_client::node::Nodes;
-use orch_client::plugin::PluginLogs;
+use orch_client::plugin::{PluginLogs, Traces};
 use orch_client::{Client, Identity};
 use orch_object::Kinds;
 use orch_store::{Store, StoreError};
@@ -35,6 +35,9 @@ pub type NodesSlot = Arc<ArcSwapOption<Box<dyn Nodes>>>;
 
 /// Where plugins' lines are found; empty until plugins run.
 pub type PluginLogsSlot = Arc<ArcSwapOption<Box<dyn PluginLogs>>>;
+
+/// Where the scheduler's decisions are found; empty until it runs.
+pub type TracesSlot = Arc<ArcSwapOption<Box<dyn Traces>>>;
 
 /// What the server is told at its start.
 #[derive(Debug, Clone)]
@@ -89,6 +92,7 @@ pub struct Server {
     config: Config,
     nodes: NodesSlot,
     plugin_logs: PluginLogsSlot,
+    traces: TracesSlot,
     admission: Arc<Chain>,
     health: Health,
     rbac: Rbac,
@@ -145,6 +149,7 @@ impl Server {
             config,
             nodes: NodesSlot::default(),
             plugin_logs: PluginLogsSlot::default(),
+            traces: TracesSlot::default(),
             admission,
             health,
             rbac,
@@ -202,6 +207,11 @@ impl Server {
         self.plugin_logs.store(Some(Arc::new(logs)));
     }
 
+    /// From now on the scheduler's decisions can be recorded.
+    pub fn set_traces(&self, traces: Box<dyn Traces>) {
+        self.traces.store(Some(Arc::new(traces)));
+    }
+
     /// Serves until `stop`; requests under way get a few seconds to finish.
     pub async fn run(self, stop: CancellationToken) {
         let routes = Arc::new(Routes {
@@ -212,6 +222,7 @@ impl Server {
             health: self.health.clone(),
             nodes: self.nodes.clone(),
             plugin_logs: self.plugin_logs.clone(),
+            traces: self.traces.clone(),
             stop: stop.clone(),
         });
         let renew = {

@@ -200,10 +200,7 @@ fn bindings_and_plugins_get_theirs() {
     assert_eq!(binding["subjects"][0]["apiGroup"], "rbac.authorization.k8s.io");
     assert!(binding["subjects"][1]["apiGroup"].is_null());
     let plugin = defaulted("plugins.orch.dev/v1alpha1", "Plugin", json!({ "spec": {} }));
-    assert_eq!(
-        plugin["spec"],
-        json!({ "failurePolicy": "Fail", "rollout": { "strategy": "Immediate" } })
-    );
+    assert_eq!(plugin["spec"], json!({ "failurePolicy": "Fail", "rollout": { "strategy": "Immediate" } }));
 }
 
 /// Defaults meet whatever the decoder let through, and worse.

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use orch_client::node::{NodeConnection, Nodes};
+use orch_client::plugin::Traces;
 use orch_client::{Client, Identity, ListOptions, Resource, Target, informer};
 use orch_container::{OrchRuntime, RegistryConfig};
 use orch_controllers::Controllers;
@@ -63,6 +67,7 @@ impl Host {
         let scheduler_client = clients(Identity::new("system:kube-scheduler", &["system:authenticated"]));
         let scheduler = Scheduler::start(scheduler_client.clone(), Default::default(), stop.clone());
         let controllers = Controllers::start(Arc::new(clients.clone()), stop.clone());
+        server.set_traces(Box::new(SchedulerTraces(scheduler.clone())));
         let users = Users {
             scheduler,
             controllers: controllers.clone(),
@@ -179,6 +184,27 @@ fn node_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_node::
         version: orch_request::GIT_VERSION.into(),
         ..Default::default()
     })
+}
+
+/// The scheduler of this process.
+struct SchedulerTraces(Scheduler);
+
+impl Traces for SchedulerTraces {
+    fn trace(&self) -> BoxStream<'static, std::io::Result<Bytes>> {
+        let scheduler = self.0.clone();
+        let lines = async move {
+            let lines = scheduler.record().await.map_err(std::io::Error::other);
+            match lines {
+                Ok(lines) => futures::stream::unfold(lines, |mut lines| async move {
+                    let line = lines.recv().await?;
+                    Some((Ok(Bytes::from(line + "\n")), lines))
+                })
+                .boxed(),
+                Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+            }
+        };
+        futures::stream::once(lines).flatten().boxed()
+    }
 }
 
 /// The node agent of this process.

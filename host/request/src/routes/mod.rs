@@ -27,6 +27,9 @@ pub use health::{GIT_VERSION, Health};
 pub use openapi::OpenApiOf;
 pub use request_info::RequestInfo;
 
+/// The scheduler's decisions as they are made; for those who may get this path.
+const TRACE: &str = "/debug/scheduler/trace";
+
 /// Everything the routes answer from.
 pub struct Routes {
     pub api: Arc<Api>,
@@ -36,6 +39,7 @@ pub struct Routes {
     pub health: Health,
     pub nodes: crate::NodesSlot,
     pub plugin_logs: crate::PluginLogsSlot,
+    pub traces: crate::TracesSlot,
     /// Ends open watches when the server stops.
     pub stop: tokio_util::sync::CancellationToken,
 }
@@ -92,6 +96,9 @@ impl Routes {
             return Err(causes::method_not_allowed());
         }
         let trimmed = path.trim_end_matches('/');
+        if trimmed == TRACE {
+            return stream::trace(self);
+        }
         let answer = match trimmed {
             "/version" => Some(full(200, "application/json", health::version().to_string())),
             "/.well-known/openid-configuration" => {

@@ -87,6 +87,17 @@ async fn plugin_log(
     Ok(text_stream(lines.take_until(async move { stop.cancelled().await }).boxed()))
 }
 
+/// What the scheduler of this host decides from now on.
+pub fn trace(routes: &Routes) -> Result<Response, Status> {
+    let traces = routes.traces.load();
+    let Some(traces) = traces.as_ref() else {
+        let message = "the scheduler is not running on this host yet: try again in a moment";
+        return Err(Status::new(503, "ServiceUnavailable", message));
+    };
+    let stop = routes.stop.clone();
+    Ok(text_stream(traces.trace().take_until(async move { stop.cancelled().await }).boxed()))
+}
+
 fn node_of(pod: &Value) -> Option<&str> {
     pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty())
 }

@@ -86,6 +86,40 @@ pub enum PluginCommand {
     },
     /// Delete uploaded components that no plugin runs or could go back to
     Prune,
+    /// Record what scheduling plugins are told and decide, for `replay`
+    Record {
+        /// Where the trace goes
+        #[arg(long, short, default_value = "trace.jsonl")]
+        output: PathBuf,
+        /// How long, in seconds
+        #[arg(long = "for", default_value_t = 60)]
+        seconds: u64,
+        /// At most so many MiB
+        #[arg(long, default_value_t = 256)]
+        max_mib: u64,
+        /// Replace names, label values, images and uids by hashes
+        #[arg(long)]
+        redact: bool,
+    },
+    /// Replay a trace against another version of a scheduling plugin, offline
+    Replay {
+        trace: PathBuf,
+        /// The component to try
+        #[arg(long, value_name = "FILE")]
+        plugin: PathBuf,
+        /// The plugin it stands in for [default: the file's name without .wasm]
+        #[arg(long)]
+        name: Option<String>,
+        /// Its configuration, as JSON [default: that of the plugin it stands in for]
+        #[arg(long)]
+        config: Option<String>,
+        /// What it is compared with [default: what was recorded]
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+        /// Differing decisions to print
+        #[arg(long, default_value_t = 20)]
+        show: usize,
+    },
 }
 
 /// Where a component comes from; at most one of the first five.

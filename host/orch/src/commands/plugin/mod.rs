@@ -6,7 +6,9 @@ mod declare;
 mod keys;
 mod list;
 mod log;
+mod record;
 mod registry;
+mod replay;
 mod rollback;
 mod upload;
 mod wait;
@@ -47,6 +49,14 @@ pub async fn run(connection: &Connection, command: PluginCommand) -> anyhow::Res
         }
         PluginCommand::Sign { what, key, registry } => registry::sign(&what, &key, &registry).await,
         PluginCommand::Keygen { prefix, algorithm } => keys::generate(&prefix, algorithm),
+        PluginCommand::Record { output, seconds, max_mib, redact } => {
+            let options = record::Options { seconds, max_bytes: max_mib << 20, redact };
+            record::record(&session().await?, &output, &options).await
+        }
+        PluginCommand::Replay { trace, plugin, name, config, against, show } => {
+            let trial = replay::Trial { plugin, name, config, against, show };
+            tokio::task::spawn_blocking(move || replay::replay(&trace, &trial)).await?
+        }
         PluginCommand::Prune => upload::prune(&session().await?).await,
     }
 }
