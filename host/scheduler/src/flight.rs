@@ -289,6 +289,10 @@ impl Core {
         let policy = resident.settings.failure_policy;
         let answer =
             resident.bring_up_to_date(&self.cluster, now).and_then(|()| call(resident, &resident.cut(pod)));
+        if resident.description().points.reserve {
+            // What it holds for pods is its own knowledge.
+            resident.forget_answers();
+        }
         unless_ignored(plugin, policy, answer)
     }
 }

@@ -1,7 +1,7 @@
 //! Making room for a pod that fits nowhere. Which pods may go, and where, a plugin says; what fits
 //! without them is found by asking the filters with those pods taken out of what they were told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -92,14 +92,15 @@ impl Core {
 
     /// Proposals about pods that are where the plugin says, one for each node.
     fn sane(&self, proposals: Vec<Eviction>) -> Vec<Eviction> {
-        let mut by_node = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        let mut sane = Vec::new();
         for Eviction { node, mut victims } in proposals {
             victims.retain(|uid| self.cluster.pod(uid).is_some_and(|(_, on)| on == node));
-            if !victims.is_empty() {
-                by_node.insert(node, Eviction { node, victims });
+            if !victims.is_empty() && seen.insert(node) {
+                sane.push(Eviction { node, victims });
             }
         }
-        by_node.into_values().collect()
+        sane
     }
 
     /// The fewest victims on each node that let the pod fit there.

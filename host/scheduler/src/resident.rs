@@ -133,8 +133,8 @@ fn beyond_shape(path: &str) -> bool {
 
 /// Its answers may then differ between pods that are equal in everything else.
 fn reads_identity(pod: &[String]) -> bool {
-    const IDENTITY: [&str; 4] =
-        ["metadata", "metadata.name", "metadata.creationTimestamp", "metadata.generation"];
+    const IDENTITY: [&str; 5] =
+        ["metadata", "metadata.name", "metadata.uid", "metadata.creationTimestamp", "metadata.generation"];
     let own = |path: &str| IDENTITY.contains(&path) || beyond_shape(path);
     pod.is_empty() || pod.iter().any(|path| own(path))
 }
@@ -301,6 +301,11 @@ impl Resident {
     fn send(&mut self) -> Result<(), CallError> {
         let pending = std::mem::take(&mut self.pending);
         pending.chunks(BATCH).try_for_each(|batch| self.plugin.sync(batch))
+    }
+
+    /// Something changed that no delta told: what it answered before may not hold.
+    pub fn forget_answers(&mut self) {
+        self.touched.everything();
     }
 
     /// The pod as this plugin is asked about it, its own identity included.

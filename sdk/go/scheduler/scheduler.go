@@ -67,7 +67,7 @@ type Description struct {
 	Filters, Scores         bool
 	FilterScope, ScoreScope Scope
 	Normalization           Normalization
-	// Pod is what is read of the pod to be placed; nothing but its identity when empty.
+	// Pod is what is read of the pod to be placed; nothing but its namespace when empty.
 	Pod       []string
 	Interests []objects.Interest
 	// Weight counts as 1 when 0.

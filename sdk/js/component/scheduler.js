@@ -20,7 +20,7 @@ export const policy = {
     const described = plugin.describe();
     return {
       points: plugin.points(),
-      pod: described.pod ?? ["metadata.uid"],
+      pod: described.pod ?? ["metadata.namespace"],
       interests: (described.interests ?? []).map(interest),
       filterScope: described.filterScope ?? "node",
       scoreScope: described.scoreScope ?? "node",

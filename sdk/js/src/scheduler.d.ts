@@ -22,7 +22,7 @@ export type Normalization = "none" | "highest" | "highest-reversed";
 export interface Description {
   /** What is kept resident: its changes call `nodeChanged` and the like. */
   interests?: Interest[];
-  /** What is read of the pod to be placed; nothing but its identity when left out, all when empty. */
+  /** What is read of the pod to be placed; nothing but its namespace when left out, all when empty. */
   pod?: string[];
   filterScope?: Scope;
   scoreScope?: Scope;

@@ -55,7 +55,7 @@ class Description:
     #: What is kept resident through `sync`.
     interests: list = field(default_factory=list)
     #: What is read of the pod to be placed; an empty list sends all of it.
-    pod: list = field(default_factory=lambda: ["metadata.uid"])
+    pod: list = field(default_factory=lambda: ["metadata.namespace"])
     filter_scope: Scope = Scope.NODE
     score_scope: Scope = Scope.NODE
     normalization: Normalization = Normalization.NONE

@@ -142,7 +142,7 @@ pub struct Description {
 impl Default for Description {
     fn default() -> Self {
         Description {
-            pod: vec!["metadata.uid".into()],
+            pod: vec!["metadata.namespace".into()],
             interests: Vec::new(),
             filters: None,
             scores: None,
@@ -162,7 +162,7 @@ impl Description {
         Description::default()
     }
 
-    /// What is read of the pod to be placed; without a call nothing but its identity.
+    /// What is read of the pod to be placed; without a call nothing but its namespace.
     pub fn pod(mut self, fields: &[&str]) -> Self {
         self.pod = fields.iter().map(|field| field.to_string()).collect();
         self

@@ -210,7 +210,7 @@ fn has(nodes: &NodeSet, index: u32) -> bool {
 
 fn normalized(raw: &[u32], how: Normalization) -> Vec<u32> {
     let highest = u64::from(raw.iter().copied().max().unwrap_or(0));
-    let share = |score: &u32| if highest == 0 { 0 } else { (u64::from(*score) * 100 / highest) as u32 };
+    let share = |score: &u32| (u64::from(*score) * 100).checked_div(highest).unwrap_or(0) as u32;
     match how {
         Normalization::None => raw.to_vec(),
         Normalization::Highest => raw.iter().map(share).collect(),

@@ -57,7 +57,7 @@ impl Default for Description {
     fn default() -> Self {
         Description {
             points: Points::default(),
-            pod: vec!["metadata.uid".into()],
+            pod: vec!["metadata.namespace".into()],
             interests: Vec::new(),
             filter_scope: Scope::Node,
             score_scope: Scope::Node,

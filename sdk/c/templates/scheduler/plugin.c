@@ -27,7 +27,7 @@ void exports_orch_scheduler_policy_describe(exports_orch_scheduler_policy_descri
       .normalization = EXPORTS_ORCH_SCHEDULER_POLICY_NORMALIZATION_HIGHEST,
       .weight = 1,
   };
-  ORCH_STRINGS(ret->pod, "metadata.uid");
+  ORCH_STRINGS(ret->pod, "metadata.namespace");
   ORCH_LIST(ret->interests, 1);
   ORCH_READS(ret->interests.ptr[0], "v1", "Node", "metadata.labels");
 }

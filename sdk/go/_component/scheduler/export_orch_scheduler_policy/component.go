@@ -28,7 +28,7 @@ func Describe() Description {
 		Order:         from.Order,
 	}
 	if len(to.Pod) == 0 {
-		to.Pod = []string{"metadata.uid"}
+		to.Pod = []string{"metadata.namespace"}
 	}
 	if from.Filters {
 		to.Points |= Points_Filter
