@@ -35,7 +35,6 @@ projects! {
     python_scheduler: Python Scheduler;
     python_admission: Python Admission;
     python_controller: Python Controller;
-    python_cni: Python Cni;
     js_scheduler: Js Scheduler;
     js_admission: Js Admission;
     js_controller: Js Controller;

@@ -54,11 +54,9 @@ class Driver(Guarded):
         _driver.restore([_attachment(one) for one in attachments])
 
     def add(self, sandbox, pod):
-        with sandbox:
-            wanted = sdk.Pod(pod.sandbox_id, pod.namespace, pod.name, pod.uid)
-            made = _driver.add(_Sandbox(sandbox), wanted)
+        wanted = sdk.Pod(pod.sandbox_id, pod.namespace, pod.name, pod.uid)
+        made = _driver.add(_Sandbox(sandbox), wanted)
         return wit.Attachment(made.sandbox_id, made.ips, made.node_interface)
 
     def del_(self, sandbox, attachment):
-        with sandbox:
-            _driver.delete(_Sandbox(sandbox), _attachment(attachment))
+        _driver.delete(_Sandbox(sandbox), _attachment(attachment))
