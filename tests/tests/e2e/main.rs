@@ -9,6 +9,7 @@ mod hello;
 mod images;
 mod own_client;
 mod policy;
+mod scheduling;
 mod sim;
 mod sources;
 mod survival;

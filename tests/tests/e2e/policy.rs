@@ -37,6 +37,8 @@ fn hollow_nodes(kubectl: &KubectlIn) {
     }
     kubectl.run("taint node node-a real=yes:NoSchedule");
     let mut ballast = pod("ballast", "200", "none");
+    // As full of memory as of CPU, so that balance speaks neither for nor against it.
+    ballast["spec"]["containers"][0]["resources"]["requests"]["memory"] = "205Gi".into();
     ballast["spec"]["nodeName"] = "hollow-0".into();
     kubectl.feed("create -f -", &list(vec![ballast])).unwrap();
 }

@@ -99,10 +99,13 @@ fn pods() -> Kind {
         selectable_fields: vec![],
         schema: String::new(),
         has_generation: false,
+        conversion: None,
+        custom: None,
         strategy: Strategy {
             default: |_| {},
             prepare_create: |_| {},
             prepare_update: |_, _| {},
+            prepare_delete: |_, _| {},
             grace_period: |_| None,
             validate: |_, _| vec![],
         },

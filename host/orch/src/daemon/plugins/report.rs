@@ -76,10 +76,12 @@ fn differs(before: &PluginStatus, now: &PluginStatus) -> bool {
     before.observed_generation != now.observed_generation
         || before.digest != now.digest
         || before.source != now.source
-        || trial_digest(before) != trial_digest(now)
+        || trial_of(before) != trial_of(now)
         || before.conditions != now.conditions
 }
 
-fn trial_digest(status: &PluginStatus) -> Option<&str> {
-    status.trial.as_ref().map(|trial| trial.digest.as_str())
+fn trial_of(status: &PluginStatus) -> Option<(&str, &str, u64)> {
+    let trial = status.trial.as_ref()?;
+    let differing = trial.report.as_ref().map_or(0, |report| report.differing);
+    Some((&trial.strategy, &trial.digest, differing))
 }
