@@ -15,12 +15,15 @@ fn list(items: Vec<Value>) -> String {
     json!({ "apiVersion": "v1", "kind": "List", "items": items }).to_string()
 }
 
+/// It asks for the same share of a hollow node's memory as of its CPU, so that balance speaks for no node.
 fn pod(name: &str, cpu: &str, policy: &str) -> Value {
+    let memory = if cpu == "200" { "200G" } else { "10M" };
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": name, "labels": { "policy": policy } },
         "spec": { "containers": [{
-            "name": "c", "image": "example.orch.dev/hello:1", "resources": { "requests": { "cpu": cpu } },
+            "name": "c", "image": "example.orch.dev/hello:1",
+            "resources": { "requests": { "cpu": cpu, "memory": memory } },
         }] },
     })
 }
@@ -29,7 +32,7 @@ fn pod(name: &str, cpu: &str, policy: &str) -> Value {
 fn hollow_nodes(kubectl: &KubectlIn) {
     let node = |i: usize| json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": format!("hollow-{i}") } });
     kubectl.feed("create -f -", &list((0..HOLLOW).map(node).collect())).unwrap();
-    let room = r#"{"status":{"capacity":{"cpu":"1000","memory":"1Ti","pods":"5000"},"allocatable":{"cpu":"1000","memory":"1Ti","pods":"5000"},"conditions":[{"type":"Ready","status":"True"}]}}"#;
+    let room = r#"{"status":{"capacity":{"cpu":"1000","memory":"1000G","pods":"5000"},"allocatable":{"cpu":"1000","memory":"1000G","pods":"5000"},"conditions":[{"type":"Ready","status":"True"}]}}"#;
     for i in 0..HOLLOW {
         let mut command =
             kubectl.command(&format!("patch node hollow-{i} --subresource=status --type=merge -p"));
@@ -37,8 +40,6 @@ fn hollow_nodes(kubectl: &KubectlIn) {
     }
     kubectl.run("taint node node-a real=yes:NoSchedule");
     let mut ballast = pod("ballast", "200", "none");
-    // As full of memory as of CPU, so that balance speaks neither for nor against it.
-    ballast["spec"]["containers"][0]["resources"]["requests"]["memory"] = "205Gi".into();
     ballast["spec"]["nodeName"] = "hollow-0".into();
     kubectl.feed("create -f -", &list(vec![ballast])).unwrap();
 }

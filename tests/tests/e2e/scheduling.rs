@@ -30,8 +30,9 @@ fn asking(cpu: &str) -> Value {
 }
 
 fn node_of(kubectl: &KubectlIn, pod: &str) -> Result<String, String> {
-    let node = object(kubectl, &format!("pod {pod}"))?["spec"]["nodeName"].as_str().map(String::from);
-    node.ok_or_else(|| format!("{pod} has no node"))
+    let object = object(kubectl, &format!("pod {pod}"))?;
+    let node = object["spec"]["nodeName"].as_str().map(String::from);
+    node.ok_or_else(|| format!("{pod} has no node: {}", object["status"]["conditions"]))
 }
 
 fn hollow(kubectl: &KubectlIn, name: &str) {
@@ -52,11 +53,10 @@ fn a_more_important_pod_takes_the_room_of_a_lesser_one() {
         "metadata": { "name": "important" }, "value": 1000,
     });
     kubectl.feed("create -f -", &class.to_string()).unwrap();
-    hollow(&kubectl, "small");
-    let there = json!({ "kubernetes.io/hostname": "small" });
-    kubectl.run("label node small kubernetes.io/hostname=small");
-    let wants =
-        |class: &str| json!({ "containers": asking("3"), "nodeSelector": there, "priorityClassName": class });
+    let node = object(&kubectl, "node node-a").unwrap();
+    let cores: u64 = node["status"]["allocatable"]["cpu"].as_str().unwrap().parse().unwrap();
+    let most = format!("{}m", cores * 600);
+    let wants = |class: &str| json!({ "containers": asking(&most), "priorityClassName": class });
     kubectl.feed("create -f -", &pod("lesser", wants(""))).unwrap();
     eventually("the lesser pod to be placed", SOON, || node_of(&kubectl, "lesser"));
     kubectl.feed("create -f -", &pod("equal", wants(""))).unwrap();

@@ -23,7 +23,11 @@ pub(crate) fn validate(plugin: &Value, old: Option<&Value>) -> Vec<FieldError> {
     validate_limits(&spec["limits"], &path.child("limits"), &mut errors);
     errors.optional_one_of(&path.child("failurePolicy"), &spec["failurePolicy"], &["Fail", "Ignore"]);
     let strategy = &spec["rollout"]["strategy"];
-    errors.optional_one_of(&path.child("rollout").child("strategy"), strategy, &["Immediate"]);
+    errors.optional_one_of(
+        &path.child("rollout").child("strategy"),
+        strategy,
+        &["Canary", "Immediate", "Shadow"],
+    );
     errors.not_negative(&path.child("weight"), &spec["weight"]);
     errors.into_vec()
 }
