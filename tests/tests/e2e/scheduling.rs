@@ -104,7 +104,7 @@ fn loaded(kubectl: &KubectlIn, name: &str) -> Result<Value, String> {
 #[test]
 fn profiles_and_trials_of_a_policy() {
     let Some(client) = kubectl::installed(&["1.33"]).pop() else { return };
-    let host = Host::start_without_image(orch_tests::host::Network::new(), &[]);
+    let mut host = Host::start_without_image(orch_tests::host::Network::new(), &[]);
     let kubectl = host.kubectl(&client);
     kubectl.run("taint node node-a real=yes:NoSchedule");
     hollow(&kubectl, "full");
@@ -159,6 +159,15 @@ fn profiles_and_trials_of_a_policy() {
     kubectl.feed("create -f -", &pod("untried", json!({ "containers": small }))).unwrap();
     assert_eq!(eventually("tried", SOON, || node_of(&kubectl, "-n bold tried")), "full");
     assert_eq!(eventually("untried", SOON, || node_of(&kubectl, "untried")), "empty");
+
+    // So it stays when the host is started again.
+    host.stop();
+    host.up();
+    let kubectl = host.kubectl(&client);
+    kubectl.feed("create -n bold -f -", &pod("tried-again", json!({ "containers": small }))).unwrap();
+    kubectl.feed("create -f -", &pod("untried-again", json!({ "containers": small }))).unwrap();
+    assert_eq!(eventually("tried again", SOON, || node_of(&kubectl, "-n bold tried-again")), "full");
+    assert_eq!(eventually("untried again", SOON, || node_of(&kubectl, "untried-again")), "empty");
 
     // Immediate makes it the one that serves.
     kubectl.feed("apply -f -", &fit("node-resources-fit", "MostAllocated", json!({}))).unwrap();

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use orch_client::informer::{self, Event, Objects};
 use orch_plugin::lifecycle::{
-    FetchError, Fetched, Lifecycle, PluginSpec, PluginStatus, PreviousVersion, SourceSpec,
+    FetchError, Fetched, Lifecycle, PluginSpec, PluginStatus, PreviousVersion, SourceSpec, Strategy,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -87,6 +87,7 @@ impl Follower {
             let (previous, served) = before_the_start(&plugin);
             self.lifecycle.remember(&name, previous, served).await;
             let spec = self.defaults.complete(&plugin["spec"]);
+            self.serve_as_before(&name, &plugin, &spec).await;
             if let Some(wanted) = remote(&name, &spec)
                 && let Some(kept) = self.sources.kept(&wanted).await
             {
@@ -96,6 +97,25 @@ impl Follower {
                 self.reconcile(&plugin).await;
             }
         }
+    }
+
+    /// A version on trial stands beside the one that served when the host ended.
+    async fn serve_as_before(&mut self, name: &str, plugin: &Value, spec: &Value) {
+        let on_trial = PluginSpec::read(spec).is_ok_and(|spec| spec.rollout.strategy != Strategy::Immediate);
+        let (_, Some(served)) = before_the_start(plugin) else { return };
+        if !on_trial {
+            return;
+        }
+        let mut before = spec.clone();
+        before["source"] = json!(served.source);
+        before["config"] = served.config;
+        before["rollout"] = json!({});
+        if let Some(wanted) = remote(name, &before) {
+            let Some(kept) = self.sources.kept(&wanted).await else { return };
+            self.sources.put(&wanted, Ok(kept));
+        }
+        self.lifecycle.reconcile(name, &before, 0, &now()).await;
+        self.sources.forget(name);
     }
 
     pub async fn follow(
