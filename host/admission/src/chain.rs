@@ -102,10 +102,11 @@ impl Chain {
         }
     }
 
-    /// The names of the checks, in the order they are asked in.
+    /// The names of the checks that serve, in the order they are asked in.
     pub fn names(&self) -> Vec<String> {
         let checks = self.checks.load();
-        let (mutating, validating): (Vec<&Arc<Check>>, Vec<_>) = checks.iter().partition(|c| c.mutates());
+        let (mutating, validating): (Vec<&Arc<Check>>, Vec<_>) =
+            checks.iter().filter(|c| !c.is_trial()).partition(|c| c.mutates());
         mutating.into_iter().chain(validating).map(|c| c.name.clone()).collect()
     }
 

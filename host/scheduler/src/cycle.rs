@@ -87,9 +87,9 @@ impl Cycle<'_> {
             if !resident.description().points.filter {
                 continue;
             }
-            // Once no node is left only a verdict on the pod itself tells more (upstream asks for it first).
-            let judges_pods = !nodeset::is_empty(feasible) || diagnosis.pod.is_none();
-            if !judges_pods {
+            // The others are asked though no node is left: a verdict on the pod itself tells more than
+            // why nodes were rejected (upstream asks for it first).
+            if diagnosis.pod.is_some() {
                 break;
             }
             let name = resident.name.clone();

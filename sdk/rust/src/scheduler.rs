@@ -9,12 +9,13 @@ use crate::Interest;
 mod host;
 mod nodeset;
 pub mod resources;
-mod score;
 
 #[doc(hidden)]
 pub use host::Exports;
 pub use nodeset::NodeSet;
-pub use score::{MAX_SCORE, normalize, normalize_reversed};
+
+/// The best score of a node.
+pub const MAX_SCORE: i64 = 100;
 
 /// A scheduling policy. It holds what it needs of nodes and pods, kept current by `sync`. Only those
 /// functions are called whose extension point the description names.

@@ -179,6 +179,56 @@ fn the_failure_policy_decides_when_there_is_no_verdict() {
     assert!(!chain.remove("traps"));
 }
 
+fn adds(path: &'static str) -> Arc<Fake> {
+    fake(true, Box::new(move |_| admitted(&json!([{"op": "add", "path": path, "value": true}]).to_string())))
+}
+
+#[test]
+fn a_canary_decides_about_what_it_selects() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    chain.install("check", Settings::default(), adds("/old"));
+    let canary = |selects: bool| Settings {
+        role: Role::Canary(Arc::new(move |subject| {
+            assert_eq!((subject.namespace, subject.key), ("default", "web"));
+            selects
+        })),
+        ..Settings::default()
+    };
+    let decided = |chain: &Chain| {
+        let mut object = json!({});
+        run(chain, &mut object).unwrap();
+        object
+    };
+    chain.install("check", canary(false), adds("/new"));
+    assert_eq!(decided(&chain), json!({"old": true}));
+    chain.install("check", canary(true), adds("/new"));
+    assert_eq!(decided(&chain), json!({"new": true}));
+    assert_eq!(chain.names(), ["check"]);
+    chain.remove_trial("check");
+    assert_eq!(decided(&chain), json!({"old": true}));
+}
+
+#[test]
+fn a_shadow_changes_nothing_and_says_where_it_differs() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    chain.install("check", Settings::default(), adds("/old"));
+    let log = Arc::new(ShadowLog::default());
+    let shadow = || Settings { role: Role::Shadow(log.clone()), ..Settings::default() };
+    let mut object = json!({});
+    chain.install("check", shadow(), adds("/old"));
+    run(&chain, &mut object).unwrap();
+    chain.install("check", shadow(), adds("/new"));
+    run(&chain, &mut object).unwrap();
+    chain.install("check", shadow(), fake(true, Box::new(|_| Err(trapped()))));
+    run(&chain, &mut object).unwrap();
+    assert_eq!(object, json!({"old": true}));
+    let report = log.report();
+    assert_eq!((report.compared, report.differing, report.failed), (2, 1, 1));
+    let difference = &report.differences[0];
+    assert_eq!(difference.subject, "Pod default/web");
+    assert!(difference.live.contains("/old") && difference.shadow.contains("/new"), "{difference:?}");
+}
+
 fn namespace(name: &str, phase: &str) -> Arc<Value> {
     Arc::new(json!({"apiVersion": "v1", "kind": "Namespace",
         "metadata": {"name": name, "resourceVersion": "9"}, "status": {"phase": phase}}))
