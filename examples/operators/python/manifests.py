@@ -3,6 +3,9 @@
 from orch_sdk.controller import owner_reference
 from orch_sdk.patch import merged
 
+# The first process of a container gets no default signal handlers: it ends when asked to.
+SERVE = "httpd -f -p 8080 -h /www & trap 'kill $!; exit 0' TERM; wait"
+
 
 def objects_of(site):
     metadata, spec = site["metadata"], site["spec"]
@@ -19,7 +22,8 @@ def objects_of(site):
 
     container = {
         "name": "web",
-        "image": spec.get("image", "orch.dev/hello:1"),
+        "image": spec.get("image", "example.orch.dev/hello:1"),
+        "command": ["sh", "-c", SERVE],
         "ports": [{"containerPort": 8080}],
         "volumeMounts": [{"name": "pages", "mountPath": "/www"}],
     }

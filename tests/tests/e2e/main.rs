@@ -7,6 +7,7 @@ mod bad_input;
 mod crd;
 mod hello;
 mod images;
+mod operators;
 mod own_client;
 mod policy;
 mod scheduling;

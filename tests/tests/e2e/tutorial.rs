@@ -34,14 +34,14 @@ fn programs(directory: &Path, host: &Host, kubectl: &Path) {
 }
 
 /// Where the tests of the projects install what Python is built with; see `host/author/tests`.
-fn path() -> String {
+pub fn path() -> String {
     let tools = workspace().join("target/projects/.venv/bin");
     format!("{}:{}", tools.display(), std::env::var("PATH").unwrap())
 }
 
 /// What is missing to build in this language, as `orch plugin new` tells it. What JavaScript needs
 /// beside npm the tutorial itself installs.
-fn missing(language: &str) -> Option<String> {
+pub fn missing(language: &str) -> Option<String> {
     if language == "js" {
         let npm = Command::new("npm").arg("--version").output();
         return npm.is_err().then(|| "npm is not installed".into());

@@ -3,6 +3,9 @@
 use orch_sdk::object::{Object, controller_reference};
 use orch_sdk::{Value, json};
 
+/// The first process of a container gets no default signal handlers: it ends when asked to.
+const SERVE: &str = "httpd -f -p 8080 -h /www & trap 'kill $!; exit 0' TERM; wait";
+
 pub fn replicas(site: &Value) -> i64 {
     site.at(&["spec", "replicas"]).as_i64().unwrap_or(1)
 }
@@ -21,9 +24,9 @@ pub fn objects_of(site: &Value) -> [Value; 3] {
             part: content,
         })
     };
-    let image = site.at(&["spec", "image"]).as_str().unwrap_or("orch.dev/hello:1");
+    let image = site.at(&["spec", "image"]).as_str().unwrap_or("example.orch.dev/hello:1");
     let container = json!({
-        "name": "web", "image": image, "ports": [{"containerPort": 8080}],
+        "name": "web", "image": image, "command": ["sh", "-c", SERVE], "ports": [{"containerPort": 8080}],
         "volumeMounts": [{"name": "pages", "mountPath": "/www"}],
     });
     let volumes = json!([{"name": "pages", "configMap": {"name": name}}]);
