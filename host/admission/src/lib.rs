@@ -10,11 +10,13 @@
 //! finishes on the set it began with.
 
 mod chain;
+mod matching;
 mod project;
 mod resident;
 mod review;
 
 pub use chain::{Chain, FailurePolicy, Settings};
+pub use matching::{Matcher, Namespaces, is_exempt, namespace_of, request_kind};
 pub use project::project;
 pub use resident::{Change, Feed, State};
 pub use review::Review;

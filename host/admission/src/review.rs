@@ -97,7 +97,7 @@ impl Review<'_> {
             namespace: self.namespace,
             sub_resource: self.subresource,
             request_sub_resource: self.subresource,
-            operation: operation(self.operation),
+            operation: operation_name(self.operation),
             user_info: UserInfo {
                 username: &self.identity.name,
                 uid: &self.identity.uid,
@@ -129,7 +129,8 @@ impl Review<'_> {
     }
 }
 
-fn operation(operation: Operation) -> &'static str {
+/// As `AdmissionRequest` writes it.
+pub fn operation_name(operation: Operation) -> &'static str {
     match operation {
         Operation::Create => "CREATE",
         Operation::Update => "UPDATE",
