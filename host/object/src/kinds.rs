@@ -1,6 +1,7 @@
 //! The built-in rows. One file per API group; what a kind does beyond its data is in `strategy`, how it
 //! prints in `print`.
 
+mod admission;
 mod apps;
 mod batch;
 mod core;
@@ -35,6 +36,7 @@ impl Kinds {
                     flow::rows(),
                     devices::rows(),
                     extension::rows(),
+                    admission::rows(),
                     virtual_kinds::rows(),
                 ];
                 Kinds::new(rows.into_iter().flatten().map(row::Row::build).collect())

@@ -1,6 +1,7 @@
 //! What `kubectl get` shows of each kind: columns, and pure functions from the object to a cell.
 //! The cells are those of Kubernetes' own printers.
 
+pub(crate) mod admission;
 pub(crate) mod autoscaler;
 pub(crate) mod batch;
 pub(crate) mod config;

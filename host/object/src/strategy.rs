@@ -1,6 +1,7 @@
 //! What kinds do beyond the generic pipeline: defaults, preparation, grace, validation.
 //! Defaults and messages are upstream's (`pkg/apis/*/v1/defaults.go`, `pkg/registry`, `validation`).
 
+pub(crate) mod admission;
 pub(crate) mod batch;
 pub(crate) mod config;
 pub(crate) mod definition;

@@ -1,5 +1,6 @@
 //! What makes an object invalid, in upstream's order and words (`pkg/apis/*/validation`).
 
+pub(crate) mod admission;
 pub(crate) mod batch;
 pub(crate) mod config;
 pub(crate) mod definition;

@@ -115,6 +115,7 @@ fn split_version(api_version: &str) -> (&str, &str) {
 fn schema_group(api_version: &str) -> &'static str {
     match split_version(api_version).0 {
         "" => "io.k8s.api.core",
+        "admissionregistration.k8s.io" => "io.k8s.api.admissionregistration",
         "apiextensions.k8s.io" => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
         "apps" => "io.k8s.api.apps",
         "autoscaling" => "io.k8s.api.autoscaling",

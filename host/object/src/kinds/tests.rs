@@ -15,6 +15,7 @@ fn facts() -> Vec<(&'static str, &'static str, &'static str, char, &'static str,
          eviction:policy/v1/Eviction=create exec:PodExecOptions=create,get log=get \
          portforward:PodPortForwardOptions=create,get proxy:PodProxyOptions={PROXY} resize=get,patch,update {STATUS}"
     );
+    let admission = "admissionregistration.k8s.io/v1";
     let rbac = "rbac.authorization.k8s.io/v1";
     vec![
         ("v1", "Namespace", "namespaces", 'C', "ns", NO_COLLECTION, format!("finalize=update {STATUS}")),
@@ -124,6 +125,28 @@ fn facts() -> Vec<(&'static str, &'static str, &'static str, char, &'static str,
             ALL,
             STATUS.into(),
         ),
+        (admission, "MutatingAdmissionPolicy", "mutatingadmissionpolicies", 'C', "", ALL, String::new()),
+        (admission, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", 'C', "", ALL, String::new()),
+        (admission, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", 'C', "", ALL, String::new()),
+        (admission, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", 'C', "", ALL, STATUS.into()),
+        (
+            admission,
+            "ValidatingAdmissionPolicyBinding",
+            "validatingadmissionpolicybindings",
+            'C',
+            "",
+            ALL,
+            String::new(),
+        ),
+        (
+            admission,
+            "ValidatingWebhookConfiguration",
+            "validatingwebhookconfigurations",
+            'C',
+            "",
+            ALL,
+            String::new(),
+        ),
         ("authentication.k8s.io/v1", "TokenReview", "tokenreviews", 'C', "", "create", String::new()),
         (
             "authorization.k8s.io/v1",
@@ -200,6 +223,7 @@ fn every_row_has_a_schema_and_every_stored_kind_columns() {
 /// Name, type and priority of each column, as upstream's Table names them.
 #[test]
 fn columns_are_upstreams() {
+    let admission = "admissionregistration.k8s.io/v1";
     let cases = [
         ("v1", "Namespace", "Name Status Age"),
         (
@@ -293,6 +317,12 @@ fn columns_are_upstreams() {
             "PriorityLevelConfiguration",
             "Name Type NominalConcurrencyShares Queues HandSize QueueLengthLimit Age",
         ),
+        (admission, "MutatingAdmissionPolicy", "Name Mutations# ParamKind Age"),
+        (admission, "MutatingAdmissionPolicyBinding", "Name PolicyName ParamRef Age"),
+        (admission, "MutatingWebhookConfiguration", "Name Webhooks# Age"),
+        (admission, "ValidatingAdmissionPolicy", "Name Validations# ParamKind Age"),
+        (admission, "ValidatingAdmissionPolicyBinding", "Name PolicyName ParamRef Age"),
+        (admission, "ValidatingWebhookConfiguration", "Name Webhooks# Age"),
     ];
     let kinds = Kinds::builtin();
     for (api_version, name, expected) in cases {
