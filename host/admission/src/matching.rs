@@ -108,7 +108,9 @@ impl Matcher {
         let other =
             |kind: &&Arc<Kind>| kind.version != review.kind.version || kind.group != review.kind.group;
         let others: Vec<&Arc<Kind>> = equivalents(review.kind, kinds).filter(other).collect();
-        rules.iter().find_map(|rule| others.iter().find(|kind| rule.matches(review, kind)).map(|kind| &***kind))
+        rules
+            .iter()
+            .find_map(|rule| others.iter().find(|kind| rule.matches(review, kind)).map(|kind| &***kind))
     }
 
     fn namespace_matches(
@@ -216,7 +218,10 @@ fn is_namespace(kind: &Kind) -> bool {
 
 fn no_namespace(name: &str) -> Status {
     let details = serde_json::json!({ "name": name, "kind": "namespaces" });
-    Status { details: Some(details), ..Status::new(404, "NotFound", format!("namespaces {name:?} not found")) }
+    Status {
+        details: Some(details),
+        ..Status::new(404, "NotFound", format!("namespaces {name:?} not found"))
+    }
 }
 
 /// A missing selector selects everything, as its default does.

@@ -2,6 +2,7 @@
 //! schemas, patches, apply, tables and `Status`. No I/O.
 
 pub mod apply;
+pub mod cel;
 mod conversion;
 pub mod custom;
 pub mod duration;

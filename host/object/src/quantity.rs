@@ -80,6 +80,17 @@ impl Quantity {
         saturate(ceil_div(self.nano, MICRO_PER_MILLI))
     }
 
+    /// The whole units, if it is nothing but whole.
+    pub fn whole(&self) -> Option<i64> {
+        if self.nano % NANO == 0 { i64::try_from(self.nano / NANO).ok() } else { None }
+    }
+
+    /// The nearest double.
+    pub fn approximate(&self) -> f64 {
+        let (units, rest) = (self.nano / NANO, self.nano % NANO);
+        units as f64 + rest as f64 / NANO as f64
+    }
+
     pub fn is_zero(&self) -> bool {
         self.nano == 0
     }

@@ -31,7 +31,8 @@ impl Default for Request {
 }
 
 fn namespace(name: &str) -> Option<Arc<Value>> {
-    let stored = || json!({ "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } } });
+    let stored =
+        || json!({ "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } } });
     (name == "default").then(|| Arc::new(stored()))
 }
 
@@ -123,7 +124,8 @@ fn an_object_is_selected_by_its_labels_now_or_before() {
 
 #[test]
 fn a_namespace_is_selected_by_its_labels_and_a_new_one_by_those_it_brings() {
-    let selector = json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "default" } } });
+    let selector =
+        json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": "default" } } });
     let matcher = Matcher::of_resources(&selector).unwrap();
     assert!(matched(&matcher, &Request::default()).unwrap().is_some());
     let missing = matched(&matcher, &Request { namespace: "gone", ..Request::default() }).unwrap_err();

@@ -12,11 +12,8 @@ pub(crate) const VALIDATING_POLICY: Strategy = Strategy {
     ..WITH_STATUS
 };
 
-pub(crate) const MUTATING_POLICY: Strategy = Strategy {
-    default: default_policy,
-    validate: validation::admission::validate_mutating_policy,
-    ..PLAIN
-};
+pub(crate) const MUTATING_POLICY: Strategy =
+    Strategy { default: default_policy, validate: validation::admission::validate_mutating_policy, ..PLAIN };
 
 pub(crate) const VALIDATING_BINDING: Strategy = Strategy {
     default: default_binding,

@@ -172,7 +172,12 @@ pub(crate) fn rule_with_operations(rule: &Value, path: &Path, errors: &mut Error
     if items(&rule["apiGroups"]).is_empty() {
         errors.required(&groups, "");
     }
-    only_wildcard(&rule["apiGroups"], &groups, "if '*' is present, must not specify other API groups", errors);
+    only_wildcard(
+        &rule["apiGroups"],
+        &groups,
+        "if '*' is present, must not specify other API groups",
+        errors,
+    );
     let versions = path.child("apiVersions");
     if items(&rule["apiVersions"]).is_empty() {
         errors.required(&versions, "");
@@ -403,8 +408,27 @@ fn validation_actions(actions: &Value, path: &Path, errors: &mut Errors) {
 /// A name that CEL can say; its own words are not.
 fn is_identifier(name: &str) -> bool {
     const RESERVED: [&str; 21] = [
-        "true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if",
-        "import", "let", "loop", "package", "namespace", "return", "var", "void", "while",
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
     ];
     let mut letters = name.chars();
     letters.next().is_some_and(|first| first == '_' || first.is_ascii_alphabetic())

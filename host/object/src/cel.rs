@@ -1,0 +1,74 @@
+//! CEL as Kubernetes speaks it: rules of custom resources, admission policies, match conditions.
+//!
+//! ```text
+//! text ─► parse (the `cel` crate's grammar) ─► check (types, names) ─► Program ─► run (metered)
+//! ```
+//!
+//! The `cel` crate parses; checking and running are here, since Kubernetes needs what the crate has
+//! not: a type checker that knows schemas, a price for every step, variables made when they are
+//! first asked for, and Kubernetes' libraries. Messages are cel-go's, because clients see them.
+
+mod check;
+mod environment;
+mod evaluate;
+mod fault;
+mod library;
+mod meter;
+mod node;
+mod parse;
+mod source;
+mod types;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Declared, Environment};
+pub use evaluate::Variables;
+pub use fault::Fault;
+pub use library::{Authority, Authorizer, Decision, Native, Question, ResourceCheck};
+pub use meter::{MATCH_CONDITIONS, Meter, PER_CALL, PER_POLICY};
+pub use types::{Fields, Type};
+pub use value::{Key, List, Map, Merge, Value};
+
+use evaluate::Run;
+use node::Node;
+
+/// An expression that has been parsed and checked.
+#[derive(Debug)]
+pub struct Program {
+    node: Node,
+    of: Type,
+}
+
+/// # Errors
+/// What is wrong, in cel-go's words, each with its place.
+pub fn compile(text: &str, environment: &Environment) -> Result<Program, String> {
+    let node = parse::parse(text).map_err(|issues| source::show(issues, text))?;
+    let of = check::check(&node, environment, text).map_err(|issues| source::show(issues, text))?;
+    Ok(Program { node, of })
+}
+
+impl Program {
+    /// The type of its value.
+    pub fn of(&self) -> &Type {
+        &self.of
+    }
+
+    /// Whether it asks for a variable.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.node.uses(variable)
+    }
+
+    /// Its value; what it costs is the meter's.
+    pub fn run(&self, variables: &dyn Variables, meter: &Meter) -> Result<Value, Fault> {
+        let result = self.run_within(variables, meter);
+        meter.close_call();
+        result
+    }
+
+    /// As part of another expression, which pays for it.
+    pub fn run_within(&self, variables: &dyn Variables, meter: &Meter) -> Result<Value, Fault> {
+        Run { variables, meter, scope: Vec::new() }.value(&self.node)
+    }
+}
