@@ -1,7 +1,7 @@
 # The two commands of the README are `make up` and `make test`. Everything else serves them.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: up test build components prerequisites image bench bench-scheduler fmt clippy deny doc clean e2e
+.PHONY: up test build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
 
 CARGO ?= cargo
 ORCH := target/release/orch
@@ -49,6 +49,14 @@ bench: build target/hello.tar
 SCHEDULER_BENCH ?= --side both --record
 bench-scheduler: build
 	target/release/scheduler_bench $(SCHEDULER_BENCH)
+
+## Upstream's own conformance cases on a cluster of orch; results in docs/CONFORMANCE.md.
+FOCUS ?= \[Conformance\]
+SKIP ?=
+NODES ?= 1
+RECORD ?= --record
+conformance: build
+	target/release/conformance --focus '$(FOCUS)' --skip '$(SKIP)' --nodes $(NODES) $(RECORD)
 
 fmt:
 	$(CARGO) fmt --all --check

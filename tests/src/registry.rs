@@ -1,5 +1,6 @@
 //! Debian's docker-registry on the loopback of a network namespace, with or without a password.
 
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::host::Network;
 use crate::{eventually, run, try_run};
 
 pub struct Registry {
+    /// Configuration and login; the images too, unless they lie elsewhere.
     _data: TempDir,
     process: Child,
     pub address: String,
@@ -17,10 +19,27 @@ pub struct Registry {
 impl Registry {
     pub fn start(network: &Network, port: u16, login: Option<(&str, &str)>) -> Registry {
         let data = TempDir::with_prefix("orch-e2e-registry-").expect("a temporary directory");
+        let storage = data.path().join("storage");
+        Registry::serve_from(data, &storage, network, port, login)
+    }
+
+    /// Serves the images that lie in `storage` already.
+    pub fn over(network: &Network, port: u16, storage: &Path) -> Registry {
+        let data = TempDir::with_prefix("orch-e2e-registry-").expect("a temporary directory");
+        Registry::serve_from(data, storage, network, port, None)
+    }
+
+    fn serve_from(
+        data: TempDir,
+        storage: &Path,
+        network: &Network,
+        port: u16,
+        login: Option<(&str, &str)>,
+    ) -> Registry {
         let address = format!("127.0.0.1:{port}");
         let mut config = format!(
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{address}'}}\n",
-            data.path().join("storage").display()
+            storage.display()
         );
         if let Some((user, password)) = login {
             let file = data.path().join("htpasswd");
