@@ -59,6 +59,8 @@ struct Spec {
 #[derive(Deserialize)]
 struct List {
     metadata: Metadata,
+    #[serde(default)]
+    items: Vec<Object>,
 }
 
 impl Watcher {
@@ -68,7 +70,8 @@ impl Watcher {
         let list: List = serde_json::from_slice(&list).map_err(std::io::Error::from)?;
         let seen = Arc::new(Mutex::new(HashMap::new()));
         let (sender, count) = watch::channel(0);
-        let follow = follow(connection.clone(), list.metadata.resource_version, seen.clone(), sender);
+        let sight = Sight { seen: seen.clone(), count: sender };
+        let follow = follow(connection.clone(), list.metadata.resource_version, sight);
         Ok(Watcher { seen, count, task: Arc::new(tokio::spawn(follow)) })
     }
 
@@ -108,29 +111,61 @@ impl Drop for Watcher {
     }
 }
 
-async fn follow(
-    connection: Connection,
-    mut version: String,
+async fn follow(connection: Connection, mut version: String, sight: Sight) {
+    loop {
+        match sight.watch(&connection, &version).await {
+            Some(reached) => version = reached,
+            // The watch fell behind the server's history: what it missed is in the list.
+            None => version = sight.list(&connection).await,
+        }
+    }
+}
+
+/// What the watch fills.
+struct Sight {
     seen: Arc<Mutex<HashMap<String, Seen>>>,
     count: watch::Sender<usize>,
-) {
-    loop {
+}
+
+impl Sight {
+    /// Until the server ends it: the version to go on from. `None`: that version is too old.
+    async fn watch(&self, connection: &Connection, version: &str) -> Option<String> {
         let path = format!("{BOUND}&watch=1&resourceVersion={version}");
-        let lines = connection.watch(&path).await.expect("a watch: the benchmark is blind without");
+        let lines = match connection.watch(&path).await {
+            Err(error) if error.code() == Some(410) => return None,
+            lines => lines.expect("a watch: the benchmark is blind without"),
+        };
         let mut lines = std::pin::pin!(lines);
+        let mut reached = version.to_string();
         while let Some(Ok(line)) = lines.next().await {
-            let at = Instant::now();
             let event: Event = serde_json::from_slice(&line).expect("a watch event");
-            assert_ne!(event.kind, "ERROR", "the watch fell behind: {}", String::from_utf8_lossy(&line));
-            version = event.object.metadata.resource_version;
-            let node = event.object.spec.node_name;
-            let mut seen = seen.lock();
-            match seen.get_mut(&event.object.metadata.name) {
-                Some(known) => known.moved |= known.node != node,
-                None => {
-                    seen.insert(event.object.metadata.name, Seen { at, node, moved: false });
-                    count.send_modify(|count| *count += 1);
-                }
+            if event.kind == "ERROR" {
+                eprintln!("the watch was cut: {}", String::from_utf8_lossy(&line).trim());
+                return None;
+            }
+            reached.clone_from(&event.object.metadata.resource_version);
+            self.note(event.object, Instant::now());
+        }
+        Some(reached)
+    }
+
+    /// Notes every bound pod; the version of the list.
+    async fn list(&self, connection: &Connection) -> String {
+        let list = connection.get(BOUND).await.expect("a list: the benchmark is blind without");
+        let list: List = serde_json::from_slice(&list).expect("a list of pods");
+        let at = Instant::now();
+        list.items.into_iter().for_each(|pod| self.note(pod, at));
+        list.metadata.resource_version
+    }
+
+    fn note(&self, pod: Object, at: Instant) {
+        let node = pod.spec.node_name;
+        let mut seen = self.seen.lock();
+        match seen.get_mut(&pod.metadata.name) {
+            Some(known) => known.moved |= known.node != node,
+            None => {
+                seen.insert(pod.metadata.name, Seen { at, node, moved: false });
+                self.count.send_modify(|count| *count += 1);
             }
         }
     }
