@@ -21,6 +21,7 @@ pub(crate) use format::matches as matches_format;
 pub use path::FieldPath;
 use serde_json::{Value, json};
 
+use crate::client_config::ClientConfig;
 use crate::kind::{Kind, Scope, Subresource};
 use crate::schema::{Decoded, Schemas, decode};
 use crate::status::{FieldError, FieldErrorKind};
@@ -42,9 +43,21 @@ pub struct Custom {
     /// The `apiVersion` under which instances are stored.
     pub stored_as: String,
     pub scale: Option<Scale>,
+    /// Who shows instances stored under another version.
+    webhook: Option<ConversionWebhook>,
     /// The definition is being deleted: nothing new is made.
     pub terminating: bool,
     fingerprint: u64,
+}
+
+/// `spec.conversion.webhook` of a definition.
+#[derive(Debug)]
+pub struct ConversionWebhook {
+    pub client: ClientConfig,
+    /// Versions of ConversionReview that it understands.
+    pub versions: Vec<String>,
+    /// Another definition, or another webhook of the same, has another.
+    pub fingerprint: u64,
 }
 
 /// Where the fields of `autoscaling/v1` Scale are found.
@@ -130,9 +143,25 @@ fn custom(definition: &Value, version: &Value, stored: &str, root: &str) -> Cust
         openapi: crate::schema::with_object_fields(schema),
         stored_as: format!("{}/{stored}", text(&definition["spec"]["group"])),
         scale: scale(&version["subresources"]["scale"]),
+        webhook: conversion_webhook(definition),
         terminating: definition["metadata"]["deletionTimestamp"].is_string(),
         fingerprint: hasher.finish(),
     }
+}
+
+fn conversion_webhook(definition: &Value) -> Option<ConversionWebhook> {
+    let conversion = &definition["spec"]["conversion"];
+    if conversion["strategy"] != "Webhook" {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    definition["metadata"]["uid"].to_string().hash(&mut hasher);
+    definition["metadata"]["generation"].to_string().hash(&mut hasher);
+    Some(ConversionWebhook {
+        client: ClientConfig::parse(&conversion["webhook"]["clientConfig"]),
+        versions: texts(&conversion["webhook"]["conversionReviewVersions"]),
+        fingerprint: hasher.finish(),
+    })
 }
 
 fn scale(json: &Value) -> Option<Scale> {
@@ -183,6 +212,10 @@ fn texts(value: &Value) -> Vec<String> {
 impl Custom {
     pub fn schemas(&self) -> &Schemas {
         &self.schemas
+    }
+
+    pub fn webhook(&self) -> Option<&ConversionWebhook> {
+        self.webhook.as_ref()
     }
 
     pub(crate) fn openapi(&self) -> &Value {

@@ -7,8 +7,8 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use crate::conversion::Conversion;
-use crate::custom::Custom;
-use crate::schema::{Node, Schemas};
+use crate::custom::{ConversionWebhook, Custom};
+use crate::schema::{Decoded, Node, Schemas, decode};
 use crate::status::{FieldError, Status};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,14 @@ impl Kind {
         }
     }
 
+    /// Checks types and drops what the schema does not know, naming both.
+    pub fn decode(&self, object: &mut Value) -> Decoded {
+        match &self.custom {
+            Some(custom) => custom.decode(object),
+            None => self.node().map(|node| decode(node, object)).unwrap_or_default(),
+        }
+    }
+
     /// Fills in defaults; idempotent.
     pub fn default(&self, object: &mut Value) {
         match &self.custom {
@@ -161,6 +169,11 @@ impl Kind {
         let mut stored = object.clone();
         stored["apiVersion"] = custom.stored_as.clone().into();
         Some(stored)
+    }
+
+    /// Who shows objects that are stored under another version; `None`: the row itself does.
+    pub fn conversion_webhook(&self) -> Option<&ConversionWebhook> {
+        self.custom.as_ref()?.webhook()
     }
 
     /// The group under which its objects are stored.

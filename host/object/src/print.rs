@@ -17,6 +17,7 @@ pub(crate) mod plugin;
 pub(crate) mod pod;
 pub(crate) mod policy;
 pub(crate) mod quota;
+pub(crate) mod registration;
 pub(crate) mod service;
 pub(crate) mod storage;
 pub(crate) mod workload;

@@ -17,8 +17,10 @@ pub(crate) mod pod;
 pub(crate) mod policy;
 pub(crate) mod quota;
 pub(crate) mod rbac;
+pub(crate) mod registration;
 pub(crate) mod service;
 pub(crate) mod storage;
+pub(crate) mod webhook;
 pub(crate) mod workload;
 
 use serde_json::{Map, Value};

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod batch;
+pub(crate) mod client_config;
 pub(crate) mod config;
 pub(crate) mod definition;
 pub(crate) mod endpoints;
@@ -16,9 +17,11 @@ pub(crate) mod pod;
 pub(crate) mod policy;
 pub(crate) mod quota;
 pub(crate) mod rbac;
+pub(crate) mod registration;
 pub(crate) mod selector;
 pub(crate) mod service;
 pub(crate) mod storage;
+pub(crate) mod webhook;
 pub(crate) mod workload;
 
 pub(crate) use path::{Errors, Path};

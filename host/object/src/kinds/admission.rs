@@ -24,7 +24,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             columns: print::admission::webhook_columns(),
-            strategy: strategy::PLAIN,
+            strategy: strategy::webhook::MUTATING,
             ..row("MutatingWebhookConfiguration", "mutatingwebhookconfigurations")
         },
         Row {
@@ -40,7 +40,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         Row {
             columns: print::admission::webhook_columns(),
-            strategy: strategy::PLAIN,
+            strategy: strategy::webhook::VALIDATING,
             ..row("ValidatingWebhookConfiguration", "validatingwebhookconfigurations")
         },
     ]

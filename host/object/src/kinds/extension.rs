@@ -12,5 +12,11 @@ pub(super) fn rows() -> Vec<Row> {
         strategy: strategy::definition::STRATEGY,
         ..Row::cluster("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions")
     };
-    vec![definition.with_status()]
+    let service = Row {
+        categories: &["api-extensions"],
+        columns: print::registration::columns(),
+        strategy: strategy::registration::STRATEGY,
+        ..Row::cluster("apiregistration.k8s.io/v1", "APIService", "apiservices")
+    };
+    vec![definition.with_status(), service.with_status()]
 }

@@ -117,6 +117,7 @@ fn schema_group(api_version: &str) -> &'static str {
         "" => "io.k8s.api.core",
         "admissionregistration.k8s.io" => "io.k8s.api.admissionregistration",
         "apiextensions.k8s.io" => "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
+        "apiregistration.k8s.io" => "io.k8s.kube-aggregator.pkg.apis.apiregistration",
         "apps" => "io.k8s.api.apps",
         "autoscaling" => "io.k8s.api.autoscaling",
         "batch" => "io.k8s.api.batch",

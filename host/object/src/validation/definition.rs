@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Errors, Path, items, metadata, text};
+use super::{Errors, Path, client_config, items, metadata, text};
 use crate::custom::names::is_accepted;
 use crate::custom::structural;
 use crate::names;
@@ -196,17 +196,29 @@ fn validate_conversion(conversion: &Value, path: &Path, errors: &mut Errors) {
         return;
     }
     let webhook = &conversion["webhook"];
-    match text(&conversion["strategy"]) {
-        "Webhook" => errors.invalid(
-            &path.child("strategy"),
-            &conversion["strategy"],
-            "conversion by webhook is not built yet: use None",
-        ),
-        "None" if !webhook.is_null() => {
-            errors.forbidden(&path.child("webhook"), "should not be set when strategy is not set to Webhook");
+    errors.required_one_of(&path.child("strategy"), &conversion["strategy"], &["None", "Webhook"]);
+    if text(&conversion["strategy"]) != "Webhook" {
+        if !webhook.is_null() {
+            errors.forbidden(
+                &path.child("webhookClientConfig"),
+                "should not be set when strategy is not set to Webhook",
+            );
         }
-        _ => errors.required_one_of(&path.child("strategy"), &conversion["strategy"], &["None", "Webhook"]),
+        return;
     }
+    // Upstream checks the former form of the object, and names its fields.
+    match webhook["clientConfig"].is_object() {
+        false => {
+            let detail = "required when strategy is set to Webhook";
+            errors.required(&path.child("webhookClientConfig"), detail);
+        }
+        true => {
+            client_config::validate(&webhook["clientConfig"], &path.child("webhookClientConfig"), errors);
+        }
+    }
+    let at = path.child("conversionReviewVersions");
+    let known = ["v1", "v1beta1"];
+    client_config::validate_versions(&webhook["conversionReviewVersions"], &known, "", &at, errors);
 }
 
 fn validate_update(definition: &Value, old: &Value, errors: &mut Errors) {
