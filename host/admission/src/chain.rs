@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::resident::{Resident, State};
 use crate::review::Review;
+use crate::stage::{Memory, Notes, Stage};
 
 /// What happens to the request when a check gives no verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,12 +42,19 @@ struct Check {
 /// The installed checks, in order.
 pub struct Chain {
     checks: ArcSwap<Vec<Arc<Check>>>,
+    /// Asked after the components, in this order.
+    stages: ArcSwap<Vec<Arc<dyn Stage>>>,
     state: Arc<dyn State>,
 }
 
 impl Chain {
     pub fn new(state: Arc<dyn State>) -> Self {
-        Chain { checks: ArcSwap::default(), state }
+        Chain { checks: ArcSwap::default(), stages: ArcSwap::default(), state }
+    }
+
+    /// Adds checks of another kind at the end of the chain.
+    pub fn add_stage(&self, stage: Arc<dyn Stage>) {
+        self.stages.rcu(|stages| stages.iter().cloned().chain([stage.clone()]).collect::<Vec<_>>());
     }
 
     /// Adds a check, or replaces the one of this name. Requests that begin from now on meet it. A
@@ -110,36 +118,60 @@ impl Chain {
         mutating.into_iter().chain(validating).map(|c| c.name.clone()).collect()
     }
 
-    /// Asks the checks that may change the object.
-    pub fn mutate(
+    /// Asks the checks that may change the object, which is null for a delete. After a change by a
+    /// stage all components, and who of the stages wishes so, are asked once more.
+    pub async fn mutate(
         &self,
         review: &Review<'_>,
         object: &mut Value,
-        warnings: &mut Vec<String>,
+        notes: &mut Notes,
+    ) -> Result<(), Status> {
+        let stages = self.stages.load_full();
+        let mut memories: Vec<Memory> = stages.iter().map(|_| Memory::default()).collect();
+        loop {
+            self.mutate_by_components(review, object, notes)?;
+            for (stage, memory) in stages.iter().zip(&mut memories) {
+                stage.mutate(review, object, notes, memory).await?;
+            }
+            if !memories.iter().any(Memory::wants_second_round) {
+                return Ok(());
+            }
+            memories.iter_mut().for_each(Memory::begin_second_round);
+        }
+    }
+
+    fn mutate_by_components(
+        &self,
+        review: &Review<'_>,
+        object: &mut Value,
+        notes: &mut Notes,
     ) -> Result<(), Status> {
         for check in self.lineup(true, review) {
             let answer = check.answer(review, object);
             self.compare_shadows(&check, &answer, review, object);
             let Some(admitted) = check.verdict(review, answer)? else { continue };
-            warnings.extend(admitted.warnings);
+            notes.warnings.extend(admitted.warnings);
             check.patch(object, &admitted.patch)?;
         }
         Ok(())
     }
 
     /// Asks the checks that only say yes or no. `object` is null for a delete.
-    pub fn validate(
+    pub async fn validate(
         &self,
         review: &Review<'_>,
         object: &Value,
-        warnings: &mut Vec<String>,
+        notes: &mut Notes,
     ) -> Result<(), Status> {
         for check in self.lineup(false, review) {
             let answer = check.answer(review, object);
             self.compare_shadows(&check, &answer, review, object);
             if let Some(admitted) = check.verdict(review, answer)? {
-                warnings.extend(admitted.warnings);
+                notes.warnings.extend(admitted.warnings);
             }
+        }
+        for stage in self.stages.load_full().iter() {
+            stage.validate(review, object, notes).await?;
         }
         Ok(())
     }

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! request ─► Chain::mutate ─► defaults, validation ─► Chain::validate ─► store
-//!                │ sync residents, call, patch               │ sync residents, call
+//!                │ components: sync residents, call, patch   │ components, then stages
+//!                │ stages (webhooks, policies); a change of  │
+//!                │ theirs begins one more round              │
 //! ```
 //!
 //! The chain knows no policy. Checks are [`AdmissionPlugin`](orch_plugin::calls::admission::AdmissionPlugin)s,
@@ -14,9 +16,12 @@ mod matching;
 mod project;
 mod resident;
 mod review;
+mod stage;
+pub mod webhooks;
 
 pub use chain::{Chain, FailurePolicy, Settings};
 pub use matching::{Matcher, Namespaces, is_exempt, namespace_of, request_kind};
 pub use project::project;
 pub use resident::{Change, Feed, State};
-pub use review::Review;
+pub use review::{Options, Review};
+pub use stage::{Memory, Notes, Stage};

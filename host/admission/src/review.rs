@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use orch_client::Identity;
+use orch_client::{DeleteOptions, Identity, Propagation, WriteOptions};
 use orch_object::Kind;
 use orch_plugin::calls::admission::{Operation, Rule};
 use orch_plugin::trial::Subject;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::matching::{namespace_of, request_kind};
 
 /// A write under way.
 #[derive(Clone, Copy)]
@@ -26,8 +28,83 @@ pub struct Review<'a> {
     /// The object before an update or delete.
     pub old: Option<&'a Value>,
     pub dry_run: bool,
-    /// `CreateOptions`, `UpdateOptions`, …, or null.
-    pub options: &'a Value,
+    pub options: Options<'a>,
+}
+
+/// The options of a request; written down only for those who read them.
+#[derive(Clone, Copy)]
+pub enum Options<'a> {
+    None,
+    Create(&'a WriteOptions),
+    Update(&'a WriteOptions),
+    Delete(&'a DeleteOptions),
+}
+
+impl Options<'_> {
+    pub fn is_dry_run(self) -> bool {
+        match self {
+            Options::None => false,
+            Options::Create(options) | Options::Update(options) => options.dry_run,
+            Options::Delete(options) => options.dry_run,
+        }
+    }
+
+    /// `meta.k8s.io/v1` CreateOptions and its like, or null.
+    pub fn to_json(self) -> Value {
+        match self {
+            Options::None => Value::Null,
+            Options::Create(options) => write_options("CreateOptions", options),
+            Options::Update(options) => write_options("UpdateOptions", options),
+            Options::Delete(options) => delete_options(options),
+        }
+    }
+}
+
+impl Serialize for Options<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.to_json().serialize(serializer)
+    }
+}
+
+fn write_options(kind: &str, options: &WriteOptions) -> Value {
+    let mut json = json!({ "kind": kind, "apiVersion": "meta.k8s.io/v1" });
+    if options.dry_run {
+        json["dryRun"] = json!(["All"]);
+    }
+    for (field, text) in
+        [("fieldManager", &options.field_manager), ("fieldValidation", &options.field_validation)]
+    {
+        if !text.is_empty() {
+            json[field] = text.as_str().into();
+        }
+    }
+    json
+}
+
+fn delete_options(options: &DeleteOptions) -> Value {
+    let mut json = json!({ "kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1" });
+    if let Some(seconds) = options.grace_period_seconds {
+        json["gracePeriodSeconds"] = seconds.into();
+    }
+    let preconditions = &options.preconditions;
+    let given = [("uid", &preconditions.uid), ("resourceVersion", &preconditions.resource_version)];
+    for (field, text) in given {
+        if let Some(text) = text {
+            json["preconditions"][field] = text.as_str().into();
+        }
+    }
+    if let Some(propagation) = options.propagation {
+        let name = match propagation {
+            Propagation::Background => "Background",
+            Propagation::Foreground => "Foreground",
+            Propagation::Orphan => "Orphan",
+        };
+        json["propagationPolicy"] = name.into();
+    }
+    if options.dry_run {
+        json["dryRun"] = json!(["All"]);
+    }
+    json
 }
 
 /// The JSON of a request, borrowed: an object is written once and copied never.
@@ -51,7 +128,7 @@ struct Request<'a> {
     object: &'a Value,
     old_object: Option<&'a Value>,
     dry_run: bool,
-    options: &'a Value,
+    options: Options<'a>,
 }
 
 #[derive(Serialize, Clone, Copy)]
@@ -98,18 +175,63 @@ impl Review<'_> {
             sub_resource: self.subresource,
             request_sub_resource: self.subresource,
             operation: operation_name(self.operation),
-            user_info: UserInfo {
-                username: &self.identity.name,
-                uid: &self.identity.uid,
-                groups: &self.identity.groups,
-                extra: self.identity.extra.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect(),
-            },
+            user_info: self.user_info(),
             object,
             old_object: self.old,
             dry_run: self.dry_run,
             options: self.options,
         };
         serde_json::to_string(&request).expect("strings, booleans and JSON values can be written")
+    }
+
+    /// As [`Review::request`], as a webhook or policy that goes by `shown` reads it: another version of
+    /// the same kind than the client's, maybe. Without its objects, where `objects` is `None`.
+    pub fn request_shown_as(&self, uid: &str, shown: &Kind, objects: Option<(&Value, &Value)>) -> Value {
+        let gvr =
+            |kind: &Kind| json!({ "group": kind.group, "version": kind.version, "resource": kind.plural });
+        let mut request = json!({
+            "uid": uid,
+            "kind": self.subject_kind(shown),
+            "resource": gvr(shown),
+            "requestKind": self.subject_kind(self.kind),
+            "requestResource": gvr(self.kind),
+            "operation": operation_name(self.operation),
+            "userInfo": self.user_info(),
+            "dryRun": self.dry_run,
+            "options": self.options,
+        });
+        let texts = [
+            ("name", self.name),
+            ("namespace", namespace_of(self)),
+            ("subResource", self.subresource),
+            ("requestSubResource", self.subresource),
+        ];
+        for (field, text) in texts {
+            if !text.is_empty() {
+                request[field] = text.into();
+            }
+        }
+        if let Some((object, old)) = objects {
+            request["object"] = object.clone();
+            request["oldObject"] = old.clone();
+        }
+        request
+    }
+
+    /// What is reviewed: the kind itself, or that of the sub-resource.
+    fn subject_kind(&self, shown: &Kind) -> Value {
+        let (group, version, kind) = request_kind(shown, self.subresource);
+        json!({ "group": group, "version": version, "kind": kind })
+    }
+
+    fn user_info(&self) -> UserInfo<'_> {
+        let extra = self.identity.extra.iter().map(|(key, values)| (key.as_str(), values.as_slice()));
+        UserInfo {
+            username: &self.identity.name,
+            uid: &self.identity.uid,
+            groups: &self.identity.groups,
+            extra: extra.collect(),
+        }
     }
 
     /// Whether one of the rules asks for this request.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::resident::{Change, Feed};
+use crate::review::Options;
 
 type Answer = Box<dyn Fn(&str) -> Result<Result<Admitted, Denial>, CallError> + Send + Sync>;
 
@@ -125,11 +126,14 @@ fn run(chain: &Chain, object: &mut Value) -> Result<(), Status> {
         identity: &identity,
         old: None,
         dry_run: false,
-        options: &Value::Null,
+        options: Options::None,
     };
-    let mut warnings = Vec::new();
-    chain.mutate(&review, object, &mut warnings)?;
-    chain.validate(&review, object, &mut warnings)
+    let mut notes = Notes::default();
+    let asked = async {
+        chain.mutate(&review, object, &mut notes).await?;
+        chain.validate(&review, object, &mut notes).await
+    };
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(asked)
 }
 
 #[test]
@@ -259,4 +263,50 @@ fn resident_state_is_current_and_sent_once() {
     run(&chain, &mut json!({})).unwrap();
     let deltas: Vec<Delta> = check.synced.lock().drain(..).collect();
     assert!(matches!(&deltas[..], [Delta::Upsert(text)] if text.contains("\"a\"")), "{deltas:?}");
+}
+
+/// Adds a label in its first round.
+struct Labels;
+
+#[async_trait::async_trait]
+impl Stage for Labels {
+    async fn mutate(
+        &self,
+        _: &Review<'_>,
+        object: &mut Value,
+        notes: &mut Notes,
+        memory: &mut Memory,
+    ) -> Result<(), Status> {
+        notes.warnings.push(format!("second: {}", memory.is_second_round()));
+        if !memory.is_second_round() {
+            object["stage"] = true.into();
+            memory.changed();
+        }
+        Ok(())
+    }
+
+    async fn validate(&self, _: &Review<'_>, object: &Value, _: &mut Notes) -> Result<(), Status> {
+        assert_eq!(object["seen"], true, "components see what a stage changed");
+        Ok(())
+    }
+}
+
+#[test]
+fn components_are_asked_again_after_a_stage_changed_the_object() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let sees = fake(
+        true,
+        Box::new(|request| {
+            let request: Value = serde_json::from_str(request).unwrap();
+            match request["object"]["stage"] == true {
+                true => admitted(r#"[{"op":"add","path":"/seen","value":true}]"#),
+                false => admitted(""),
+            }
+        }),
+    );
+    chain.install("sees", Settings::default(), sees);
+    chain.add_stage(Arc::new(Labels));
+    let mut object = json!({});
+    run(&chain, &mut object).unwrap();
+    assert_eq!(object, json!({"stage": true, "seen": true}));
 }

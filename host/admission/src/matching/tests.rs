@@ -50,7 +50,7 @@ fn matched(matcher: &Matcher, request: &Request) -> Result<Option<String>, Statu
         identity: &identity,
         old: request.old.as_ref(),
         dry_run: false,
-        options: &Value::Null,
+        options: crate::Options::None,
     };
     let found = matcher.matches(&review, &request.object, &kinds, &namespace)?;
     Ok(found.map(Kind::api_version))
