@@ -7,24 +7,29 @@
 //!                    health, Table
 //! ```
 
+mod aggregation;
 mod allocate;
 mod authn;
 mod authz;
 mod bootstrap;
 mod causes;
+mod conversion;
 mod definitions;
 mod encode;
 mod impersonate;
 mod key;
 pub mod kubeconfig;
 mod local;
+mod outbound;
 pub mod pki;
+mod proxy;
 mod routes;
 mod serve;
 mod server;
 mod state;
 pub mod streams;
 mod subresources;
+mod surroundings;
 mod tokens;
 mod upkeep;
 mod verbs;

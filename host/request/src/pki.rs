@@ -14,6 +14,9 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType,
 };
 
+/// The name of this server to extension servers.
+pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
+
 const CA_DAYS: i64 = 3650;
 const LEAF_DAYS: i64 = 365;
 /// Signed again when fewer days than this are left.
@@ -48,6 +51,8 @@ pub struct ServingNames {
 pub struct Pki {
     dir: PathBuf,
     ca: Pair,
+    /// Signs only what extension servers know this server by: no client of the API is of it.
+    front_proxy_ca: Pair,
     service_account_key: String,
 }
 
@@ -61,7 +66,11 @@ impl Pki {
             .map_err(|source| PkiError::File { what: "create", path: dir.into(), source })?;
         let ca = match load_pair(dir, "ca")? {
             Some(pair) => pair,
-            None => store_pair(dir, "ca", generate_ca()?)?,
+            None => store_pair(dir, "ca", generate_ca("orch-ca")?)?,
+        };
+        let front_proxy_ca = match load_pair(dir, "front-proxy-ca")? {
+            Some(pair) => pair,
+            None => store_pair(dir, "front-proxy-ca", generate_ca("orch-front-proxy-ca")?)?,
         };
         let path = dir.join("service-account.key");
         let service_account_key = match read(&path)? {
@@ -72,8 +81,8 @@ impl Pki {
                 key
             }
         };
-        let pki = Pki { dir: dir.into(), ca, service_account_key };
-        pki.issuer()?;
+        let pki = Pki { dir: dir.into(), ca, front_proxy_ca, service_account_key };
+        pki.issuer("ca", &pki.ca)?;
         Ok(pki)
     }
 
@@ -118,11 +127,37 @@ impl Pki {
         )
     }
 
+    /// The certificate of the authority that extension servers are to believe, PEM.
+    pub fn front_proxy_ca_certificate(&self) -> &str {
+        &self.front_proxy_ca.certificate
+    }
+
+    /// What this server shows extension servers.
+    pub fn front_proxy_client(&self) -> Result<Pair, PkiError> {
+        let params = || {
+            let mut params = subject(FRONT_PROXY_CLIENT, &[]);
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            Ok(params)
+        };
+        let issuer = || self.issuer("front-proxy-ca", &self.front_proxy_ca);
+        self.leaf_of(FRONT_PROXY_CLIENT, |_| true, params, issuer)
+    }
+
     fn leaf(
         &self,
         file: &str,
         still_fits: impl Fn(&Pair) -> bool,
         params: impl FnOnce() -> Result<CertificateParams, PkiError>,
+    ) -> Result<Pair, PkiError> {
+        self.leaf_of(file, still_fits, params, || self.issuer("ca", &self.ca))
+    }
+
+    fn leaf_of(
+        &self,
+        file: &str,
+        still_fits: impl Fn(&Pair) -> bool,
+        params: impl FnOnce() -> Result<CertificateParams, PkiError>,
+        issuer: impl FnOnce() -> Result<Issuer<'static, KeyPair>, PkiError>,
     ) -> Result<Pair, PkiError> {
         if let Some(pair) = load_pair(&self.dir, file)?
             && days_left(&pair.certificate).is_some_and(|days| days > RENEW_DAYS)
@@ -136,19 +171,19 @@ impl Pki {
         params.use_authority_key_identifier_extension = true;
         let key = generate_key("a private key")?;
         let certificate = params
-            .signed_by(&key, &self.issuer()?)
+            .signed_by(&key, &issuer()?)
             .map_err(|source| PkiError::Generate { what: "a certificate", source })?;
         store_pair(&self.dir, file, Pair { certificate: certificate.pem(), key: key.serialize_pem() })
     }
 
-    fn issuer(&self) -> Result<Issuer<'static, KeyPair>, PkiError> {
-        let damaged = |file: &str, error: rcgen::Error| PkiError::Damaged {
-            path: self.dir.join(file),
+    fn issuer(&self, file: &str, authority: &Pair) -> Result<Issuer<'static, KeyPair>, PkiError> {
+        let damaged = |end: &str, error: rcgen::Error| PkiError::Damaged {
+            path: self.dir.join(format!("{file}.{end}")),
             dir: self.dir.clone(),
             why: error.to_string(),
         };
-        let key = KeyPair::from_pem(&self.ca.key).map_err(|e| damaged("ca.key", e))?;
-        Issuer::from_ca_cert_pem(&self.ca.certificate, key).map_err(|e| damaged("ca.crt", e))
+        let key = KeyPair::from_pem(&authority.key).map_err(|e| damaged("key", e))?;
+        Issuer::from_ca_cert_pem(&authority.certificate, key).map_err(|e| damaged("crt", e))
     }
 }
 
@@ -156,8 +191,8 @@ fn generate_key(what: &'static str) -> Result<KeyPair, PkiError> {
     KeyPair::generate().map_err(|source| PkiError::Generate { what, source })
 }
 
-fn generate_ca() -> Result<Pair, PkiError> {
-    let mut params = subject("orch-ca", &[]);
+fn generate_ca(name: &str) -> Result<Pair, PkiError> {
+    let mut params = subject(name, &[]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages =
         vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use orch_admission::Chain;
+use orch_admission::webhooks::Webhooks;
 use orch_client::node::Nodes;
 use orch_client::plugin::{PluginLogs, Traces};
 use orch_client::{Client, Identity};
@@ -16,16 +17,20 @@ use orch_watch::Cache;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::aggregation::{self, Aggregator};
 use crate::allocate::{Allocator, ServiceCidr};
 use crate::authn::Authenticator;
 use crate::authz::{Authorizer, Rbac, pod_nodes};
 use crate::bootstrap::{self, Bootstrap};
+use crate::conversion::Converter;
 use crate::definitions::{self, KindTable};
 use crate::local::LocalClient;
+use crate::outbound::Outbound;
 use crate::pki::{Pki, PkiError, ServingNames};
 use crate::routes::{DiscoveryOf, Health, OpenApiOf, Routes};
 use crate::serve::{self, Tls, TlsError};
 use crate::state::CachedState;
+use crate::surroundings::ServerSurroundings;
 use crate::tokens::{TokenError, Tokens};
 use crate::upkeep;
 use crate::verbs::{Api, Parts, SystemClock};
@@ -97,6 +102,8 @@ pub struct Server {
     health: Health,
     rbac: Rbac,
     allocator: Allocator,
+    outbound: Outbound,
+    aggregator: Arc<Aggregator>,
     tls: Tls,
     listener: TcpListener,
     address: SocketAddr,
@@ -114,7 +121,12 @@ impl Server {
         let address = listener.local_addr().unwrap_or(config.listen);
         let cache = Cache::start(store, orch_watch::Options::default()).await?;
         let kinds = Arc::new(KindTable::new(kinds, cache.clone()));
+        let outbound = Outbound::new(cache.clone());
+        let converter = Arc::new(Converter::new(outbound.clone()));
         let admission = Arc::new(Chain::new(Arc::new(CachedState::new(cache.clone(), kinds.clone()))));
+        let around =
+            ServerSurroundings::new(cache.clone(), kinds.clone(), outbound.clone(), converter.clone());
+        admission.add_stage(Arc::new(Webhooks::new(Arc::new(around))));
         let rbac = Rbac::new(cache.clone());
         let authorizer = Arc::new(Authorizer::new(rbac.clone(), pod_nodes(cache.clone())));
         let issuer = format!("https://kubernetes.default.svc.{}", config.cluster_domain);
@@ -127,6 +139,7 @@ impl Server {
             authorizer,
             tokens,
             allocator: allocator.clone(),
+            converter,
             clock: Arc::new(SystemClock),
         }));
         bootstrap::create(
@@ -136,6 +149,8 @@ impl Server {
                 port: address.port(),
                 kubernetes_ip: config.service_cidr.address(1),
                 service_cidr: config.service_cidr.to_string(),
+                client_ca: pki.ca_certificate().into(),
+                front_proxy_ca: pki.front_proxy_ca_certificate().into(),
             },
         )
         .await?;
@@ -143,6 +158,7 @@ impl Server {
         rbac.refresh();
         allocator.repair(jiff::Timestamp::now()).await?;
         let health = Health::default();
+        let aggregator = Arc::new(Aggregator::new(cache, outbound.clone(), pki.front_proxy_client()?));
         Ok(Server {
             api,
             pki,
@@ -154,6 +170,8 @@ impl Server {
             health,
             rbac,
             allocator,
+            outbound,
+            aggregator,
             tls,
             listener,
             address,
@@ -223,6 +241,8 @@ impl Server {
             nodes: self.nodes.clone(),
             plugin_logs: self.plugin_logs.clone(),
             traces: self.traces.clone(),
+            outbound: self.outbound.clone(),
+            aggregator: self.aggregator.clone(),
             stop: stop.clone(),
         });
         let renew = {
@@ -233,7 +253,9 @@ impl Server {
         tokio::select! {
             _ = serve::serve(self.listener, self.tls, routes, stop) => {}
             _ = self.rbac.follow() => {}
-            _ = definitions::follow(self.api) => {}
+            _ = definitions::follow(self.api.clone()) => {}
+            _ = aggregation::keep(self.api.clone()) => {}
+            _ = aggregation::follow(self.api, self.aggregator) => {}
             _ = upkeep => {}
         }
     }

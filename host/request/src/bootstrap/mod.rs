@@ -1,5 +1,6 @@
 //! What every cluster has from birth, created when missing.
 
+mod extension;
 mod flow;
 mod kubernetes_service;
 mod roles;
@@ -21,6 +22,9 @@ pub struct Bootstrap {
     /// The cluster IP of `kubernetes.default`.
     pub kubernetes_ip: Ipv4Addr,
     pub service_cidr: String,
+    /// PEM: who signs clients' certificates, and who this server's as a proxy.
+    pub client_ca: String,
+    pub front_proxy_ca: String,
 }
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -38,6 +42,7 @@ pub async fn create(api: &Api, bootstrap: &Bootstrap) -> Result<(), Status> {
     roles::create(api, &call).await?;
     priority_classes(api, &call).await?;
     flow::create(api, &call).await?;
+    extension::create(api, &call, bootstrap).await?;
     kubernetes_service::create(api, &call, bootstrap).await
 }
 

@@ -20,6 +20,6 @@ fn target(name: &str) -> Target {
 }
 
 /// The server itself.
-fn call() -> Call {
+pub(crate) fn call() -> Call {
     Call::new(Identity::new("system:apiserver", &["system:masters"]), "kube-apiserver")
 }

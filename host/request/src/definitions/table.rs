@@ -74,10 +74,10 @@ fn read(definition: &Object) -> Known {
     Known { revision: definition.revision, rows: rows.into_iter().map(Arc::new).collect() }
 }
 
-/// Something made from a table, made again when there is another.
-pub struct Latest<T>(ArcSwapOption<(Arc<Kinds>, Arc<T>)>);
+/// Something made from a table, and maybe something else, made again when one of them is another.
+pub struct Latest<T, E = ()>(ArcSwapOption<(Arc<Kinds>, Arc<E>, Arc<T>)>);
 
-impl<T> Default for Latest<T> {
+impl<T, E> Default for Latest<T, E> {
     fn default() -> Self {
         Latest(ArcSwapOption::empty())
     }
@@ -85,13 +85,21 @@ impl<T> Default for Latest<T> {
 
 impl<T> Latest<T> {
     pub fn of(&self, kinds: &Arc<Kinds>, make: impl FnOnce() -> T) -> Arc<T> {
+        static NOTHING: std::sync::LazyLock<Arc<()>> = std::sync::LazyLock::new(Arc::default);
+        self.of_both(kinds, &NOTHING, make)
+    }
+}
+
+impl<T, E> Latest<T, E> {
+    pub fn of_both(&self, kinds: &Arc<Kinds>, more: &Arc<E>, make: impl FnOnce() -> T) -> Arc<T> {
         if let Some(made) = &*self.0.load()
             && Arc::ptr_eq(&made.0, kinds)
+            && Arc::ptr_eq(&made.1, more)
         {
-            return made.1.clone();
+            return made.2.clone();
         }
         let made = Arc::new(make());
-        self.0.store(Some(Arc::new((kinds.clone(), made.clone()))));
+        self.0.store(Some(Arc::new((kinds.clone(), more.clone(), made.clone()))));
         made
     }
 }

@@ -12,6 +12,7 @@ use orch_object::{Kind, Kinds, Scope, Status};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::aggregation::{Discovered, RemoteVersion};
 use crate::definitions::Latest;
 use crate::encode::negotiate::{Form, accept};
 use crate::encode::{full, json_response};
@@ -21,7 +22,7 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 /// The documents of the table as it is.
 pub struct DiscoveryOf {
     server_address: String,
-    made: Latest<Discovery>,
+    made: Latest<Discovery, Discovered>,
 }
 
 impl DiscoveryOf {
@@ -29,8 +30,8 @@ impl DiscoveryOf {
         DiscoveryOf { server_address, made: Latest::default() }
     }
 
-    pub fn of(&self, kinds: &Arc<Kinds>) -> Arc<Discovery> {
-        self.made.of(kinds, || Discovery::new(kinds, &self.server_address))
+    pub fn of(&self, kinds: &Arc<Kinds>, remote: &Arc<Discovered>) -> Arc<Discovery> {
+        self.made.of_both(kinds, remote, || Discovery::new(kinds, remote, &self.server_address))
     }
 }
 
@@ -44,8 +45,8 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    pub fn new(kinds: &Kinds, server_address: &str) -> Self {
-        let groups = group_versions(kinds);
+    pub fn new(kinds: &Kinds, remote: &Discovered, server_address: &str) -> Self {
+        let groups = group_versions(kinds, remote);
         let mut plain = BTreeMap::new();
         let mut put = |path: String, value: Value| plain.insert(path, Bytes::from(value.to_string()));
         put("/api".into(), api_versions(server_address));
@@ -60,12 +61,14 @@ impl Discovery {
             put(format!("/apis/{group}"), document);
         }
         for (group, versions) in &groups {
-            for version in versions {
+            // Of the others, who serves them tells.
+            for version in versions.iter().filter(|version| remote_version(remote, group, version).is_none())
+            {
                 put(prefix(group, version), resource_list(kinds, group, version));
             }
         }
-        let core = aggregated(kinds, groups.iter().filter(|(g, _)| g.is_empty()));
-        let others = aggregated(kinds, groups.iter().filter(|(g, _)| !g.is_empty()));
+        let core = aggregated(kinds, remote, groups.iter().filter(|(g, _)| g.is_empty()));
+        let others = aggregated(kinds, remote, groups.iter().filter(|(g, _)| !g.is_empty()));
         Discovery { plain, core: hashed(core), groups: hashed(others) }
     }
 
@@ -110,13 +113,15 @@ fn prefix(group: &str, version: &str) -> String {
 }
 
 /// Groups in the order clients prefer them, each with its versions, the preferred one first.
-fn group_versions(kinds: &Kinds) -> Vec<(String, Vec<String>)> {
+fn group_versions(kinds: &Kinds, remote: &Discovered) -> Vec<(String, Vec<String>)> {
     let mut groups: Vec<(String, BTreeSet<(VersionRank, String)>)> = Vec::new();
-    for kind in kinds.rows() {
-        let rank = (VersionRank::of(&kind.version), kind.version.clone());
-        match groups.iter_mut().find(|(group, _)| *group == kind.group) {
+    let own = kinds.rows().iter().map(|kind| (&kind.group, &kind.version));
+    let others = remote.versions.iter().map(|version| (&version.group, &version.version));
+    for (group, version) in own.chain(others) {
+        let rank = (VersionRank::of(version), version.clone());
+        match groups.iter_mut().find(|(known, _)| known == group) {
             Some((_, versions)) => drop(versions.insert(rank)),
-            None => groups.push((kind.group.clone(), BTreeSet::from([rank]))),
+            None => groups.push((group.clone(), BTreeSet::from([rank]))),
         }
     }
     groups
@@ -188,12 +193,24 @@ fn resource(kind: &Kind) -> Value {
     entry
 }
 
-fn aggregated<'a>(kinds: &Kinds, groups: impl Iterator<Item = &'a (String, Vec<String>)>) -> Value {
+/// What an extension server says of a group version.
+fn remote_version<'a>(remote: &'a Discovered, group: &str, version: &str) -> Option<&'a RemoteVersion> {
+    remote.versions.iter().find(|known| known.group == group && known.version == version)
+}
+
+fn aggregated<'a>(
+    kinds: &Kinds,
+    remote: &Discovered,
+    groups: impl Iterator<Item = &'a (String, Vec<String>)>,
+) -> Value {
     let items: Vec<Value> = groups
         .map(|(group, versions)| {
             let versions: Vec<Value> = versions
                 .iter()
                 .map(|version| {
+                    if let Some(told) = remote_version(remote, group, version) {
+                        return told.to_json();
+                    }
                     let resources: Vec<Value> =
                         rows(kinds, group, version).map(aggregated_resource).collect();
                     json!({ "version": version, "resources": resources, "freshness": "Current" })

@@ -4,6 +4,7 @@ mod discovery;
 mod health;
 mod openapi;
 mod options;
+mod proxy;
 mod read_body;
 mod request_info;
 mod resource;
@@ -16,6 +17,7 @@ use axum::response::Response;
 use orch_client::Identity;
 use orch_object::Status;
 
+use crate::aggregation::Remote;
 use crate::authn::Authenticator;
 use crate::authz::Attributes;
 use crate::encode::{full, status_response};
@@ -40,6 +42,8 @@ pub struct Routes {
     pub nodes: crate::NodesSlot,
     pub plugin_logs: crate::PluginLogsSlot,
     pub traces: crate::TracesSlot,
+    pub outbound: crate::outbound::Outbound,
+    pub aggregator: Arc<crate::aggregation::Aggregator>,
     /// Ends open watches when the server stops.
     pub stop: tokio_util::sync::CancellationToken,
 }
@@ -73,6 +77,10 @@ impl Routes {
         let path = request.uri().path().to_string();
         match RequestInfo::parse(request.method(), &path, query.is_true("watch")) {
             RequestInfo::Resource(info) => {
+                if let Some(remote) = self.remote(&info.group, &info.version) {
+                    self.api.authorize(&call, &info.verb, &resource::target(&info))?;
+                    return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
+                }
                 let mut response = resource::answer(self, &call, info, &query, request).await?;
                 add_warnings(&mut response, &call.warnings());
                 Ok(response)
@@ -80,8 +88,29 @@ impl Routes {
             RequestInfo::Path { verb, path } => {
                 let attributes = Attributes { verb, path: Some(path.clone()), ..Default::default() };
                 self.api.authorizer().authorize(&call.identity, &attributes)?;
+                if let Some(remote) = self.remote_of_path(&path) {
+                    return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
+                }
                 self.answer_path(request.method().clone(), request.headers().clone(), &path, &query).await
             }
+        }
+    }
+
+    /// Who serves a group version, if it is not this server. Its own groups nobody takes from it.
+    fn remote(&self, group: &str, version: &str) -> Option<Remote> {
+        match self.api.kinds.is_builtin_group(group) {
+            true => None,
+            false => self.aggregator.remote(group, version),
+        }
+    }
+
+    /// `/apis/GROUP/VERSION` and its schema are told by who serves it.
+    fn remote_of_path(&self, path: &str) -> Option<Remote> {
+        let mut parts =
+            path.strip_prefix("/openapi/v3").unwrap_or(path).split('/').filter(|part| !part.is_empty());
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("apis"), Some(group), Some(version), None) => self.remote(group, version),
+            _ => None,
         }
     }
 
@@ -114,11 +143,12 @@ impl Routes {
             return Ok(answer);
         }
         let kinds = self.api.kinds_now().await?;
+        let remote = self.aggregator.discovered();
         self.discovery
-            .of(&kinds)
+            .of(&kinds, &remote)
             .answer(trimmed, &headers)
             .transpose()
-            .or_else(|| self.openapi.of(&kinds).answer(trimmed, &headers, query).transpose())
+            .or_else(|| self.openapi.of(&kinds).answer(trimmed, &headers, query, &remote).transpose())
             .unwrap_or_else(|| Ok(full(404, "text/plain; charset=utf-8", "404 page not found\n")))
     }
 

@@ -10,6 +10,7 @@ use orch_object::{Kinds, Status, openapi};
 use serde_json::{Map, Value, json};
 
 use super::options::Query;
+use crate::aggregation::Discovered;
 use crate::causes;
 use crate::definitions::Latest;
 use crate::encode::full;
@@ -46,12 +47,18 @@ impl OpenApi {
     }
 
     /// `None`: no OpenAPI path.
-    pub fn answer(&self, path: &str, headers: &HeaderMap, query: &Query) -> Result<Option<Response>, Status> {
+    pub fn answer(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        query: &Query,
+        remote: &Discovered,
+    ) -> Result<Option<Response>, Status> {
         if path == "/openapi/v2" {
             return v2(headers).map(Some);
         }
         if path == "/openapi/v3" {
-            return Ok(Some(full(200, "application/json", self.index())));
+            return Ok(Some(full(200, "application/json", self.index(remote))));
         }
         let Some((group, version)) = path.strip_prefix("/openapi/v3/").and_then(|name| self.paths.get(name))
         else {
@@ -74,15 +81,20 @@ impl OpenApi {
         Ok(Some(response))
     }
 
-    fn index(&self) -> String {
+    /// What extension servers have to say is found where they say.
+    fn index(&self, remote: &Discovered) -> String {
         let entry = |name: &str, hash: &str| {
             (name.to_string(), json!({ "serverRelativeURL": format!("/openapi/v3/{name}?hash={hash}") }))
         };
-        let paths: Map<String, Value> = self
+        let mut paths: Map<String, Value> = self
             .paths
             .iter()
             .map(|(name, (group, version))| entry(name, &openapi::fingerprint(&self.kinds, group, version)))
             .collect();
+        for version in remote.versions.iter().filter(|version| !version.openapi.is_empty()) {
+            let path = format!("apis/{}/{}", version.group, version.version);
+            paths.insert(path, json!({ "serverRelativeURL": version.openapi }));
+        }
         json!({ "paths": paths }).to_string()
     }
 }

@@ -64,6 +64,8 @@ fn parse_resource(method: &Method, path: &str, watch: bool) -> Option<ResourceRe
         Method::GET | Method::HEAD if watch_path || (watch && !named) => "watch",
         Method::GET | Method::HEAD if named => "get",
         Method::GET | Method::HEAD => "list",
+        // What is proxied to may know it; of the verbs it is none.
+        _ if request.subresource == "proxy" => "",
         _ => return None,
     }
     .into();

@@ -104,7 +104,7 @@ fn shape(accepted: Accepted, query: &Query) -> Result<Shape, Status> {
     Ok(Shape { form: accepted.form, include })
 }
 
-fn target(info: &ResourceRequest) -> Target {
+pub(super) fn target(info: &ResourceRequest) -> Target {
     let about_namespace = info.group.is_empty() && info.resource == "namespaces";
     let namespace = Some(info.namespace.clone()).filter(|n| !n.is_empty() && !about_namespace);
     Target {

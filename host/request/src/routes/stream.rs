@@ -5,14 +5,16 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::response::Response;
 use futures::StreamExt;
+use orch_admission::Options;
 use orch_client::Target;
 use orch_client::node::{NodeConnection, PodRef};
 use orch_object::{Kind, Status};
 use orch_plugin::calls::admission::Operation;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Routes;
+use super::options::Query;
 use super::request_info::ResourceRequest;
+use super::{Routes, proxy};
 use crate::causes;
 use crate::streams::{
     ExecOptions, PortForwardOptions, log_options, serve_attach, serve_exec, serve_log, serve_port_forward,
@@ -35,7 +37,13 @@ pub async fn answer(
         let query = request.uri().query().unwrap_or_default().to_string();
         return plugin_log(routes, kind, target, info, &query).await;
     }
-    if kind.plural != "pods" || target.subresource == "proxy" {
+    if target.subresource == "proxy" {
+        let query = request.uri().query().unwrap_or_default().to_string();
+        let about = Target { name: proxy::object_name(&target.name).to_owned(), ..target.clone() };
+        connect(routes, call, kind, &about, &query).await?;
+        return proxy::answer(routes, kind, target, request).await;
+    }
+    if kind.plural != "pods" {
         return Err(Status::not_implemented(format!(
             "the sub-resource {:?} of {} is not implemented",
             target.subresource,
@@ -52,8 +60,7 @@ pub async fn answer(
         let Some(node) = node_of(&pod) else { return Err(not_placed(target, &options.container)) };
         return Ok(serve_log(connection(routes, kind, target, node)?, pod_ref(&pod), options).await);
     }
-    let review = routes.api.review(call, kind, target, Operation::Connect, None, false);
-    routes.api.admit(call, &review, &Value::Null)?;
+    connect(routes, call, kind, target, &query).await?;
     let node = node_of(&pod)
         .ok_or_else(|| Status::bad_request(format!("pod {} does not have a host assigned", target.name)))?;
     let node = connection(routes, kind, target, node)?;
@@ -62,6 +69,46 @@ pub async fn answer(
         "attach" => Ok(serve_attach(request, node, pod_ref(&pod), ExecOptions::attach(&query)?).await),
         _ => Ok(serve_port_forward(request, node, pod_ref(&pod), PortForwardOptions::parse(&query)?).await),
     }
+}
+
+/// Admission of a connection: what is reviewed is its options.
+async fn connect(
+    routes: &Routes,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    query: &str,
+) -> Result<(), Status> {
+    let review = routes.api.review(call, kind, target, Operation::Connect, None, Options::None);
+    let mut object = connect_options(kind, &target.subresource, &Query::parse(query));
+    routes.api.mutate(call, &review, &mut object).await?;
+    routes.api.admit(call, &review, &object).await
+}
+
+/// `PodExecOptions` and its like, from the query.
+fn connect_options(kind: &Kind, subresource: &str, query: &Query) -> Value {
+    let part = kind.subresources.iter().find(|part| part.name == subresource);
+    let mut options = json!({
+        "apiVersion": kind.api_version(), "kind": part.map_or("", |part| part.kind.as_str()),
+    });
+    for flag in ["stdin", "stdout", "stderr", "tty"] {
+        if query.is_true(flag) {
+            options[flag] = true.into();
+        }
+    }
+    for text in ["container", "path"] {
+        if query.has(text) {
+            options[text] = query.get(text).into();
+        }
+    }
+    if query.has("command") {
+        options["command"] = query.all("command").into();
+    }
+    let ports: Vec<i64> = query.all("ports").iter().filter_map(|port| port.parse().ok()).collect();
+    if !ports.is_empty() {
+        options["ports"] = ports.into();
+    }
+    options
 }
 
 /// What a plugin logged on the host that answers.
@@ -112,7 +159,7 @@ fn not_placed(target: &Target, container: &str) -> Status {
     ))
 }
 
-fn connection(
+pub(super) fn connection(
     routes: &Routes,
     kind: &Kind,
     target: &Target,

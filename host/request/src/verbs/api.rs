@@ -1,14 +1,15 @@
 //! What the verbs work with, and what each call carries.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use orch_admission::{Chain, Review};
+use orch_admission::{Chain, Notes, Options, Review};
 use orch_client::{Identity, Resource, Target};
 use orch_object::{Kind, Kinds, Status};
 use orch_plugin::calls::admission::Operation;
-use orch_store::{Stamped, Write};
+use orch_store::Write;
 use orch_watch::{Cache, Object};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use super::stamp;
 use crate::allocate::Allocator;
 use crate::authz::{Attributes, Authorizer};
+use crate::conversion::Converter;
 use crate::definitions::KindTable;
 use crate::tokens::Tokens;
 use crate::{causes, key};
@@ -45,6 +47,7 @@ pub struct Parts {
     pub authorizer: Arc<Authorizer>,
     pub tokens: Arc<Tokens>,
     pub allocator: Allocator,
+    pub converter: Arc<Converter>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -56,6 +59,7 @@ pub struct Api {
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) allocator: Allocator,
+    pub(crate) converter: Arc<Converter>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -69,6 +73,8 @@ pub struct Call {
     warnings: Mutex<Vec<String>>,
     /// `duplicate field …`, found while the body was parsed.
     duplicates: Mutex<Vec<String>>,
+    /// What admission wants the audit log to keep.
+    annotations: Mutex<BTreeMap<String, String>>,
 }
 
 /// An object as it was stored (or would have been, for a dry run).
@@ -88,6 +94,7 @@ impl Call {
             uid: uuid::Uuid::new_v4().to_string(),
             warnings: Mutex::default(),
             duplicates: Mutex::default(),
+            annotations: Mutex::default(),
         }
     }
 
@@ -102,6 +109,17 @@ impl Call {
 
     pub(crate) fn take_duplicates(&self) -> Vec<String> {
         std::mem::take(&mut *self.duplicates.lock())
+    }
+
+    /// Takes in what checks said besides their verdict.
+    fn note(&self, notes: Notes) {
+        self.warn(notes.warnings);
+        self.annotations.lock().extend(notes.annotations);
+    }
+
+    /// For the audit log.
+    pub fn annotations(&self) -> BTreeMap<String, String> {
+        self.annotations.lock().clone()
     }
 
     /// For `Warning` headers.
@@ -123,8 +141,8 @@ impl Written {
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        let Parts { kinds, cache, admission, authorizer, tokens, allocator, clock } = parts;
-        Api { kinds, cache, admission, authorizer, tokens, allocator, clock }
+        let Parts { kinds, cache, admission, authorizer, tokens, allocator, converter, clock } = parts;
+        Api { kinds, cache, admission, authorizer, tokens, allocator, converter, clock }
     }
 
     /// The table as it is now.
@@ -181,7 +199,8 @@ impl Api {
     pub(crate) async fn current(&self, kind: &Kind, target: &Target) -> Result<Arc<Object>, Status> {
         self.fresh().await?;
         let found = self.cache.get(&key::of(kind, namespace(target), &target.name));
-        found.map(|stored| present(kind, stored)).ok_or_else(|| Status::not_found(kind, &target.name))
+        let stored = found.ok_or_else(|| Status::not_found(kind, &target.name))?;
+        self.converter.present(kind, stored).await
     }
 
     /// What admission is told of this write.
@@ -192,7 +211,7 @@ impl Api {
         target: &'a Target,
         operation: Operation,
         old: Option<&'a Value>,
-        dry_run: bool,
+        options: Options<'a>,
     ) -> Review<'a> {
         Review {
             uid: &call.uid,
@@ -203,24 +222,29 @@ impl Api {
             operation,
             identity: &call.identity,
             old,
-            dry_run,
-            options: &Value::Null,
+            dry_run: options.is_dry_run(),
+            options,
         }
     }
 
     /// Asks the checks that may change the object.
-    pub(crate) fn mutate(&self, call: &Call, review: &Review<'_>, object: &mut Value) -> Result<(), Status> {
-        let mut warnings = Vec::new();
-        let verdict = self.admission.mutate(review, object, &mut warnings);
-        call.warn(warnings);
+    pub(crate) async fn mutate(
+        &self,
+        call: &Call,
+        review: &Review<'_>,
+        object: &mut Value,
+    ) -> Result<(), Status> {
+        let mut notes = Notes::default();
+        let verdict = self.admission.mutate(review, object, &mut notes).await;
+        call.note(notes);
         verdict
     }
 
     /// Asks the checks that only say yes or no.
-    pub(crate) fn admit(&self, call: &Call, review: &Review<'_>, object: &Value) -> Result<(), Status> {
-        let mut warnings = Vec::new();
-        let verdict = self.admission.validate(review, object, &mut warnings);
-        call.warn(warnings);
+    pub(crate) async fn admit(&self, call: &Call, review: &Review<'_>, object: &Value) -> Result<(), Status> {
+        let mut notes = Notes::default();
+        let verdict = self.admission.validate(review, object, &mut notes).await;
+        call.note(notes);
         verdict
     }
 
@@ -234,30 +258,23 @@ impl Api {
         let created = write.expect == orch_store::Expect::Absent;
         let entry = self.cache.store().commit(write).await?;
         let revision = entry.revision.to_string();
-        let bytes = match is_stored_form(kind, &object) {
-            true => entry.value,
-            false => stamp::stamped_at(&object, &revision),
-        };
-        object["metadata"]["resourceVersion"] = revision.into();
+        object["metadata"]["resourceVersion"] = revision.clone().into();
+        if is_stored_form(kind, &object) {
+            return Ok(Written { value: Arc::new(object), bytes: entry.value, created });
+        }
+        if kind.conversion_webhook().is_some() {
+            object = self.shown_again(kind, &entry.value, object).await;
+        }
+        let bytes = stamp::stamped_at(&object, &revision);
         Ok(Written { value: Arc::new(object), bytes, created })
     }
-}
 
-/// A stored object as the kind's version shows it.
-pub(crate) fn present(kind: &Kind, stored: Arc<Object>) -> Arc<Object> {
-    match kind.present(&stored.value()) {
-        None => stored,
-        Some(shown) => {
-            let revision = shown["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-            let bytes = stamp::stamped_at(&shown, revision);
-            stored.shown_as(shown, bytes)
-        }
+    /// What was stored as a webhook shows it, which may be less than what the client sent. It is stored
+    /// by now: a webhook that fails does not make the write one that failed.
+    async fn shown_again(&self, kind: &Kind, stored: &[u8], sent: Value) -> Value {
+        let Ok(stored) = serde_json::from_slice::<Value>(stored) else { return sent };
+        self.converter.shown(kind, &stored).await.unwrap_or(sent)
     }
-}
-
-/// The bytes to store: an object of another version of its kind is stored as the storage version.
-pub(crate) fn stamped(kind: &Kind, object: &Value) -> Stamped {
-    kind.to_stored(object).map_or_else(|| stamp::stamp(object), |stored| stamp::stamp(&stored))
 }
 
 fn is_stored_form(kind: &Kind, object: &Value) -> bool {

@@ -1,12 +1,13 @@
 //! Create: a new object, named by the client or by the server.
 
+use orch_admission::Options;
 use orch_client::{Target, WriteOptions};
 use orch_object::{Kind, Status};
 use orch_plugin::calls::admission::Operation;
 use orch_store::{Change, Expect, StoreError, Write};
 use serde_json::Value;
 
-use super::api::{Api, Call, Written, namespace, stamped};
+use super::api::{Api, Call, Written, namespace};
 use super::{decode, metadata};
 use crate::{causes, key};
 
@@ -86,8 +87,9 @@ impl Api {
         }
         metadata::begin(&mut object, self.clock.now(), kind.has_generation)?;
         kind.default(&mut object);
-        let review = self.review(call, kind, &target, Operation::Create, None, options.dry_run);
-        self.mutate(call, &review, &mut object)?;
+        let review = self.review(call, kind, &target, Operation::Create, None, Options::Create(options));
+        self.mutate(call, &review, &mut object).await?;
+        metadata::match_named_target(&mut object, kind, &target)?;
         kind.prepare_create(&mut object);
         kind.default(&mut object);
         if ownership == Ownership::Record {
@@ -98,8 +100,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &name, &errors));
         }
-        let review = self.review(call, kind, &target, Operation::Create, None, options.dry_run);
-        self.admit(call, &review, &object)?;
+        self.admit(call, &review, &object).await?;
         let key = key::of(kind, namespace(&target), &name);
         if options.dry_run {
             return self.dry_create(kind, &key, &name, object);
@@ -109,7 +110,11 @@ impl Api {
             return Err(Status::already_exists(kind, &name));
         }
         let held = self.allocator.allocate(kind, &mut object, None).await?;
-        let write = Write { key, expect: Expect::Absent, change: Change::Put(stamped(kind, &object)) };
+        let write = Write {
+            key,
+            expect: Expect::Absent,
+            change: Change::Put(self.converter.stamped(kind, &object).await?),
+        };
         match self.commit(kind, write, object).await {
             Ok(written) => {
                 held.keep();

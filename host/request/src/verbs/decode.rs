@@ -1,6 +1,5 @@
 //! The body against the kind's schema, as `fieldValidation` asks.
 
-use orch_object::schema::decode;
 use orch_object::{Kind, Status};
 use serde_json::Value;
 
@@ -37,16 +36,11 @@ impl FieldValidation {
 pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> Result<(), Status> {
     let validation = FieldValidation::parse(validation)?;
     let mut problems = call.take_duplicates();
-    let decoded = match &kind.custom {
-        Some(custom) => Some(custom.decode(object)),
-        None => kind.node().map(|node| decode(node, object)),
-    };
-    if let Some(decoded) = decoded {
-        if let Some(error) = decoded.errors.first() {
-            return Err(unusable(kind, error));
-        }
-        problems.extend(decoded.unknown);
+    let decoded = kind.decode(object);
+    if let Some(error) = decoded.errors.first() {
+        return Err(unusable(kind, error));
     }
+    problems.extend(decoded.unknown);
     match validation {
         FieldValidation::Strict if !problems.is_empty() => {
             Err(unusable(kind, &format!("strict decoding error: {}", problems.join(", "))))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use orch_admission::Options;
 use orch_client::{DeleteOptions, Propagation, Target};
 use orch_object::{Kind, Status};
 use orch_plugin::calls::admission::Operation;
@@ -10,7 +11,7 @@ use orch_store::{Change, Expect, StoreError, Write};
 use orch_watch::Object;
 use serde_json::{Value, json};
 
-use super::api::{Api, Call, Written, namespace, stamped};
+use super::api::{Api, Call, Written, namespace};
 use super::{metadata, stamp};
 use crate::{causes, key};
 
@@ -89,15 +90,16 @@ impl Api {
     ) -> Result<Option<Deleted>, Status> {
         let old = current.value();
         check_preconditions(options, &old, kind, &target.name)?;
-        let review = self.review(call, kind, target, Operation::Delete, Some(&old), options.dry_run);
-        self.admit(call, &review, &Value::Null)?;
+        let review = self.review(call, kind, target, Operation::Delete, Some(&old), Options::Delete(options));
+        self.mutate(call, &review, &mut Value::Null).await?;
+        self.admit(call, &review, &Value::Null).await?;
         let plan = plan(kind, &old, options, self.clock.now());
         let key = key::of(kind, namespace(target), &target.name);
         let expect = Expect::Revision(current.revision);
         let (change, new) = match plan {
             Plan::Nothing => return Ok(Some(Deleted::Pending(Written::from_object(current)))),
-            Plan::Mark(new) => (Change::Put(stamped(kind, &new)), new),
-            Plan::Remove(new) => (Change::Delete(stamped(kind, &new)), new),
+            Plan::Mark(new) => (Change::Put(self.converter.stamped(kind, &new).await?), new),
+            Plan::Remove(new) => (Change::Delete(self.converter.stamped(kind, &new).await?), new),
         };
         let gone = matches!(change, Change::Delete(_));
         let written = if options.dry_run {

@@ -24,7 +24,7 @@ impl Api {
     ) -> Result<Listed, Status> {
         let kind = self.kind(&target.resource).await?;
         self.authorize(call, "deletecollection", target)?;
-        let selection = Selection::parse(&kind, list)?;
+        let selection = Selection::parse(&kind, list, &self.converter)?;
         let listed = self.list_authorized(&kind, target, list, &selection).await?;
         futures::stream::iter(listed.items.clone())
             .map(|object: Arc<Object>| {

@@ -6,7 +6,7 @@ use orch_client::Target;
 use orch_object::Status;
 use orch_watch::Object;
 
-use super::api::{Api, Call, namespace, present};
+use super::api::{Api, Call, namespace};
 use crate::key;
 
 impl Api {
@@ -25,7 +25,8 @@ impl Api {
             Some(version) => self.not_older_than(super::list::revision(version)?).await?,
         }
         let found = self.cache.get(&key::of(&kind, namespace(target), &target.name));
-        found.map(|stored| present(&kind, stored)).ok_or_else(|| Status::not_found(&kind, &target.name))
+        let stored = found.ok_or_else(|| Status::not_found(&kind, &target.name))?;
+        self.converter.present(&kind, stored).await
     }
 }
 

@@ -10,7 +10,8 @@ use orch_object::{FieldSelector, Kind, LabelSelector, Status};
 use orch_watch::{Object, Revision};
 use serde::{Deserialize, Serialize};
 
-use super::api::{Api, Call, namespace, present};
+use super::api::{Api, Call, namespace};
+use crate::conversion::Converter;
 use crate::{causes, key};
 
 /// How long a request waits for a revision that is still to come.
@@ -30,17 +31,22 @@ pub struct Listed {
 }
 
 /// What a list or watch selects.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Selection {
     labels: LabelSelector,
     fields: FieldSelector,
     kind: Arc<Kind>,
+    converter: Arc<Converter>,
     /// The one name that `metadata.name=` allows.
     pub name: Option<String>,
 }
 
 impl Selection {
-    pub fn parse(kind: &Arc<Kind>, options: &ListOptions) -> Result<Self, Status> {
+    pub fn parse(
+        kind: &Arc<Kind>,
+        options: &ListOptions,
+        converter: &Arc<Converter>,
+    ) -> Result<Self, Status> {
         let labels: LabelSelector = options.label_selector.parse().map_err(|e| {
             Status::bad_request(format!("unable to parse requirement: {e}").replacen(
                 "unable to parse requirement: unable to parse requirement: ",
@@ -61,7 +67,7 @@ impl Selection {
             ))
         })?;
         let name = fields.exact("metadata.name").map(String::from);
-        Ok(Selection { labels, fields, kind: kind.clone(), name })
+        Ok(Selection { labels, fields, kind: kind.clone(), converter: converter.clone(), name })
     }
 
     pub fn is_everything(&self) -> bool {
@@ -69,8 +75,12 @@ impl Selection {
     }
 
     /// The object as the selection's kind shows it.
-    pub fn present(&self, stored: Arc<Object>) -> Arc<Object> {
-        present(&self.kind, stored)
+    pub async fn present(&self, stored: Arc<Object>) -> Result<Arc<Object>, Status> {
+        self.converter.present(&self.kind, stored).await
+    }
+
+    pub async fn present_all(&self, stored: Vec<Arc<Object>>) -> Result<Vec<Arc<Object>>, Status> {
+        self.converter.present_all(&self.kind, stored).await
     }
 
     pub fn matches(&self, object: &Object) -> bool {
@@ -118,7 +128,7 @@ impl ContinueToken {
 impl Api {
     pub async fn list(&self, call: &Call, target: &Target, options: &ListOptions) -> Result<Listed, Status> {
         let kind = self.kind(&target.resource).await?;
-        let selection = Selection::parse(&kind, options)?;
+        let selection = Selection::parse(&kind, options, &self.converter)?;
         // A field selector by name is authorized as access to that object.
         let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
         self.authorize(call, "list", &named)?;
@@ -145,7 +155,7 @@ impl Api {
             None => (self.list_revision(options).await?, None),
         };
         let paging = Paging { prefix: &prefix, at, after, limit: options.limit };
-        let page = self.select_page(paging, selection, target)?;
+        let page = self.select_page(paging, selection, target).await?;
         Ok(Listed { kind: kind.clone(), ..page.into_listed(kind.clone(), options.limit) })
     }
 
@@ -177,7 +187,7 @@ impl Api {
         waited.map_err(|_| causes::too_large(wanted, self.cache.revision()))
     }
 
-    fn select_page(
+    async fn select_page(
         &self,
         paging: Paging<'_>,
         selection: &Selection,
@@ -204,8 +214,8 @@ impl Api {
             selected.revision = page.revision;
             after = page.items.last().map(|o| o.key.to_string());
             let total = page.items.len();
-            for (index, object) in page.items.into_iter().enumerate() {
-                let object = selection.present(object);
+            let items = selection.present_all(page.items).await?;
+            for (index, object) in items.into_iter().enumerate() {
                 if selection.matches(&object) && in_namespace(&object, target) {
                     selected.items.push(object);
                 }

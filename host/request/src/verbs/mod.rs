@@ -27,5 +27,5 @@ pub use list::Listed;
 pub(crate) use metadata::time;
 pub use modify::{Modification, Part};
 pub(crate) use patch::patched;
-pub(crate) use stamp::stamp;
+pub(crate) use stamp::{stamp, stamped_at};
 pub use watch::WatchItem;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orch_admission::Options;
 use orch_client::{Target, WriteOptions};
 use orch_object::{Kind, Status};
 use orch_plugin::calls::admission::Operation;
@@ -9,7 +10,7 @@ use orch_store::{Change, Expect, StoreError, Write};
 use orch_watch::Object;
 use serde_json::Value;
 
-use super::api::{Api, Call, Written, namespace, stamped};
+use super::api::{Api, Call, Written, namespace};
 use super::{metadata, stamp};
 use crate::{causes, key};
 
@@ -71,7 +72,7 @@ impl Api {
         let mut new = (modification.change)(&old)?;
         let insists = insists_on_version(&new);
         metadata::check_preconditions(&new, &old, kind, &target.name)?;
-        self.shape(call, kind, target, modification, &mut new, &old)?;
+        self.shape(call, kind, target, modification, &mut new, &old).await?;
         if same(&new, &old) {
             return Ok(Some(Written::from_object(current)));
         }
@@ -91,7 +92,7 @@ impl Api {
     }
 
     /// Keeps what the write may not touch, then defaults, admits and validates.
-    fn shape(
+    async fn shape(
         &self,
         call: &Call,
         kind: &Kind,
@@ -103,9 +104,9 @@ impl Api {
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
         kind.default(new);
-        let dry_run = modification.options.dry_run;
-        let review = self.review(call, kind, target, Operation::Update, Some(old), dry_run);
-        self.mutate(call, &review, new)?;
+        let options = Options::Update(modification.options);
+        let review = self.review(call, kind, target, Operation::Update, Some(old), options);
+        self.mutate(call, &review, new).await?;
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
         if modification.part == Part::Main {
@@ -123,8 +124,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }
-        let review = self.review(call, kind, target, Operation::Update, Some(old), dry_run);
-        self.admit(call, &review, new)
+        self.admit(call, &review, new).await
     }
 
     /// Stores the new state; an object that only its finalizers kept alive goes with the last of them.
@@ -139,13 +139,13 @@ impl Api {
         let key = key::of(kind, namespace(target), &target.name);
         let expect = Expect::Revision(current.revision);
         if ends_with_this_write(&new, old, kind) {
-            let change = Change::Delete(stamped(kind, &new));
+            let change = Change::Delete(self.converter.stamped(kind, &new).await?);
             let written = self.commit(kind, Write { key, expect, change }, new).await?;
             self.allocator.release_object(kind, &written.value).await;
             return Ok(written);
         }
         let held = self.allocator.allocate(kind, &mut new, Some(old)).await?;
-        let write = Write { key, expect, change: Change::Put(stamped(kind, &new)) };
+        let write = Write { key, expect, change: Change::Put(self.converter.stamped(kind, &new).await?) };
         match self.commit(kind, write, new).await {
             Ok(written) => {
                 held.keep();

@@ -75,7 +75,7 @@ impl Api {
         options: &ListOptions,
     ) -> Result<WatchItems, Status> {
         let kind = self.kind(&target.resource).await?;
-        let selection = Selection::parse(&kind, options)?;
+        let selection = Selection::parse(&kind, options, &self.converter)?;
         let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
         self.authorize(call, "watch", &named)?;
         let prefix = key::kind_prefix(&kind, target.namespace.as_deref());
@@ -84,7 +84,12 @@ impl Api {
         let (initial, events, current) = if from_current {
             self.fresh_enough(version).await?;
             let (list, events) = self.cache.list_and_watch(&prefix);
-            (list.items.into(), events, list.revision)
+            // All at once, where a webhook has to be asked.
+            let items = match kind.conversion_webhook() {
+                Some(_) => selection.present_all(list.items).await?,
+                None => list.items,
+            };
+            (items.into(), events, list.revision)
         } else {
             let after = revision(version.unwrap_or_default())?;
             match self.cache.watch(&prefix, after) {
@@ -131,9 +136,15 @@ async fn next(mut state: State) -> Option<(Result<WatchItem, Status>, State)> {
         return None;
     }
     while let Some(object) = state.initial.pop_front() {
-        let object = state.selection.present(object);
-        if state.selection.matches(&object) {
-            return Some((Ok(WatchItem::Added(Payload::Shared(object))), state));
+        match state.shown(object).await {
+            Ok(object) if state.selection.matches(&object) => {
+                return Some((Ok(WatchItem::Added(Payload::Shared(object))), state));
+            }
+            Ok(_) => {}
+            Err(status) => {
+                state.ended = true;
+                return Some((Err(status), state));
+            }
         }
     }
     if let Some(revision) = state.initial_end.take() {
@@ -143,9 +154,13 @@ async fn next(mut state: State) -> Option<(Result<WatchItem, Status>, State)> {
     loop {
         let step = state.step().await;
         let item = match step {
-            Step::Event(event) => match transition(&state.selection, &event) {
-                Some(item) => Ok(item),
-                None => continue,
+            Step::Event(event) => match transition(&state.selection, &event).await {
+                Ok(Some(item)) => Ok(item),
+                Ok(None) => continue,
+                Err(status) => {
+                    state.ended = true;
+                    Err(status)
+                }
             },
             Step::Bookmark => Ok(bookmark(&state.kind, state.events.bookmark(), false)),
             Step::Lost(status) => {
@@ -166,6 +181,14 @@ enum Step {
 }
 
 impl State {
+    /// Initial objects of a webhook's have been shown already.
+    async fn shown(&self, object: Arc<Object>) -> Result<Arc<Object>, Status> {
+        match self.kind.conversion_webhook() {
+            Some(_) => Ok(object),
+            None => self.selection.present(object).await,
+        }
+    }
+
     async fn step(&mut self) -> Step {
         let deadline = self.deadline;
         let expires = async {
@@ -194,19 +217,22 @@ impl State {
 }
 
 /// An object that enters the selection is added, one that leaves it deleted.
-fn transition(selection: &Selection, event: &Event) -> Option<WatchItem> {
-    let before = event.before.clone().map(|before| selection.present(before));
+async fn transition(selection: &Selection, event: &Event) -> Result<Option<WatchItem>, Status> {
+    let before = match event.before.clone() {
+        Some(before) => Some(selection.present(before).await?),
+        None => None,
+    };
     let before = before.filter(|before| selection.matches(before));
-    let object = selection.present(event.object.clone());
+    let object = selection.present(event.object.clone()).await?;
     let now = !event.deleted && selection.matches(&object);
     let shared = || Payload::Shared(object.clone());
-    match (before, now) {
+    Ok(match (before, now) {
         (None, true) => Some(WatchItem::Added(shared())),
         (Some(_), true) => Some(WatchItem::Modified(shared())),
         (Some(_), false) if event.deleted => Some(WatchItem::Deleted(shared())),
         (Some(before), false) => Some(WatchItem::Deleted(left(&before, event.revision()))),
         (None, false) => None,
-    }
+    })
 }
 
 /// The object as it last was in the selection, at the revision it left it.

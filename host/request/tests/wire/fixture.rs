@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Api {
     pub base: String,
     client: reqwest::Client,
+    http1: reqwest::Client,
     anonymous: reqwest::Client,
     // Ends the server when the test does.
     _stop: tokio_util::sync::DropGuard,
@@ -60,6 +61,7 @@ impl Api {
         Api {
             base: config["clusters"][0]["cluster"]["server"].as_str().unwrap().to_string(),
             client: builder().identity(Identity::from_pem(&identity).unwrap()).build().unwrap(),
+            http1: builder().identity(Identity::from_pem(&identity).unwrap()).http1_only().build().unwrap(),
             anonymous: builder().build().unwrap(),
             _stop: stop.drop_guard(),
             _dir: dir,
@@ -68,6 +70,11 @@ impl Api {
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(20))
+    }
+
+    /// For what HTTP/2 cannot do: change the protocol.
+    pub fn http1(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http1.request(method, format!("{}{path}", self.base))
     }
 
     pub fn anonymous(&self, path: &str) -> RequestBuilder {
@@ -178,6 +185,18 @@ pub fn deployment(name: &str) -> Value {
             },
         },
     })
+}
+
+/// An address of this machine that others can reach; without one there is nothing to be proxied to.
+pub fn own_address() -> Option<String> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    let found = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+    let address =
+        found.ok().map(|address| address.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified());
+    if address.is_none() {
+        println!("skipped: this machine has no address but its own loopback");
+    }
+    address.map(|ip| ip.to_string())
 }
 
 pub fn names(list: &Value) -> Vec<&str> {

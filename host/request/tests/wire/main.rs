@@ -6,13 +6,18 @@
 #![allow(clippy::unwrap_used)] // a test may fail where it stands
 
 mod fixture;
+mod outside;
 
 mod access;
+mod aggregation;
+mod conversion;
 mod definitions;
 mod deletion;
 mod discovery;
 mod lists;
 mod objects;
 mod patches;
+mod proxy;
 mod services;
 mod watches;
+mod webhooks;

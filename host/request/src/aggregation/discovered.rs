@@ -1,0 +1,164 @@
+//! What extension servers say of themselves: their resources, and where their schemas are.
+
+use serde_json::{Map, Value, json};
+
+use super::{Aggregator, Remote};
+
+const AGGREGATED: &str =
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
+
+/// Every group version of an extension server.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Discovered {
+    pub versions: Vec<RemoteVersion>,
+}
+
+/// One group version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteVersion {
+    pub group: String,
+    pub version: String,
+    /// As aggregated discovery lists them.
+    pub resources: Vec<Value>,
+    /// False: it did not answer the last time.
+    pub current: bool,
+    /// `serverRelativeURL` of its OpenAPI v3 document; empty: it has none.
+    pub openapi: String,
+}
+
+impl Discovered {
+    pub fn new(mut versions: Vec<RemoteVersion>) -> Self {
+        versions.sort_by(|a, b| (&a.group, &a.version).cmp(&(&b.group, &b.version)));
+        Discovered { versions }
+    }
+
+    pub fn version(&self, remote: &Remote) -> Option<&RemoteVersion> {
+        self.versions.iter().find(|known| known.group == remote.group && known.version == remote.version)
+    }
+}
+
+impl RemoteVersion {
+    /// Nothing is known of it yet.
+    pub fn unknown(remote: &Remote) -> Self {
+        RemoteVersion {
+            group: remote.group.clone(),
+            version: remote.version.clone(),
+            resources: Vec::new(),
+            current: false,
+            openapi: String::new(),
+        }
+    }
+
+    pub fn gone_stale(&self) -> Self {
+        RemoteVersion { current: false, ..self.clone() }
+    }
+
+    /// As aggregated discovery shows it.
+    pub fn to_json(&self) -> Value {
+        let freshness = if self.current { "Current" } else { "Stale" };
+        json!({ "version": self.version, "resources": self.resources, "freshness": freshness })
+    }
+}
+
+/// Asks an extension server that is available; `None`: it does not say.
+pub async fn ask(aggregator: &Aggregator, remote: &Remote) -> Option<RemoteVersion> {
+    let resources = match aggregated(aggregator, remote).await {
+        Some(resources) => resources,
+        None => plain(aggregator, remote).await?,
+    };
+    let openapi = openapi(aggregator, remote).await.unwrap_or_default();
+    Some(RemoteVersion { resources, current: true, openapi, ..RemoteVersion::unknown(remote) })
+}
+
+async fn document(
+    aggregator: &Aggregator,
+    remote: &Remote,
+    path: &str,
+    accept: &'static str,
+) -> Option<Value> {
+    match aggregator.get(remote, path, accept).await {
+        Ok((_, body)) => serde_json::from_slice(&body).ok(),
+        Err(why) => {
+            tracing::debug!(service = %remote.name, path, why, "an extension server has no such document");
+            None
+        }
+    }
+}
+
+async fn aggregated(aggregator: &Aggregator, remote: &Remote) -> Option<Vec<Value>> {
+    let list = document(aggregator, remote, "/apis", AGGREGATED).await?;
+    let group = list["items"].as_array()?.iter().find(|group| group["metadata"]["name"] == remote.group)?;
+    let version = group["versions"].as_array()?.iter().find(|v| v["version"] == remote.version)?;
+    version["resources"].as_array().cloned()
+}
+
+async fn plain(aggregator: &Aggregator, remote: &Remote) -> Option<Vec<Value>> {
+    let path = format!("/apis/{}/{}", remote.group, remote.version);
+    let list = document(aggregator, remote, &path, "application/json").await?;
+    Some(in_aggregated_form(list["resources"].as_array()?, remote))
+}
+
+async fn openapi(aggregator: &Aggregator, remote: &Remote) -> Option<String> {
+    let index = document(aggregator, remote, "/openapi/v3", "application/json").await?;
+    let path = format!("apis/{}/{}", remote.group, remote.version);
+    index["paths"][path]["serverRelativeURL"].as_str().map(String::from)
+}
+
+/// An APIResourceList's entries, with each sub-resource at its resource.
+fn in_aggregated_form(listed: &[Value], remote: &Remote) -> Vec<Value> {
+    let kind = |entry: &Value| {
+        let text = |field: &str, own: &str| entry[field].as_str().unwrap_or(own).to_owned();
+        json!({ "group": text("group", &remote.group), "version": text("version", &remote.version), "kind": entry["kind"] })
+    };
+    let name = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
+    let whole = listed.iter().filter(|entry| !name(entry).contains('/'));
+    whole
+        .map(|entry| {
+            let scope = if entry["namespaced"] == true { "Namespaced" } else { "Cluster" };
+            let mut resource = Map::new();
+            resource.insert("resource".into(), entry["name"].clone());
+            resource.insert("responseKind".into(), kind(entry));
+            resource.insert("scope".into(), scope.into());
+            resource.insert("singularResource".into(), entry["singularName"].clone());
+            for field in ["verbs", "shortNames", "categories"] {
+                if entry[field].is_array() {
+                    resource.insert(field.into(), entry[field].clone());
+                }
+            }
+            let prefix = format!("{}/", name(entry));
+            let parts = listed.iter().filter_map(|part| {
+                let part_name = name(part);
+                let part_name = part_name.strip_prefix(&prefix)?.to_owned();
+                Some(json!({ "subresource": part_name, "responseKind": kind(part), "verbs": part["verbs"] }))
+            });
+            let parts: Vec<Value> = parts.collect();
+            if !parts.is_empty() {
+                resource.insert("subresources".into(), parts.into());
+            }
+            Value::Object(resource)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_discovery_says_the_same() {
+        let object = json!({ "metadata": { "name": "v1.a.example" },
+            "spec": { "group": "a.example", "version": "v1", "service": { "namespace": "n", "name": "s" } } });
+        let remote = Remote::of(&object).unwrap();
+        let listed = [
+            json!({ "name": "flunders", "singularName": "flunder", "namespaced": true, "kind": "Flunder", "verbs": ["get"], "shortNames": ["fl"] }),
+            json!({ "name": "flunders/scale", "namespaced": true, "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get"] }),
+        ];
+        let expected = json!([{
+            "resource": "flunders", "singularResource": "flunder", "scope": "Namespaced", "verbs": ["get"], "shortNames": ["fl"],
+            "responseKind": { "group": "a.example", "version": "v1", "kind": "Flunder" },
+            "subresources": [{ "subresource": "scale", "verbs": ["get"],
+                "responseKind": { "group": "autoscaling", "version": "v1", "kind": "Scale" } }],
+        }]);
+        assert_eq!(Value::from(in_aggregated_form(&listed, &remote)), expected);
+    }
+}

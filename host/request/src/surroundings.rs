@@ -1,0 +1,85 @@
+//! What webhooks need of this server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use bytes::Bytes;
+use orch_admission::webhooks::{Hooks, Surroundings};
+use orch_object::client_config::ClientConfig;
+use orch_object::{Kind, Kinds};
+use orch_watch::{Cache, Object, Revision};
+use serde_json::Value;
+
+use crate::conversion::Converter;
+use crate::definitions::KindTable;
+use crate::key;
+use crate::outbound::Outbound;
+
+const GROUP: &str = "admissionregistration.k8s.io";
+/// What a webhook may answer: the largest object, patched beyond recognition.
+const MOST_BYTES: usize = 8 << 20;
+
+pub struct ServerSurroundings {
+    cache: Cache,
+    kinds: Arc<KindTable>,
+    outbound: Outbound,
+    converter: Arc<Converter>,
+    read: ArcSwapOption<Read>,
+}
+
+/// The configurations as they were read last.
+struct Read {
+    versions: Vec<(Arc<str>, Revision)>,
+    hooks: Arc<Hooks>,
+}
+
+impl ServerSurroundings {
+    pub fn new(
+        cache: Cache,
+        kinds: Arc<KindTable>,
+        outbound: Outbound,
+        converter: Arc<Converter>,
+    ) -> ServerSurroundings {
+        ServerSurroundings { cache, kinds, outbound, converter, read: ArcSwapOption::empty() }
+    }
+
+    fn configurations(&self, plural: &str) -> Vec<Arc<Object>> {
+        self.cache.list(&key::prefix(GROUP, plural, None)).items
+    }
+}
+
+#[async_trait]
+impl Surroundings for ServerSurroundings {
+    fn hooks(&self) -> Arc<Hooks> {
+        let mutating = self.configurations("mutatingwebhookconfigurations");
+        let validating = self.configurations("validatingwebhookconfigurations");
+        let version = |object: &Arc<Object>| (object.key.clone(), object.revision);
+        let versions: Vec<_> = mutating.iter().chain(&validating).map(version).collect();
+        if let Some(read) = self.read.load_full().filter(|read| read.versions == versions) {
+            return read.hooks.clone();
+        }
+        let values =
+            |objects: &[Arc<Object>]| objects.iter().map(|object| object.value()).collect::<Vec<_>>();
+        let hooks = Arc::new(Hooks::parse(&values(&mutating), &values(&validating)));
+        self.read.store(Some(Arc::new(Read { versions, hooks: hooks.clone() })));
+        hooks
+    }
+
+    fn namespace(&self, name: &str) -> Option<Arc<Value>> {
+        self.cache.get(&key::object("", "namespaces", "", name)).map(|namespace| namespace.value())
+    }
+
+    fn kinds(&self) -> Arc<Kinds> {
+        self.kinds.current()
+    }
+
+    async fn convert(&self, object: &Value, from: &Kind, to: &Kind) -> Result<Value, String> {
+        self.converter.between(object, from, to).await.map_err(|status| status.message)
+    }
+
+    async fn call(&self, whom: &ClientConfig, body: Vec<u8>, within: Duration) -> Result<Bytes, String> {
+        self.outbound.post(whom, body, within, true, MOST_BYTES).await
+    }
+}
