@@ -1,6 +1,7 @@
+use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 
-use crate::fixture::{Api, config_map, deployment, pod};
+use crate::fixture::{Api, answer, config_map, deployment, pod};
 
 #[tokio::test]
 async fn an_object_is_created_read_replaced_and_deleted() {
@@ -73,6 +74,14 @@ async fn unknown_and_double_fields_are_told_as_asked() {
     assert!(warned.body["spec"]["replcas"].is_null());
     let ignored = api.post(&format!("{path}?fieldValidation=Ignore&dryRun=All"), &object).await;
     assert!(ignored.headers.get("warning").is_none());
+    let text = object.to_string().replace(r#""replicas":2"#, r#""replicas":2,"replicas":2"#);
+    let twice = api.request(reqwest::Method::POST, &format!("{path}?fieldValidation=Strict"));
+    let twice = answer(twice.header(CONTENT_TYPE, "application/json").body(text)).await;
+    assert!(
+        twice.message().ends_with(r#"unknown field "spec.replcas", duplicate field "spec.replicas""#),
+        "in the body's order: {}",
+        twice.text
+    );
     object["spec"]["replicas"] = "three".into();
     let wrong = api.post(&path, &object).await;
     assert_eq!(wrong.code, 400, "{}", wrong.text);
