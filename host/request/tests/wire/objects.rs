@@ -134,6 +134,7 @@ async fn a_pod_is_bound_once() {
     api.post(&format!("{path}/a/binding"), &binding).await.expect(201);
     let bound = api.get(&format!("{path}/a")).await.expect(200);
     assert_eq!(bound["spec"]["nodeName"], "n1");
+    assert_eq!(bound["metadata"]["generation"], 1, "nobody changed what it is");
     let conditions = bound["status"]["conditions"].as_array().unwrap();
     assert!(conditions.iter().any(|c| c["type"] == "PodScheduled" && c["status"] == "True"));
     let again = api.post(&format!("{path}/a/binding"), &binding).await;
