@@ -1,6 +1,10 @@
 //! Versions of one kind that differ in more than their name: one is stored, the others are shown.
 
+mod autoscaler;
+
 use serde_json::{Map, Value};
+
+pub(crate) use autoscaler::AUTOSCALER;
 
 /// How objects of a row are stored as another.
 #[derive(Debug, Clone, Copy)]

@@ -64,6 +64,27 @@ pub struct Column {
     pub cell: Cell,
 }
 
+/// How an object gives permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grants {
+    /// Its `rules`, or those of the roles that its `aggregationRule` selects.
+    Rules,
+    /// The rules of the role that its `roleRef` names.
+    Role,
+}
+
+/// A permission that a write needs beside the write itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    pub verb: &'static str,
+    pub group: &'static str,
+    pub resource: &'static str,
+    /// The permission on any of these is enough.
+    pub names: Vec<String>,
+    /// For the 403.
+    pub refusal: String,
+}
+
 /// What a kind does beyond the generic pipeline. Every hook is a pure function on JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Strategy {
@@ -80,6 +101,19 @@ pub struct Strategy {
     pub grace_period: fn(&Value) -> Option<i64>,
     /// What is wrong, as upstream would name it. `old` is set for updates (immutability).
     pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
+    /// Set for kinds that give permissions: nobody gives what they do not have.
+    pub grants: Option<Grants>,
+    /// What its writer must be allowed beside the write itself: `(new, old, sub-resource)`.
+    #[allow(clippy::type_complexity)] // one hook, named by its field
+    pub demands: fn(&Value, Option<&Value>, &str) -> Option<Demand>,
+    /// Writes into a new object who made it: `(object, user)`, the latter as `userInfo` of a SelfSubjectReview.
+    pub record_requester: Option<fn(&mut Value, &Value)>,
+    /// Before validation of a write to `status` or a sub-resource like it: `(new, old, sub-resource, now)`,
+    /// the time in RFC 3339.
+    pub prepare_part: fn(&mut Value, &Value, &str, &str),
+    /// What is wrong with such a write, where that differs from an update: `(new, old, sub-resource, now)`.
+    #[allow(clippy::type_complexity)] // one hook, named by its field
+    pub validate_part: Option<fn(&Value, &Value, &str, &str) -> Vec<FieldError>>,
 }
 
 /// One row: one version of one kind.

@@ -4,6 +4,7 @@
 mod admission;
 mod apps;
 mod batch;
+mod certificates;
 mod core;
 mod devices;
 mod extension;
@@ -35,6 +36,7 @@ impl Kinds {
                     policy::rows(),
                     flow::rows(),
                     devices::rows(),
+                    certificates::rows(),
                     extension::rows(),
                     admission::rows(),
                     virtual_kinds::rows(),

@@ -17,6 +17,7 @@ pub mod managed_fields;
 pub mod names;
 pub mod openapi;
 pub mod patch;
+pub mod pem;
 mod print;
 pub mod protobuf;
 pub mod quantity;
@@ -28,7 +29,7 @@ pub mod table;
 mod validation;
 
 pub use conversion::Conversion;
-pub use kind::{Column, ColumnType, Kind, Kinds, Scope, Strategy, Subresource};
+pub use kind::{Column, ColumnType, Demand, Grants, Kind, Kinds, Scope, Strategy, Subresource};
 pub use quantity::Quantity;
 pub use schema::{ListType, Node, PatchStrategies, Schemas, ValueType};
 pub use selector::{FieldSelector, LabelSelector};

@@ -1,8 +1,8 @@
 //! What names may look like: the rules and the words of `k8s.io/apimachinery/pkg/util/validation`.
 //! Each rule returns what is wrong, nothing when all is well.
 
-const LABEL_LENGTH: usize = 63;
-const SUBDOMAIN_LENGTH: usize = 253;
+pub(crate) const LABEL_LENGTH: usize = 63;
+pub(crate) const SUBDOMAIN_LENGTH: usize = 253;
 const CONFIG_KEY_LENGTH: usize = 253;
 const PORT_NAME_LENGTH: usize = 15;
 

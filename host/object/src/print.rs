@@ -4,12 +4,15 @@
 pub(crate) mod admission;
 pub(crate) mod autoscaler;
 pub(crate) mod batch;
+pub(crate) mod certificates;
+pub(crate) mod component;
 pub(crate) mod config;
 pub(crate) mod definition;
 pub(crate) mod devices;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod flow;
+pub(crate) mod migration;
 pub(crate) mod namespace;
 pub(crate) mod networking;
 pub(crate) mod node;

@@ -3,12 +3,14 @@
 
 pub(crate) mod admission;
 pub(crate) mod batch;
+pub(crate) mod certificates;
 pub(crate) mod config;
 pub(crate) mod definition;
 pub(crate) mod devices;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod flow;
+pub(crate) mod migration;
 pub(crate) mod namespace;
 pub(crate) mod networking;
 pub(crate) mod node;
@@ -36,6 +38,11 @@ pub(crate) const PLAIN: Strategy = Strategy {
     prepare_delete: |_, _| {},
     grace_period: |_| None,
     validate: validate_object,
+    grants: None,
+    demands: |_, _, _| None,
+    record_requester: None,
+    prepare_part: |_, _, _, _| {},
+    validate_part: None,
 };
 
 /// As `PLAIN`, with a status that is its controller's.
@@ -95,6 +102,15 @@ fn restore(new: &mut Value, old: &Value, field: &str) {
 
 fn restore_status(new: &mut Value, old: &Value) {
     restore(new, old, "status");
+}
+
+/// Some kinds' status writes change nothing of the metadata but who wrote (`ResetObjectMetaForStatus`).
+fn restore_metadata(new: &mut Value, old: &Value) {
+    for field in ["labels", "annotations", "finalizers"] {
+        if let Some(metadata) = part(new, "metadata") {
+            restore(metadata, &old["metadata"], field);
+        }
+    }
 }
 
 #[cfg(test)]

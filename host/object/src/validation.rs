@@ -2,12 +2,16 @@
 
 pub(crate) mod admission;
 pub(crate) mod batch;
+pub(crate) mod certificates;
 pub(crate) mod client_config;
+pub(crate) mod condition;
 pub(crate) mod config;
 pub(crate) mod definition;
 pub(crate) mod endpoints;
 pub(crate) mod event;
+pub(crate) mod flow;
 pub(crate) mod metadata;
+pub(crate) mod migration;
 pub(crate) mod namespace;
 pub(crate) mod networking;
 pub(crate) mod node;

@@ -109,6 +109,11 @@ fn pods() -> Kind {
             prepare_delete: |_, _| {},
             grace_period: |_| None,
             validate: |_, _| vec![],
+            grants: None,
+            demands: |_, _, _| None,
+            record_requester: None,
+            prepare_part: |_, _, _, _| {},
+            validate_part: None,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Work that ends, and how many do it.
 
 use super::row::Row;
+use crate::conversion::AUTOSCALER;
 use crate::{print, strategy};
 
 pub(super) fn rows() -> Vec<Row> {
@@ -27,5 +28,13 @@ pub(super) fn rows() -> Vec<Row> {
         strategy: strategy::batch::AUTOSCALER,
         ..Row::namespaced("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
     };
-    vec![job.with_status(), cron_job.with_status(), autoscaler.with_status()]
+    let first_autoscaler = Row {
+        short_names: &["hpa"],
+        categories: &["all"],
+        columns: print::autoscaler::first_columns(),
+        strategy: strategy::batch::FIRST_AUTOSCALER,
+        conversion: Some(AUTOSCALER),
+        ..Row::namespaced("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+    };
+    [job, cron_job, autoscaler, first_autoscaler].map(Row::with_status).into()
 }

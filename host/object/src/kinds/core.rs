@@ -12,7 +12,18 @@ pub(super) fn rows() -> Vec<Row> {
     rows.extend(config());
     rows.extend(endpoints());
     rows.push(event());
+    rows.push(component_status());
     rows
+}
+
+/// Deprecated since 1.19: the parts of orch are one process, whose health `/readyz` tells.
+fn component_status() -> Row {
+    Row {
+        short_names: &["cs"],
+        verbs: &["get", "list"],
+        columns: print::component::columns(),
+        ..Row::cluster("v1", "ComponentStatus", "componentstatuses")
+    }
 }
 
 fn namespace() -> Row {

@@ -1,4 +1,4 @@
-//! What extends the API.
+//! What extends the API, and what brings its objects up to date.
 
 use super::row::Row;
 use crate::{print, strategy};
@@ -18,5 +18,10 @@ pub(super) fn rows() -> Vec<Row> {
         strategy: strategy::registration::STRATEGY,
         ..Row::cluster("apiregistration.k8s.io/v1", "APIService", "apiservices")
     };
-    vec![definition.with_status(), service.with_status()]
+    let migration = Row {
+        columns: print::migration::columns(),
+        strategy: strategy::migration::STRATEGY,
+        ..Row::cluster("storagemigration.k8s.io/v1", "StorageVersionMigration", "storageversionmigrations")
+    };
+    vec![definition.with_status(), service.with_status(), migration.with_status()]
 }

@@ -28,5 +28,17 @@ pub(super) fn rows() -> Vec<Row> {
             strategy: strategy::networking::POLICY,
             ..Row::namespaced(NETWORKING, "NetworkPolicy", "networkpolicies")
         },
+        Row {
+            short_names: &["ip"],
+            columns: print::networking::address_columns(),
+            strategy: strategy::networking::ADDRESS,
+            ..Row::cluster(NETWORKING, "IPAddress", "ipaddresses")
+        },
+        Row {
+            columns: print::networking::range_columns(),
+            strategy: strategy::networking::RANGE,
+            ..Row::cluster(NETWORKING, "ServiceCIDR", "servicecidrs")
+        }
+        .with_status(),
     ]
 }

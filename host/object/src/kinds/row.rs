@@ -10,7 +10,7 @@ pub(super) type Sub = (&'static str, &'static str, &'static [&'static str]);
 
 pub(super) const ALL: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-const STATUS: &[&str] = &["get", "patch", "update"];
+pub(super) const STATUS: &[&str] = &["get", "patch", "update"];
 
 pub(super) struct Row {
     pub api_version: &'static str,
@@ -123,6 +123,7 @@ fn schema_group(api_version: &str) -> &'static str {
         "batch" => "io.k8s.api.batch",
         "authentication.k8s.io" => "io.k8s.api.authentication",
         "authorization.k8s.io" => "io.k8s.api.authorization",
+        "certificates.k8s.io" => "io.k8s.api.certificates",
         "coordination.k8s.io" => "io.k8s.api.coordination",
         "discovery.k8s.io" => "io.k8s.api.discovery",
         "events.k8s.io" => "io.k8s.api.events",
@@ -134,6 +135,7 @@ fn schema_group(api_version: &str) -> &'static str {
         "resource.k8s.io" => "io.k8s.api.resource",
         "scheduling.k8s.io" => "io.k8s.api.scheduling",
         "storage.k8s.io" => "io.k8s.api.storage",
+        "storagemigration.k8s.io" => "io.k8s.api.storagemigration",
         "plugins.orch.dev" => "dev.orch.plugins",
         other => unreachable!("no schema prefix is known for the group {other}"),
     }

@@ -92,6 +92,46 @@ fn facts() -> Vec<(&'static str, &'static str, &'static str, char, &'static str,
             ALL,
             STATUS.into(),
         ),
+        (
+            "autoscaling/v1",
+            "HorizontalPodAutoscaler",
+            "horizontalpodautoscalers",
+            'N',
+            "hpa",
+            ALL,
+            STATUS.into(),
+        ),
+        ("v1", "ComponentStatus", "componentstatuses", 'C', "cs", "get list", String::new()),
+        (
+            "certificates.k8s.io/v1",
+            "CertificateSigningRequest",
+            "certificatesigningrequests",
+            'C',
+            "csr",
+            ALL,
+            format!("approval=get,patch,update {STATUS}"),
+        ),
+        ("certificates.k8s.io/v1", "ClusterTrustBundle", "clustertrustbundles", 'C', "", ALL, String::new()),
+        (
+            "certificates.k8s.io/v1",
+            "PodCertificateRequest",
+            "podcertificaterequests",
+            'N',
+            "",
+            ALL,
+            STATUS.into(),
+        ),
+        ("networking.k8s.io/v1", "IPAddress", "ipaddresses", 'C', "ip", ALL, String::new()),
+        ("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", 'C', "", ALL, STATUS.into()),
+        (
+            "storagemigration.k8s.io/v1",
+            "StorageVersionMigration",
+            "storageversionmigrations",
+            'C',
+            "",
+            ALL,
+            STATUS.into(),
+        ),
         ("batch/v1", "CronJob", "cronjobs", 'N', "cj", ALL, STATUS.into()),
         ("batch/v1", "Job", "jobs", 'N', "", ALL, STATUS.into()),
         ("networking.k8s.io/v1", "IngressClass", "ingressclasses", 'C', "", ALL, String::new()),
@@ -228,6 +268,7 @@ fn only_pods_services_and_workloads_are_in_all() {
     let mut all: Vec<&str> = kinds
         .rows()
         .iter()
+        .filter(|kind| kind.conversion.is_none())
         .filter(|kind| kind.categories.iter().any(|category| category == "all"))
         .map(|kind| kind.plural.as_str())
         .collect();
@@ -316,6 +357,22 @@ fn columns_are_upstreams() {
         ),
         ("apps/v1", "StatefulSet", "Name Ready Age |Containers |Images"),
         ("autoscaling/v2", "HorizontalPodAutoscaler", "Name Reference Targets MinPods MaxPods Replicas Age"),
+        ("autoscaling/v1", "HorizontalPodAutoscaler", "Name Reference Targets MinPods MaxPods Replicas Age"),
+        ("v1", "ComponentStatus", "Name Status Message Error"),
+        (
+            "certificates.k8s.io/v1",
+            "CertificateSigningRequest",
+            "Name Age SignerName Requestor RequestedDuration Condition",
+        ),
+        ("certificates.k8s.io/v1", "ClusterTrustBundle", "Name SignerName"),
+        (
+            "certificates.k8s.io/v1",
+            "PodCertificateRequest",
+            "Name PodName ServiceAccountName NodeName SignerName State UnverifiedUserAnnotations",
+        ),
+        ("networking.k8s.io/v1", "IPAddress", "Name ParentRef"),
+        ("networking.k8s.io/v1", "ServiceCIDR", "Name CIDRs Age"),
+        ("storagemigration.k8s.io/v1", "StorageVersionMigration", "Name Resource Status"),
         (
             "batch/v1",
             "CronJob",

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::workload::selector;
-use super::{NONE, age, list, name, or, path, shortened, str_of, text};
+use super::{NONE, age, joined, list, name, or, path, shortened, str_of, text};
 use crate::kind::Column;
 
 pub(crate) fn ingress_class_columns() -> Vec<Column> {
@@ -11,6 +11,30 @@ pub(crate) fn ingress_class_columns() -> Vec<Column> {
         name(),
         path("Controller", "Who serves it.", "spec.controller"),
         text("Parameters", "What it is told.", parameters),
+        age(),
+    ]
+}
+
+pub(crate) fn address_columns() -> Vec<Column> {
+    vec![name(), text("ParentRef", "Whose address it is.", parent)]
+}
+
+fn parent(address: &Value) -> Value {
+    let parent = &address["spec"]["parentRef"];
+    if !parent.is_object() {
+        return NONE.into();
+    }
+    let part = |field: &str| str_of(&parent[field]);
+    let group = if part("group").is_empty() { String::new() } else { format!(".{}", part("group")) };
+    let resource = format!("{}{group}", part("resource")).to_lowercase();
+    let place = if part("namespace").is_empty() { String::new() } else { format!("/{}", part("namespace")) };
+    format!("{resource}{place}/{}", part("name")).into()
+}
+
+pub(crate) fn range_columns() -> Vec<Column> {
+    vec![
+        name(),
+        text("CIDRs", "Where Services get their addresses.", |range| joined(&range["spec"]["cidrs"], "")),
         age(),
     ]
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::pod::defaults::default_template;
 use super::{PLAIN, WITH_STATUS, default_to, drop_status, ensure, part, restore_status};
+use crate::conversion;
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -26,6 +27,20 @@ pub(crate) const CRON_JOB: Strategy =
 
 pub(crate) const AUTOSCALER: Strategy =
     Strategy { default: default_autoscaler, validate: validation::batch::validate_autoscaler, ..WITH_STATUS };
+
+/// `autoscaling/v1`; judged as what it is stored as.
+pub(crate) const FIRST_AUTOSCALER: Strategy = Strategy {
+    default: |scaler| {
+        if let Some(spec) = ensure(scaler, "spec") {
+            default_to(spec, "minReplicas", 1);
+        }
+    },
+    validate: |new, old| {
+        let stored = |scaler: &Value| (conversion::AUTOSCALER.store)(scaler);
+        validation::batch::validate_autoscaler(&stored(new), old.map(stored).as_ref())
+    },
+    ..WITH_STATUS
+};
 
 fn default_job(job: &mut Value) {
     default_labels(job);

@@ -4,19 +4,24 @@ use serde_json::Value;
 
 use super::{WITH_STATUS, default_to, ensure, part};
 use crate::kind::Strategy;
+use crate::validation;
 
 pub(crate) const SCHEMA: Strategy = Strategy {
     default: |schema| {
+        ensure(schema, "status");
         if let Some(spec) = ensure(schema, "spec") {
             default_to(spec, "matchingPrecedence", 1000);
         }
     },
+    validate: validation::flow::validate_schema,
     ..WITH_STATUS
 };
 
-pub(crate) const LEVEL: Strategy = Strategy { default: default_level, ..WITH_STATUS };
+pub(crate) const LEVEL: Strategy =
+    Strategy { default: default_level, validate: validation::flow::validate_level, ..WITH_STATUS };
 
 fn default_level(level: &mut Value) {
+    ensure(level, "status");
     let Some(spec) = ensure(level, "spec") else { return };
     if spec["type"] == "Exempt"
         && let Some(exempt) = ensure(spec, "exempt")

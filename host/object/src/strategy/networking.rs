@@ -23,6 +23,16 @@ pub(crate) const INGRESS: Strategy =
 pub(crate) const POLICY: Strategy =
     Strategy { default: default_policy, validate: validation::networking::validate_policy, ..PLAIN };
 
+pub(crate) const ADDRESS: Strategy = Strategy { validate: validation::networking::validate_address, ..PLAIN };
+
+pub(crate) const RANGE: Strategy = Strategy {
+    default: |range| {
+        ensure(range, "status");
+    },
+    validate: validation::networking::validate_range,
+    ..WITH_STATUS
+};
+
 fn default_policy(policy: &mut Value) {
     let Some(spec) = ensure(policy, "spec") else { return };
     for (direction, _) in [("ingress", "from"), ("egress", "to")] {

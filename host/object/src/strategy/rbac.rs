@@ -3,18 +3,23 @@
 use serde_json::Value;
 
 use super::{PLAIN, default_to, each, part};
-use crate::kind::Strategy;
+use crate::kind::{Grants, Strategy};
 use crate::validation;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-pub(crate) const ROLE: Strategy = Strategy { validate: validation::rbac::validate_role, ..PLAIN };
+pub(crate) const ROLE: Strategy =
+    Strategy { validate: validation::rbac::validate_role, grants: Some(Grants::Rules), ..PLAIN };
 
 pub(crate) const CLUSTER_ROLE: Strategy =
-    Strategy { validate: validation::rbac::validate_cluster_role, ..PLAIN };
+    Strategy { validate: validation::rbac::validate_cluster_role, grants: Some(Grants::Rules), ..PLAIN };
 
-pub(crate) const BINDING: Strategy =
-    Strategy { default: default_groups, validate: validation::rbac::validate_binding, ..PLAIN };
+pub(crate) const BINDING: Strategy = Strategy {
+    default: default_groups,
+    validate: validation::rbac::validate_binding,
+    grants: Some(Grants::Role),
+    ..PLAIN
+};
 
 fn default_groups(binding: &mut Value) {
     if let Some(role) = part(binding, "roleRef") {

@@ -55,13 +55,17 @@ pub(crate) fn validate_labels(labels: &Value, path: &Path, errors: &mut Errors) 
 }
 
 pub(crate) fn validate_annotations(annotations: &Value, path: &Path, errors: &mut Errors) {
-    let mut size = 0;
-    for (key, value) in annotations.as_object().into_iter().flatten() {
+    for (key, _) in annotations.as_object().into_iter().flatten() {
         for message in names::qualified_name(&key.to_lowercase()) {
             errors.push(FieldError::invalid(path.as_str(), key.as_str(), message));
         }
-        size += key.len() + text(value).len();
     }
+    validate_annotations_size(annotations, path, errors);
+}
+
+pub(crate) fn validate_annotations_size(annotations: &Value, path: &Path, errors: &mut Errors) {
+    let pairs = annotations.as_object().into_iter().flatten();
+    let size: usize = pairs.map(|(key, value)| key.len() + text(value).len()).sum();
     if size > ANNOTATIONS_SIZE {
         errors.too_long(path, ANNOTATIONS_SIZE);
     }

@@ -58,6 +58,11 @@ pub fn kind(group: &str, version: &str, kind: &str, plural: &str, scope: Scope) 
             prepare_delete: |_, _| {},
             grace_period: |_| None,
             validate: |_, _| Vec::new(),
+            grants: None,
+            demands: |_, _, _| None,
+            record_requester: None,
+            prepare_part: |_, _, _, _| {},
+            validate_part: None,
         },
     }
 }

@@ -7,6 +7,7 @@ use super::environment::{validate_field_ref, validate_resource_ref};
 use crate::names;
 use crate::quantity::Quantity;
 use crate::validation::{Errors, NOT_NEGATIVE, Path, is_empty, items, text};
+use crate::validation::{certificates, selector};
 
 const MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 const HOST_PATH_TYPES: [&str; 8] =
@@ -16,6 +17,7 @@ const FIELDS: [&str; 5] =
     ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
 const PROJECTIONS: [&str; 6] =
     ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"];
+const KEY_TYPES: [&str; 6] = ["ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519", "RSA3072", "RSA4096"];
 const SHORTEST_TOKEN_SECONDS: i64 = 600;
 
 /// Names that mounts may refer to.
@@ -177,7 +179,64 @@ fn validate_projection(kind: &str, source: &Value, path: &Path, errors: &mut Err
         }
         "downwardAPI" => validate_downward(&source["items"], path, errors),
         "serviceAccountToken" => validate_token(source, path, errors),
+        "clusterTrustBundle" => validate_trust_bundle(source, path, errors),
+        "podCertificate" => validate_certificate(source, path, errors),
         _ => {}
+    }
+}
+
+fn validate_trust_bundle(source: &Value, path: &Path, errors: &mut Errors) {
+    match (source["name"].as_str(), source["signerName"].as_str()) {
+        (Some(_), Some(_)) => errors.invalid(path, source, "only one of name and signerName may be used"),
+        (Some(name), None) => {
+            let at = path.child("name");
+            if name.is_empty() {
+                errors.required(&at, "must be a valid object name");
+            }
+            let signer = name.rsplit_once(':').map_or(String::new(), |(signer, _)| signer.replace(':', "/"));
+            for message in certificates::bundle_name(&signer, name) {
+                errors.invalid(&at, &name.into(), format!("not a valid clustertrustbundlename: {message}"));
+            }
+            if source["labelSelector"].is_object() {
+                let detail = "labelSelector must be unset if name is specified";
+                errors.invalid(&path.child("labelSelector"), &source["labelSelector"], detail);
+            }
+        }
+        (None, Some(signer)) => {
+            let at = path.child("signerName");
+            if signer.is_empty() {
+                errors.required(&at, "must be a valid signer name");
+            }
+            certificates::validate_signer(&source["signerName"], &at, errors);
+            selector::validate(&source["labelSelector"], &path.child("labelSelector"), errors);
+        }
+        (None, None) => errors.required(path, "either name or signerName must be specified"),
+    }
+    required(source, "path", path, errors);
+    relative_path(&source["path"], &path.child("path"), errors);
+}
+
+fn validate_certificate(source: &Value, path: &Path, errors: &mut Errors) {
+    certificates::validate_signer(&source["signerName"], &path.child("signerName"), errors);
+    let annotations = "userAnnotations";
+    certificates::validate_user_annotations(&source[annotations], &path.child(annotations), errors);
+    errors.one_of(&path.child("keyType"), &source["keyType"], &KEY_TYPES);
+    let (seconds, at) = (&source["maxExpirationSeconds"], path.child("maxExpirationSeconds"));
+    let shortest = certificates::SHORTEST_POD_CERTIFICATE;
+    let longest = certificates::longest_pod_certificate(text(&source["signerName"]));
+    if seconds.as_i64().is_some_and(|seconds| seconds < shortest) {
+        errors.invalid(&at, seconds, format!("if provided, maxExpirationSeconds must be >= {shortest}"));
+    }
+    if seconds.as_i64().is_some_and(|seconds| seconds > longest) {
+        errors.invalid(&at, seconds, format!("if provided, maxExpirationSeconds must be <= {longest}"));
+    }
+    let files = ["credentialBundlePath", "keyPath", "certificateChainPath"];
+    if files.iter().all(|file| text(&source[*file]).is_empty()) {
+        let detail = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath";
+        errors.required(path, detail);
+    }
+    for file in files.into_iter().filter(|file| !text(&source[*file]).is_empty()) {
+        relative_path(&source[file], &path.child(file), errors);
     }
 }
 
