@@ -20,7 +20,7 @@ use crate::pods::Pods;
 use crate::probe::action;
 use crate::references::References;
 use crate::registration;
-use crate::volume::TokenCache;
+use crate::volume::{CredentialCache, TokenCache};
 
 /// Images pulled at the same time; more would only share the bandwidth.
 const PARALLEL_PULLS: usize = 4;
@@ -36,6 +36,7 @@ pub(crate) struct Agent {
     pub machine: Machine,
     pub references: References,
     pub tokens: TokenCache,
+    pub credentials: CredentialCache,
     pub http: reqwest::Client,
     pub pulls: Semaphore,
     pub stop: CancellationToken,
@@ -97,6 +98,7 @@ impl NodeAgent {
             paths: Paths::new(config.data_dir.clone()),
             references: References::new(client.clone(), stop.clone()),
             tokens: TokenCache::default(),
+            credentials: CredentialCache::default(),
             http: action::http_client()?,
             pulls: Semaphore::new(PARALLEL_PULLS),
             machine,

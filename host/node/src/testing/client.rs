@@ -202,7 +202,10 @@ impl Client for FakeClient {
         }
         let mut target = target.clone();
         if target.name.is_empty() {
-            target.name = object["metadata"]["name"].as_str().unwrap().into();
+            let name = object["metadata"]["name"].as_str().map(String::from);
+            let base = object["metadata"]["generateName"].as_str().unwrap_or_default();
+            target.name = name.unwrap_or_else(|| format!("{base}{}", self.inner.lock().revision));
+            object["metadata"]["name"] = target.name.clone().into();
         }
         if self.inner.lock().objects.contains_key(&key(&target)) {
             return Err(Status::new(409, "AlreadyExists", "already exists"));

@@ -18,7 +18,7 @@ pub type Payload = BTreeMap<String, File>;
 pub struct File {
     pub bytes: Vec<u8>,
     pub mode: u32,
-    /// Set for tokens when every container runs as one user.
+    /// Set for tokens and keys when every container runs as one user.
     pub owner: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ pub fn payload(
     projections: &[Projection],
     default_mode: u32,
     sources: &Sources,
-    tokens: &BTreeMap<String, String>,
+    issued: &BTreeMap<String, String>,
 ) -> Result<Payload, String> {
     let mut out = Payload::new();
     for projection in projections {
@@ -42,7 +42,15 @@ pub fn payload(
                 add_object(&mut out, *kind, object, items, *optional, default_mode)?;
             }
             Projection::DownwardApi { items } => add_downward(&mut out, from, items, default_mode)?,
-            Projection::Token { path, .. } => add_token(&mut out, from, path, tokens, default_mode),
+            Projection::Token { path, .. } | Projection::TrustBundle { path, .. } => {
+                add_issued(&mut out, from, path, issued, default_mode);
+            }
+            Projection::Certificate(wanted) => {
+                let paths = [&wanted.bundle_path, &wanted.key_path, &wanted.chain_path];
+                for path in paths.into_iter().filter(|path| !path.is_empty()) {
+                    add_issued(&mut out, from, path, issued, default_mode);
+                }
+            }
             Projection::Unsupported(kind) => {
                 return Err(format!("projected source {kind} is not supported by this node"));
             }
@@ -113,18 +121,18 @@ fn add_downward(out: &mut Payload, from: Downward, items: &[Value], default_mode
     Ok(())
 }
 
-/// A token is for its reader alone: 0600 for the one user all containers run as, else the volume's mode.
-fn add_token(
+/// A token or key is for its reader alone: 0600 for the one user all containers run as, else the volume's mode.
+fn add_issued(
     out: &mut Payload,
     from: Downward,
     path: &str,
-    tokens: &BTreeMap<String, String>,
+    issued: &BTreeMap<String, String>,
     default_mode: u32,
 ) {
     let owner = common_user(from);
     let grouped = from.pod.spec.security_context.fs_group.is_some();
     let mode = if owner.is_some() || grouped { 0o600 } else { default_mode };
-    let bytes = tokens.get(path).cloned().unwrap_or_default().into_bytes();
+    let bytes = issued.get(path).cloned().unwrap_or_default().into_bytes();
     out.insert(path.to_string(), File { bytes, mode, owner });
 }
 

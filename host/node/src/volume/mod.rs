@@ -1,12 +1,14 @@
 //! A pod's volumes on this node.
 
 mod atomic;
+mod certificate;
 mod content;
 mod directory;
 mod mounts;
 mod source;
 mod subpath;
 mod token;
+mod trust;
 
 use std::path::PathBuf;
 
@@ -18,6 +20,7 @@ use crate::pod::fields::Downward;
 use crate::pod::spec::Pod;
 use crate::references;
 
+pub use certificate::CredentialCache;
 pub use mounts::remove_tree;
 pub use source::{Projection, Volume, VolumeSource, referenced_objects};
 pub use subpath::bind as bind_subpath;
@@ -37,6 +40,13 @@ pub struct Mounted {
     pub refresh_at: Option<Instant>,
     /// `resourceVersion`s of the objects whose content is in the volumes.
     pub versions: Vec<((SourceKind, String), u64)>,
+}
+
+impl Mounted {
+    /// The content is to be made again by then.
+    fn refresh_by(&mut self, at: Instant) {
+        self.refresh_at = Some(self.refresh_at.map_or(at, |before| before.min(at)));
+    }
 }
 
 /// Makes every volume that a container mounts; idempotent, and renews contents that have changed.
@@ -70,8 +80,10 @@ async fn set_up_one(
         VolumeSource::HostPath { path, kind } => directory::host_path(&path, &kind),
         VolumeSource::Content { projections, default_mode, confidential } => {
             let sources = fetch(agent, pod, &projections, mounted).await?;
-            let tokens = token::request_all(agent, pod, &projections, mounted).await?;
-            let payload = content::payload(from, &projections, default_mode, &sources, &tokens)?;
+            let mut issued = token::request_all(agent, pod, &projections, mounted).await?;
+            issued.extend(trust::read_all(agent, &projections, mounted).await?);
+            issued.extend(certificate::request_all(agent, pod, &volume.name, &projections, mounted).await?);
+            let payload = content::payload(from, &projections, default_mode, &sources, &issued)?;
             directory::content(&path, confidential)?;
             atomic::write(&path, &payload, group).map_err(|e| format!("{}: {e}", path.display()))
         }
@@ -112,6 +124,7 @@ pub fn find(pod: &Pod, name: &str) -> Option<Volume> {
 /// Unmounts and removes everything below the pod's directory.
 pub async fn tear_down(agent: &Agent, uid: &str) -> Result<(), String> {
     agent.tokens.forget(uid);
+    agent.credentials.forget(uid);
     let pod_dir = agent.paths.pod(uid);
     tokio::task::spawn_blocking(move || {
         for part in ["volume-subpaths", "volumes"] {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::certificate::Wanted;
+use super::trust::Bundles;
 use crate::pod::env::SourceKind;
 use crate::pod::spec::Pod;
 use crate::quantity;
@@ -39,6 +41,8 @@ pub enum Projection {
     Object { kind: SourceKind, name: String, items: Vec<Item>, optional: bool },
     DownwardApi { items: Vec<Value> },
     Token { path: String, audience: String, expiration_seconds: i64 },
+    TrustBundle { bundles: Bundles, path: String, optional: bool },
+    Certificate(Wanted),
     Unsupported(String),
 }
 
@@ -78,7 +82,11 @@ impl Projection {
     pub fn object(&self) -> Option<(SourceKind, String)> {
         match self {
             Projection::Object { kind, name, .. } => Some((*kind, name.clone())),
-            Projection::DownwardApi { .. } | Projection::Token { .. } | Projection::Unsupported(_) => None,
+            Projection::DownwardApi { .. }
+            | Projection::Token { .. }
+            | Projection::TrustBundle { .. }
+            | Projection::Certificate(_)
+            | Projection::Unsupported(_) => None,
         }
     }
 }
@@ -91,7 +99,6 @@ impl Volume {
 }
 
 fn source(volume: &Value) -> VolumeSource {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
     let found = volume.as_object().into_iter().flatten().find(|(k, v)| *k != "name" && !v.is_null());
     // The API defaults a volume without a source to an empty directory.
     let Some((kind, body)) = found else { return VolumeSource::EmptyDir { memory: false, size_limit: None } };
@@ -111,7 +118,12 @@ fn source(volume: &Value) -> VolumeSource {
         "projected" => {
             let projections: Vec<_> = array(&body["sources"]).iter().map(projection).collect();
             let confidential = projections.iter().any(|p| {
-                matches!(p, Projection::Token { .. } | Projection::Object { kind: SourceKind::Secret, .. })
+                matches!(
+                    p,
+                    Projection::Token { .. }
+                        | Projection::Certificate(_)
+                        | Projection::Object { kind: SourceKind::Secret, .. }
+                )
             });
             VolumeSource::Content { projections, default_mode: mode(&body["defaultMode"]), confidential }
         }
@@ -140,8 +152,32 @@ fn projection(source: &Value) -> Projection {
             audience: body["audience"].as_str().unwrap_or_default().into(),
             expiration_seconds: body["expirationSeconds"].as_i64().unwrap_or(DEFAULT_TOKEN_SECONDS),
         },
+        "clusterTrustBundle" => Projection::TrustBundle {
+            bundles: match body["name"].as_str() {
+                Some(name) => Bundles::Named(name.into()),
+                None => Bundles::Signer {
+                    name: text(&body["signerName"]),
+                    selector: Some(body["labelSelector"].clone()).filter(Value::is_object),
+                },
+            },
+            path: text(&body["path"]),
+            optional: body["optional"] == true,
+        },
+        "podCertificate" => Projection::Certificate(Wanted {
+            signer: text(&body["signerName"]),
+            key_type: text(&body["keyType"]),
+            seconds: body["maxExpirationSeconds"].as_i64(),
+            annotations: body["userAnnotations"].clone(),
+            bundle_path: text(&body["credentialBundlePath"]),
+            key_path: text(&body["keyPath"]),
+            chain_path: text(&body["certificateChainPath"]),
+        }),
         other => Projection::Unsupported(other.to_string()),
     }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_string()
 }
 
 fn object(kind: SourceKind, body: &Value, name: String) -> Projection {

@@ -55,7 +55,7 @@ pub async fn request_all(
                 token
             }
         };
-        mounted.refresh_at = Some(mounted.refresh_at.map_or(token.renew_at, |at| at.min(token.renew_at)));
+        mounted.refresh_by(token.renew_at);
         out.insert(path.clone(), token.text);
     }
     Ok(out)

@@ -122,6 +122,59 @@ async fn a_service_account_token_is_projected_and_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_certificate_waits_for_its_signer_and_anchors_for_their_bundle() {
+    if !may_mount() {
+        return;
+    }
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let anchor = orch_object::pem::encode("CERTIFICATE", b"anchor");
+    let account = Target::named(&Resource::core("serviceaccounts"), "default", "robot");
+    bench.client.put(&account, json!({}));
+    let sources = json!([
+        {"clusterTrustBundle": {"name": "b", "path": "anchors"}},
+        {"podCertificate": {"signerName": "e.com/s", "keyType": "ECDSAP256", "credentialBundlePath": "both",
+            "userAnnotations": {"e.com/a": "b"}}}]);
+    let spec = json!({"serviceAccountName": "robot", "volumes": [{"name": "v", "projected": {"sources": sources}}],
+        "containers": [{"name": "c", "image": "i:1", "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]});
+    bench.create("p", spec).await;
+    let missing = "clustertrustbundles.certificates.k8s.io \"b\" not found";
+    bench
+        .until_event("p", &format!("FailedMount: MountVolume.SetUp failed for volume \"v\" : {missing}"))
+        .await;
+    let bundles = Resource::new("certificates.k8s.io", "v1", "clustertrustbundles");
+    bench.client.put(&Target::cluster(&bundles, "b"), json!({"spec": {"trustBundle": anchor}}));
+    let mut changes = bench.client.changed();
+    let request = loop {
+        if let Some(request) = bench.client.all("podcertificaterequests").pop() {
+            break request;
+        }
+        changes.changed().await.unwrap();
+    };
+    assert_eq!(request["spec"]["podName"], "p");
+    assert_eq!(request["spec"]["unverifiedUserAnnotations"], json!({"e.com/a": "b"}));
+    let later =
+        |seconds: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)).to_string();
+    let mut issued = (*request).clone();
+    issued["status"] = json!({"conditions": [{"type": "Issued", "status": "True"}], "certificateChain": anchor,
+        "beginRefreshAt": later(3000), "notAfter": later(3600)});
+    let requests = Resource::new("certificates.k8s.io", "v1", "podcertificaterequests");
+    let name = request["metadata"]["name"].as_str().unwrap();
+    bench.client.put(&Target::named(&requests, "default", name), issued);
+    bench.until_phase("p", "Running").await;
+    let config = bench.runtime.config_of("c");
+    let volume = &config.mounts.iter().find(|m| m.destination.ends_with("v")).unwrap().source;
+    assert_eq!(std::fs::read_to_string(volume.join("anchors")).unwrap(), anchor);
+    let both = std::fs::read_to_string(volume.join("both")).unwrap();
+    assert!(both.starts_with("-----BEGIN PRIVATE KEY-----") && both.ends_with(&anchor), "{both}");
+    tokio::time::sleep(std::time::Duration::from_secs(3200)).await;
+    assert_eq!(bench.client.all("podcertificaterequests").len(), 2, "a new one is asked for in time");
+    bench.delete("p", None).await;
+    bench.until_gone("p").await;
+    bench.until_clean().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sub_path_is_bound_and_never_leaves_its_volume() {
     if !may_mount() {
         return;
