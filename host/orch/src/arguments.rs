@@ -51,9 +51,58 @@ pub struct Up {
     /// What to log, in the syntax of `RUST_LOG` [default: info]
     #[arg(long, env = "ORCH_LOG")]
     pub log: Option<String>,
+    #[command(flatten)]
+    pub security: Security,
     /// Return once the node is ready, and go on in the background
     #[arg(long, env = "ORCH_DETACH")]
     pub detach: bool,
+}
+
+/// Who may come in, and what is written down of it; upstream's names.
+#[derive(Args, Clone, Default)]
+pub struct Security {
+    /// Audit policy (`audit.k8s.io/v1` Policy); needs --audit-log-path
+    #[arg(long, env = "ORCH_AUDIT_POLICY_FILE")]
+    pub audit_policy_file: Option<PathBuf>,
+    /// Where audit events go, one JSON object a line
+    #[arg(long, env = "ORCH_AUDIT_LOG_PATH")]
+    pub audit_log_path: Option<PathBuf>,
+    /// Megabytes of an audit log before it is put away [default: 100]
+    #[arg(long, env = "ORCH_AUDIT_LOG_MAXSIZE")]
+    pub audit_log_maxsize: Option<u64>,
+    /// Days for which old audit logs are kept [default: 0, for ever]
+    #[arg(long, env = "ORCH_AUDIT_LOG_MAXAGE")]
+    pub audit_log_maxage: Option<u64>,
+    /// Old audit logs that are kept [default: 0, all]
+    #[arg(long, env = "ORCH_AUDIT_LOG_MAXBACKUP")]
+    pub audit_log_maxbackup: Option<usize>,
+    /// Issuers whose tokens are taken (`apiserver.config.k8s.io/v1` AuthenticationConfiguration)
+    #[arg(long, env = "ORCH_AUTHENTICATION_CONFIG")]
+    pub authentication_config: Option<PathBuf>,
+    /// URL of an OpenID Connect issuer, instead of --authentication-config
+    #[arg(long, env = "ORCH_OIDC_ISSUER_URL")]
+    pub oidc_issuer_url: Option<String>,
+    /// The audience that the issuer's tokens must be for
+    #[arg(long, env = "ORCH_OIDC_CLIENT_ID")]
+    pub oidc_client_id: Option<String>,
+    /// The claim that names the user [default: sub]
+    #[arg(long, env = "ORCH_OIDC_USERNAME_CLAIM")]
+    pub oidc_username_claim: Option<String>,
+    /// Stands before users' names; `-`: nothing does [default: ISSUER#, or nothing for the claim email]
+    #[arg(long, env = "ORCH_OIDC_USERNAME_PREFIX", allow_hyphen_values = true)]
+    pub oidc_username_prefix: Option<String>,
+    /// The claim that names the user's groups
+    #[arg(long, env = "ORCH_OIDC_GROUPS_CLAIM")]
+    pub oidc_groups_claim: Option<String>,
+    /// Stands before groups' names
+    #[arg(long, env = "ORCH_OIDC_GROUPS_PREFIX")]
+    pub oidc_groups_prefix: Option<String>,
+    /// `CLAIM=VALUE` that every token must have (repeatable)
+    #[arg(long, env = "ORCH_OIDC_REQUIRED_CLAIM", value_delimiter = ',')]
+    pub oidc_required_claim: Vec<String>,
+    /// PEM file of the authorities that signed the issuer's certificate
+    #[arg(long, env = "ORCH_OIDC_CA_FILE")]
+    pub oidc_ca_file: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]

@@ -1,5 +1,7 @@
 //! The host's configuration: defaults, then the file, then the environment and the command line.
 
+pub mod security;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ pub struct Config {
     /// Services' addresses.
     pub service_cidr: String,
     pub cluster_domain: String,
+    /// Tokens of other issuers, and the audit log.
+    pub security: security::Settings,
 }
 
 impl Default for Config {
@@ -47,6 +51,7 @@ impl Default for Config {
             pod_cidr: "10.244.0.0/16".into(),
             service_cidr: "10.96.0.0/16".into(),
             cluster_domain: "cluster.local".into(),
+            security: security::Settings::default(),
         }
     }
 }
@@ -58,8 +63,19 @@ impl Config {
             Some(path) => Config::read(path)?,
             None => Config::default(),
         };
-        let Up { data_dir, listen, store, node_name, registry_mirror, log_format, log, config: _, detach: _ } =
-            flags.clone();
+        let Up {
+            data_dir,
+            listen,
+            store,
+            node_name,
+            registry_mirror,
+            log_format,
+            log,
+            security,
+            config: _,
+            detach: _,
+        } = flags.clone();
+        config.security.set(security);
         set(&mut config.data_dir, data_dir);
         set(&mut config.listen, listen);
         set(&mut config.store, store);
@@ -104,6 +120,7 @@ impl Config {
                 bail!("mirror of {registry}: {url} is not an http:// or https:// URL");
             }
         }
+        self.security.check()?;
         self.data_dir = std::path::absolute(&self.data_dir)?;
         Ok(self)
     }

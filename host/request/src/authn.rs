@@ -6,35 +6,50 @@ use http::HeaderMap;
 use orch_client::Identity;
 use orch_object::Status;
 use rustls_pki_types::CertificateDer;
+use serde_json::{Map, Value, json};
 
-use crate::tokens::Tokens;
+use crate::oidc::{Anonymous, Oidc};
+use crate::tokens::{Tokens, Verified};
 
 /// Turns what a connection and its headers show into an identity.
 pub struct Authenticator {
     tokens: Arc<Tokens>,
+    oidc: Oidc,
+    anonymous: Anonymous,
 }
 
 impl Authenticator {
-    pub fn new(tokens: Arc<Tokens>) -> Self {
-        Authenticator { tokens }
+    pub fn new(tokens: Arc<Tokens>, oidc: Oidc, anonymous: Anonymous) -> Self {
+        Authenticator { tokens, oidc, anonymous }
     }
 
     /// A certificate (verified by TLS already) counts before a token; neither: anonymous.
-    pub fn authenticate(
+    pub async fn authenticate(
         &self,
         certificate: Option<&Identity>,
         headers: &HeaderMap,
+        path: &str,
     ) -> Result<Identity, Status> {
         if let Some(identity) = certificate {
             return Ok(identity.clone());
         }
         match bearer(headers) {
-            Some(token) => self.tokens.verify(token, &[]).map(|v| v.identity).map_err(|error| {
-                tracing::debug!(%error, "refused a bearer token");
+            Some(token) => self.verify(token, &[]).await.map(|verified| verified.identity).map_err(|error| {
+                tracing::debug!(error, "refused a bearer token");
                 unauthorized()
             }),
             None if headers.contains_key(http::header::AUTHORIZATION) => Err(unauthorized()),
-            None => Ok(anonymous()),
+            None if self.anonymous.allows(path) => Ok(anonymous()),
+            None => Err(unauthorized()),
+        }
+    }
+
+    /// Whose token it is, and which of the audiences (none: the API's own) it is for; or why it counts
+    /// for nothing.
+    pub async fn verify(&self, token: &str, audiences: &[String]) -> Result<Verified, String> {
+        match self.oidc.verify(token, audiences).await {
+            Some(verified) => verified.map_err(|error| error.to_string()),
+            None => self.tokens.verify(token, audiences).map_err(|error| error.to_string()),
         }
     }
 }
@@ -63,6 +78,19 @@ pub fn certificate_identity(certificate: &CertificateDer<'_>) -> Option<Identity
         subject.iter_organization().filter_map(|o| o.as_str().ok()).map(String::from).collect();
     groups.push("system:authenticated".into());
     Some(Identity { name, groups, ..Default::default() })
+}
+
+/// `userInfo`, as reviews show an identity.
+pub fn user_info(identity: &Identity) -> Value {
+    let mut info = json!({ "username": identity.name, "groups": identity.groups });
+    if !identity.uid.is_empty() {
+        info["uid"] = identity.uid.clone().into();
+    }
+    if !identity.extra.is_empty() {
+        let extra: Map<String, Value> = identity.extra.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
+        info["extra"] = extra.into();
+    }
+    info
 }
 
 #[cfg(test)]

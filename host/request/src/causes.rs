@@ -73,6 +73,18 @@ pub fn too_large(asked: u64, current: u64) -> Status {
     status
 }
 
+/// The request took longer than it may.
+pub fn out_of_time() -> Status {
+    Status::new(504, "Timeout", "Timeout: request did not complete within the allotted timeout")
+}
+
+/// The client's priority level has neither seats nor room to wait.
+pub fn too_many_requests() -> Status {
+    let mut status = Status::new(429, "TooManyRequests", "Too many requests, please try again later.");
+    status.details = Some(json!({ "retryAfterSeconds": 1 }));
+    status
+}
+
 /// The log of the store is not followed as fast as it grows, or not at all.
 pub fn not_caught_up() -> Status {
     let mut status =

@@ -9,6 +9,7 @@
 
 mod aggregation;
 mod allocate;
+mod audit;
 mod authn;
 mod authz;
 mod bootstrap;
@@ -16,16 +17,19 @@ mod causes;
 mod conversion;
 mod definitions;
 mod encode;
+mod fairness;
 mod impersonate;
 mod key;
 pub mod kubeconfig;
 mod local;
+mod oidc;
 mod outbound;
 pub mod pki;
 mod proxy;
 mod routes;
 mod serve;
 mod server;
+mod signer;
 mod state;
 pub mod streams;
 mod subresources;
@@ -35,7 +39,9 @@ mod upkeep;
 mod verbs;
 
 pub use allocate::{InvalidCidr, ServiceCidr};
+pub use audit::{AuditConfig, AuditError, Rotation};
 pub use local::LocalClient;
+pub use oidc::{AuthenticationConfig, OidcError};
 pub use routes::{GIT_VERSION, Health};
 pub use server::{Config, NodesSlot, PluginLogsSlot, Server, ServerError, TracesSlot};
 pub use verbs::{Api, Call, Clock};

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use orch_client::{
-    Client, DeleteOptions, Identity, List, ListOptions, Patch, Target, Watch, WatchEvent, WriteOptions,
+    Client, DeleteOptions, Identity, List, ListOptions, Patch, Resource, Target, Watch, WatchEvent,
+    WriteOptions,
 };
 use orch_object::{Kind, Status};
 use serde_json::Value;
 
-use crate::subresources;
-use crate::verbs::{Api, Call, Deleted, WatchItem, success};
+use crate::audit::{self, Stage, Trail};
+use crate::fairness::Permit;
+use crate::verbs::{Api, Call, Deleted, WatchItem, attributes, success};
+use crate::{causes, subresources};
 
 /// One identity's access.
 pub struct LocalClient {
@@ -27,9 +30,61 @@ impl LocalClient {
         LocalClient { api, identity, manager }
     }
 
-    fn call(&self) -> Call {
-        Call::new(self.identity.clone(), self.manager.clone())
+    /// Waits for the caller's turn, as every request does.
+    async fn enter(&self, verb: &str, target: &Target) -> Result<Entered, Status> {
+        let call = Call::new(self.identity.clone(), self.manager.clone());
+        let attributes = attributes(verb, target);
+        let uri = uri(target);
+        let request = audit::Request {
+            audit_id: &call.uid,
+            uri: &uri,
+            source: None,
+            user_agent: &self.manager,
+            version: &target.resource.version,
+        };
+        let trail = self.api.auditor.begin(&self.identity, &attributes, request);
+        let seats = self.api.seats(verb, target, 0);
+        let (_, permit) = self.api.fairness.admit(&self.identity, &attributes, seats).await;
+        let entered = |permit| Entered { call, trail, permit };
+        match permit {
+            Ok(permit) => Ok(entered(Some(permit))),
+            Err(_) => entered(None).leave(Err(causes::too_many_requests())),
+        }
     }
+}
+
+/// A request under way.
+struct Entered {
+    call: Call,
+    trail: Option<Trail>,
+    permit: Option<Permit>,
+}
+
+impl Entered {
+    /// Frees its seats and tells the audit log what came of it.
+    fn leave<T>(self, answer: Result<T, Status>) -> Result<T, Status> {
+        drop(self.permit);
+        let Some(trail) = self.trail else { return answer };
+        trail.annotate(&self.call.annotations());
+        match &answer {
+            Ok(_) => trail.answered(200, None),
+            Err(status) => trail.answered(status.code, Some(&status.to_json())),
+        }
+        trail.tell(Stage::ResponseComplete);
+        answer
+    }
+}
+
+/// Where the same request would go over HTTP.
+fn uri(target: &Target) -> String {
+    let Resource { group, version, plural } = &target.resource;
+    let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
+    let namespace =
+        target.namespace.as_ref().map_or(String::new(), |namespace| format!("/namespaces/{namespace}"));
+    let rest =
+        [target.name.as_str(), target.subresource.as_str()].into_iter().filter(|part| !part.is_empty());
+    let rest: String = rest.map(|part| format!("/{part}")).collect();
+    format!("{root}{namespace}/{plural}{rest}")
 }
 
 /// In-process callers own what they are given.
@@ -40,14 +95,18 @@ fn owned(value: Arc<Value>) -> Value {
 #[async_trait]
 impl Client for LocalClient {
     async fn get(&self, target: &Target) -> Result<Arc<Value>, Status> {
-        if target.subresource.is_empty() {
-            return Ok(self.api.get(&self.call(), target, None).await?.value());
-        }
-        Ok(subresources::get(&self.api, &self.call(), target).await?.value)
+        let entered = self.enter("get", target).await?;
+        let found = match target.subresource.as_str() {
+            "" => self.api.get(&entered.call, target, None).await.map(|object| object.value()),
+            _ => subresources::get(&self.api, &entered.call, target).await.map(|written| written.value),
+        };
+        entered.leave(found)
     }
 
     async fn list(&self, target: &Target, options: &ListOptions) -> Result<List, Status> {
-        let listed = self.api.list(&self.call(), target, options).await?;
+        let entered = self.enter("list", target).await?;
+        let listed = self.api.list(&entered.call, target, options).await;
+        let listed = entered.leave(listed)?;
         Ok(List {
             items: listed.items.iter().map(|object| object.value()).collect(),
             resource_version: listed.revision.to_string(),
@@ -56,40 +115,43 @@ impl Client for LocalClient {
     }
 
     async fn watch(&self, target: &Target, options: &ListOptions) -> Result<Watch, Status> {
-        let items = self.api.watch(&self.call(), target, options).await?;
-        Ok(items.map(|item| item.map(event)).boxed())
+        let entered = self.enter("watch", target).await?;
+        let items = self.api.watch(&entered.call, target, options).await;
+        Ok(entered.leave(items)?.map(|item| item.map(event)).boxed())
     }
 
     async fn create(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status> {
-        let call = self.call();
+        let entered = self.enter("create", target).await?;
         let written = match target.subresource.as_str() {
-            "" => subresources::create_object(&self.api, &call, target, object, options).await?,
-            _ => subresources::create(&self.api, &call, target, object, options).await?,
+            "" => subresources::create_object(&self.api, &entered.call, target, object, options).await,
+            _ => subresources::create(&self.api, &entered.call, target, object, options).await,
         };
-        Ok(owned(written.value))
+        Ok(owned(entered.leave(written)?.value))
     }
 
     async fn update(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status> {
-        let call = self.call();
+        let entered = self.enter("update", target).await?;
         let written = match target.subresource.as_str() {
-            "" => self.api.update(&call, target, object, options).await?,
-            _ => subresources::update(&self.api, &call, target, object, options).await?,
+            "" => self.api.update(&entered.call, target, object, options).await,
+            _ => subresources::update(&self.api, &entered.call, target, object, options).await,
         };
-        Ok(owned(written.value))
+        Ok(owned(entered.leave(written)?.value))
     }
 
     async fn patch(&self, target: &Target, patch: Patch, options: &WriteOptions) -> Result<Value, Status> {
-        let call = self.call();
+        let entered = self.enter("patch", target).await?;
         let written = match target.subresource.as_str() {
-            "" => self.api.patch(&call, target, &patch, options).await?,
-            _ => subresources::patch(&self.api, &call, target, &patch, options).await?,
+            "" => self.api.patch(&entered.call, target, &patch, options).await,
+            _ => subresources::patch(&self.api, &entered.call, target, &patch, options).await,
         };
-        Ok(owned(written.value))
+        Ok(owned(entered.leave(written)?.value))
     }
 
     async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Value, Status> {
         let kind = self.api.kind(&target.resource).await?;
-        match self.api.delete(&self.call(), target, options).await? {
+        let entered = self.enter("delete", target).await?;
+        let deleted = self.api.delete(&entered.call, target, options).await;
+        match entered.leave(deleted)? {
             Deleted::Pending(written) => Ok(owned(written.value)),
             Deleted::Gone(written) => Ok(success(&kind, &written.value)),
         }
@@ -101,7 +163,9 @@ impl Client for LocalClient {
         list: &ListOptions,
         options: &DeleteOptions,
     ) -> Result<Value, Status> {
-        let listed = self.api.delete_collection(&self.call(), target, list, options).await?;
+        let entered = self.enter("deletecollection", target).await?;
+        let listed = self.api.delete_collection(&entered.call, target, list, options).await;
+        let listed = entered.leave(listed)?;
         let items: Vec<Value> = listed.items.iter().map(|object| (*object.value()).clone()).collect();
         Ok(serde_json::json!({
             "apiVersion": listed.kind.api_version(), "kind": listed.kind.list_kind,
@@ -114,7 +178,8 @@ impl Client for LocalClient {
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status> {
-        self.api.dependents(&self.call(), owner_uid).await
+        let call = Call::new(self.identity.clone(), self.manager.clone());
+        self.api.dependents(&call, owner_uid).await
     }
 }
 

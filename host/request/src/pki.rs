@@ -9,10 +9,13 @@ use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::signer::{self, Terms};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, SanType,
 };
+
+use x509_parser::certification_request::X509CertificationRequest;
 
 /// The name of this server to extension servers.
 pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
@@ -112,6 +115,25 @@ impl Pki {
             params.subject_alt_names.extend(names.ips.iter().copied().map(SanType::IpAddress));
             Ok(params)
         })
+    }
+
+    /// Signs somebody else's request, PEM; no longer than the CA itself is valid.
+    pub fn sign(&self, request: &X509CertificationRequest<'_>, terms: Terms<'_>) -> Result<String, PkiError> {
+        let damaged = |file: &str, why: String| PkiError::Damaged {
+            path: self.dir.join(file),
+            dir: self.dir.clone(),
+            why,
+        };
+        let key = KeyPair::from_pem(&self.ca.key).map_err(|error| damaged("ca.key", error.to_string()))?;
+        let (_, pem) = x509_parser::pem::parse_x509_pem(self.ca.certificate.as_bytes())
+            .map_err(|error| damaged("ca.crt", error.to_string()))?;
+        let authority = pem.parse_x509().map_err(|error| damaged("ca.crt", error.to_string()))?;
+        let end = jiff::Timestamp::from_second(authority.validity().not_after.timestamp())
+            .unwrap_or(terms.not_after);
+        let terms = Terms { not_after: terms.not_after.min(end), ..terms };
+        let signed = signer::sign(request, &terms, &authority, &key)
+            .map_err(|source| PkiError::Generate { what: "a certificate", source })?;
+        Ok(orch_object::pem::encode("CERTIFICATE", &signed))
     }
 
     /// A client certificate: `user` is the CN, `groups` the Os. Kept as `FILE.crt` and `FILE.key`.

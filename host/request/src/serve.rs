@@ -1,6 +1,7 @@
 //! Connections: TLS, HTTP/1.1 and HTTP/2, ended gracefully.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use orch_client::Identity;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::authn::certificate_identity;
 use crate::pki::{Pair, Pki};
-use crate::routes::Routes;
+use crate::routes::{Peer, Routes};
 
 /// A client that has not shown its hand by then is none.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -75,9 +75,9 @@ pub async fn serve(listener: TcpListener, tls: Tls, routes: Arc<Routes>, stop: C
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 let acceptor = TlsAcceptor::from(tls.load_full());
-                tasks.spawn(connection(stream, acceptor, routes.clone(), stop.clone()));
+                tasks.spawn(connection(stream, address.ip(), acceptor, routes.clone(), stop.clone()));
             }
             // Out of descriptors, or a client that left at once: neither ends the server.
             Err(error) => {
@@ -92,7 +92,13 @@ pub async fn serve(listener: TcpListener, tls: Tls, routes: Arc<Routes>, stop: C
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, routes: Arc<Routes>, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    address: IpAddr,
+    acceptor: TlsAcceptor,
+    routes: Arc<Routes>,
+    stop: CancellationToken,
+) {
     let _ = stream.set_nodelay(true);
     let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -100,12 +106,13 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, routes: Arc<Routes
         Err(_) => return,
     };
     let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let identity: Option<Arc<Identity>> = certificate.and_then(certificate_identity).map(Arc::new);
+    let peer =
+        Arc::new(Peer { certificate: certificate.and_then(certificate_identity), address: Some(address) });
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let (routes, identity) = (routes.clone(), identity.clone());
+        let (routes, peer) = (routes.clone(), peer.clone());
         async move {
             let request = request.map(axum::body::Body::new);
-            Ok::<_, std::convert::Infallible>(routes.handle(request, identity).await)
+            Ok::<_, std::convert::Infallible>(routes.handle(request, peer).await)
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());

@@ -19,16 +19,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aggregation::{self, Aggregator};
 use crate::allocate::{Allocator, ServiceCidr};
+use crate::audit::{AuditConfig, AuditError, Auditor};
 use crate::authn::Authenticator;
 use crate::authz::{Authorizer, Rbac, pod_nodes};
 use crate::bootstrap::{self, Bootstrap};
 use crate::conversion::Converter;
 use crate::definitions::{self, KindTable};
+use crate::fairness::{self, Fairness};
 use crate::local::LocalClient;
+use crate::oidc::{AuthenticationConfig, Oidc, OidcError};
 use crate::outbound::Outbound;
 use crate::pki::{Pki, PkiError, ServingNames};
 use crate::routes::{DiscoveryOf, Health, OpenApiOf, Routes};
 use crate::serve::{self, Tls, TlsError};
+use crate::signer;
 use crate::state::CachedState;
 use crate::surroundings::ServerSurroundings;
 use crate::tokens::{TokenError, Tokens};
@@ -58,6 +62,10 @@ pub struct Config {
     pub cluster_domain: String,
     /// More names and addresses for the certificate.
     pub names: Vec<String>,
+    /// Whose tokens are taken beside service accounts', and who may come anonymously.
+    pub authentication: AuthenticationConfig,
+    /// `None`: no audit log.
+    pub audit: Option<AuditConfig>,
 }
 
 impl Config {
@@ -70,6 +78,8 @@ impl Config {
             node_ports: 30000..=32767,
             cluster_domain: "cluster.local".into(),
             names: Vec::new(),
+            authentication: AuthenticationConfig::default(),
+            audit: None,
         }
     }
 }
@@ -82,6 +92,10 @@ pub enum ServerError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Token(#[from] TokenError),
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("cannot read the store: {0}")]
     Store(#[from] StoreError),
     #[error("cannot create the objects every cluster has: {0}")]
@@ -132,14 +146,23 @@ impl Server {
         let issuer = format!("https://kubernetes.default.svc.{}", config.cluster_domain);
         let tokens = Arc::new(Tokens::new(pki.service_account_key(), &issuer, cache.clone())?);
         let allocator = Allocator::new(cache.clone(), config.service_cidr, config.node_ports.clone());
+        let fairness = Fairness::new(fairness::SEATS);
+        let auditor = config.audit.as_ref().map(Auditor::open).transpose()?.unwrap_or_else(Auditor::off);
         let api = Arc::new(Api::new(Parts {
             kinds,
             cache: cache.clone(),
             admission: admission.clone(),
             authorizer,
+            authenticator: Authenticator::new(
+                tokens.clone(),
+                Oidc::new(&config.authentication)?,
+                config.authentication.anonymous.clone(),
+            ),
             tokens,
             allocator: allocator.clone(),
             converter,
+            fairness: fairness.clone(),
+            auditor,
             clock: Arc::new(SystemClock),
         }));
         bootstrap::create(
@@ -156,6 +179,7 @@ impl Server {
         .await?;
         cache.fresh().await?;
         rbac.refresh();
+        fairness::refresh(&api, &fairness);
         allocator.repair(jiff::Timestamp::now()).await?;
         let health = Health::default();
         let aggregator = Arc::new(Aggregator::new(cache, outbound.clone(), pki.front_proxy_client()?));
@@ -235,7 +259,6 @@ impl Server {
         let routes = Arc::new(Routes {
             discovery: DiscoveryOf::new(self.address.to_string()),
             openapi: OpenApiOf::default(),
-            authenticator: Authenticator::new(self.api.tokens.clone()),
             api: self.api.clone(),
             health: self.health.clone(),
             nodes: self.nodes.clone(),
@@ -245,6 +268,7 @@ impl Server {
             aggregator: self.aggregator.clone(),
             stop: stop.clone(),
         });
+        let pki = self.pki.clone();
         let renew = {
             let tls = self.tls.clone();
             move || renew(&self.pki, &self.config, &tls)
@@ -253,6 +277,8 @@ impl Server {
         tokio::select! {
             _ = serve::serve(self.listener, self.tls, routes, stop) => {}
             _ = self.rbac.follow() => {}
+            _ = fairness::follow(self.api.clone(), self.api.fairness.clone()) => {}
+            _ = signer::follow(self.api.clone(), pki) => {}
             _ = definitions::follow(self.api.clone()) => {}
             _ = aggregation::keep(self.api.clone()) => {}
             _ = aggregation::follow(self.api, self.aggregator) => {}

@@ -148,6 +148,10 @@ impl Tokens {
         if let Some(secret) = &bound.secret {
             self.lives("secret", "secrets", namespace, secret)?;
         }
+        // Of a pod's token the node is told, not bound to.
+        if let Some(node) = bound.node.as_ref().filter(|_| bound.pod.is_none()) {
+            self.lives("node", "nodes", "", node)?;
+        }
         Ok(())
     }
 

@@ -11,7 +11,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use orch_client::node::{NodeConnection, Nodes};
 use orch_client::plugin::Traces;
-use orch_client::{Client, Identity, ListOptions, Resource, Target, informer};
+use orch_client::{
+    Client, Identity, ListOptions, Patch, PatchType, Resource, Target, WriteOptions, informer,
+};
 use orch_container::{OrchRuntime, RegistryConfig};
 use orch_controllers::Controllers;
 use orch_network::Network;
@@ -89,7 +91,9 @@ impl Host {
 
         tasks.spawn(server.run(stop.clone()));
         tasks.close();
-        node_ready(clients(of_the_host("host")), &config.node_name, &stop).await?;
+        let host = clients(of_the_host("host"));
+        node_ready(host.clone(), &config.node_name, &stop).await?;
+        label_control_plane(&*host, &config.node_name).await?;
         std::fs::write(ready_file(&config.data_dir), "")?;
         Ok(Host { tasks, controllers, store })
     }
@@ -127,6 +131,8 @@ fn server_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_requ
     server.service_cidr = service_cidr(config)?;
     server.cluster_domain = config.cluster_domain.clone();
     server.names = vec![config.node_name.clone()];
+    server.audit = config.security.audit();
+    server.authentication = config.security.authentication()?;
     Ok(server)
 }
 
@@ -179,7 +185,6 @@ fn node_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_node::
         node_name: config.node_name.clone(),
         data_dir: config.data_dir.clone(),
         addresses: vec![address.into()],
-        labels: [("node-role.kubernetes.io/control-plane".to_string(), String::new())].into(),
         pod_cidrs: vec![node_pod_cidr(config)?],
         version: orch_request::GIT_VERSION.into(),
         ..Default::default()
@@ -238,6 +243,16 @@ async fn node_ready(client: Arc<dyn Client>, name: &str, stop: &CancellationToke
         .context("the node is not ready after 60 s");
     watching.cancel();
     result?
+}
+
+/// A node may not set its role itself.
+async fn label_control_plane(client: &dyn Client, name: &str) -> anyhow::Result<()> {
+    let labels = serde_json::json!({ "node-role.kubernetes.io/control-plane": "" });
+    let patch =
+        Patch { patch_type: PatchType::Merge, body: serde_json::json!({ "metadata": { "labels": labels } }) };
+    let target = Target::cluster(&Resource::core("nodes"), name);
+    client.patch(&target, patch, &WriteOptions::default()).await.context("cannot label the node")?;
+    Ok(())
 }
 
 fn is_ready(node: &serde_json::Value) -> bool {

@@ -1,5 +1,6 @@
 //! Who may do what: `system:masters`, then nodes, then RBAC.
 
+mod escalation;
 mod node;
 mod policy;
 mod rbac;
@@ -7,6 +8,7 @@ mod rbac;
 use orch_client::Identity;
 use orch_object::Status;
 
+pub use escalation::Grant;
 pub use node::pod_nodes;
 pub use policy::Rule;
 pub use rbac::Rbac;

@@ -56,6 +56,12 @@ impl NodeAuthorizer {
             ("node.k8s.io", "runtimeclasses", "") => READ.contains(&verb),
             ("storage.k8s.io", "csidrivers", "") => READ.contains(&verb),
             ("plugins.orch.dev", "plugins", "") => READ.contains(&verb),
+            ("certificates.k8s.io", "clustertrustbundles", "") => READ.contains(&verb),
+            // For whom is checked by admission, where the request is seen.
+            ("certificates.k8s.io", "podcertificaterequests", "") => verb == "create" || READ.contains(&verb),
+            ("certificates.k8s.io", "certificatesigningrequests", "") => {
+                verb == "create" || READ.contains(&verb)
+            }
             // A create names its object in the body only.
             ("", "nodes", "") => verb == "create" || attributes.name == node && WRITE.contains(&verb),
             ("", "nodes", "status") => attributes.name == node && WRITE.contains(&verb),

@@ -18,7 +18,7 @@ pub struct RbacObjects {
 }
 
 /// A `PolicyRule`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
     pub verbs: Vec<String>,
     pub api_groups: Vec<String>,
@@ -46,6 +46,9 @@ struct Grant {
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
     grants: HashMap<Subject, Vec<Grant>>,
+    cluster_roles: HashMap<String, Arc<Vec<Rule>>>,
+    /// By namespace and name.
+    roles: HashMap<(String, String), Arc<Vec<Rule>>>,
 }
 
 impl Policy {
@@ -73,7 +76,7 @@ impl Policy {
             };
             policy.grant(binding, Some(namespace), granted, "RoleBinding");
         }
-        policy
+        Policy { cluster_roles, roles, ..policy }
     }
 
     fn grant(
@@ -110,6 +113,16 @@ impl Policy {
             .map_or(Decision::NoOpinion, |grant| Decision::Allow(grant.binding.clone()))
     }
 
+    /// The rules of the role that a binding of this namespace names; `None`: there is no such role.
+    pub fn role(&self, role: &Value, namespace: &str) -> Option<&[Rule]> {
+        let name = text(role, "/name");
+        let rules = match text(role, "/kind").as_str() {
+            "ClusterRole" => self.cluster_roles.get(&name),
+            _ => self.roles.get(&(namespace.to_string(), name)),
+        };
+        rules.map(|rules| rules.as_slice())
+    }
+
     /// The rules in force for an identity in a namespace (`SelfSubjectRulesReview`).
     pub fn rules_for(&self, identity: &Identity, namespace: &str) -> Vec<Rule> {
         self.grants_of(identity)
@@ -138,6 +151,62 @@ impl Rule {
             Some(path) => verb && self.non_resource_urls.iter().any(|url| url_matches(url, path)),
             None => verb && self.allows_resource(attributes),
         }
+    }
+
+    /// One rule for each verb, resource and name.
+    pub fn parts(&self) -> Vec<Rule> {
+        let mut parts = Vec::new();
+        let names: Vec<Vec<String>> = match self.resource_names.is_empty() {
+            true => vec![Vec::new()],
+            false => self.resource_names.iter().map(|name| vec![name.clone()]).collect(),
+        };
+        for group in &self.api_groups {
+            for resource in &self.resources {
+                for verb in &self.verbs {
+                    parts.extend(names.iter().map(|names| Rule {
+                        verbs: vec![verb.clone()],
+                        api_groups: vec![group.clone()],
+                        resources: vec![resource.clone()],
+                        resource_names: names.clone(),
+                        non_resource_urls: Vec::new(),
+                    }));
+                }
+            }
+        }
+        for url in &self.non_resource_urls {
+            parts.extend(self.verbs.iter().map(|verb| Rule {
+                verbs: vec![verb.clone()],
+                non_resource_urls: vec![url.clone()],
+                ..Rule::default()
+            }));
+        }
+        parts
+    }
+
+    /// Whether whoever has this rule has the other, a single part, as well.
+    pub fn covers(&self, part: &Rule) -> bool {
+        let has = |mine: &[String], wanted: &[String]| {
+            mine.iter().any(|m| m == "*") || wanted.iter().all(|w| mine.contains(w))
+        };
+        let resources = part.resources.iter().all(|wanted| {
+            let any = wanted.split_once('/').map(|(_, subresource)| format!("*/{subresource}"));
+            self.resources.iter().any(|mine| mine == "*" || mine == wanted || Some(mine) == any.as_ref())
+        });
+        let names = self.resource_names.is_empty()
+            || (!part.resource_names.is_empty()
+                && part.resource_names.iter().all(|n| self.resource_names.contains(n)));
+        let urls = part.non_resource_urls.iter().all(|wanted| {
+            let under =
+                |mine: &String| mine.strip_suffix('*').is_some_and(|prefix| wanted.starts_with(prefix));
+            self.non_resource_urls.iter().any(|mine| mine == wanted || under(mine))
+        });
+        let either = part.non_resource_urls.is_empty() || !self.non_resource_urls.is_empty();
+        has(&self.verbs, &part.verbs)
+            && has(&self.api_groups, &part.api_groups)
+            && resources
+            && names
+            && urls
+            && either
     }
 
     fn allows_resource(&self, attributes: &Attributes) -> bool {

@@ -1,7 +1,7 @@
 //! What every cluster has from birth, created when missing.
 
 mod extension;
-mod flow;
+pub mod flow;
 mod kubernetes_service;
 mod roles;
 
@@ -43,7 +43,22 @@ pub async fn create(api: &Api, bootstrap: &Bootstrap) -> Result<(), Status> {
     priority_classes(api, &call).await?;
     flow::create(api, &call).await?;
     extension::create(api, &call, bootstrap).await?;
+    let range =
+        json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
+    ensure(api, &call, Target::all(&Resource::new("networking.k8s.io", "v1", "servicecidrs")), range).await?;
+    let bundles = Target::all(&Resource::new("certificates.k8s.io", "v1", "clustertrustbundles"));
+    ensure(api, &call, bundles, serving_bundle(&bootstrap.client_ca)).await?;
     kubernetes_service::create(api, &call, bootstrap).await
+}
+
+/// By which pods verify this server, under upstream's name: the signer, and what the bundle holds.
+fn serving_bundle(certificate: &str) -> Value {
+    use sha2::{Digest, Sha256};
+    let digest = hex::encode(&Sha256::digest(certificate.as_bytes())[..12]);
+    json!({
+        "metadata": { "name": format!("kubernetes.io:kube-apiserver-serving:{digest}") },
+        "spec": { "signerName": "kubernetes.io/kube-apiserver-serving", "trustBundle": certificate },
+    })
 }
 
 async fn priority_classes(api: &Api, call: &Call) -> Result<(), Status> {

@@ -1,6 +1,6 @@
 //! Large answers, compressed for those who accept it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use axum::response::Response;
 use bytes::Bytes;
@@ -32,6 +32,12 @@ pub fn compress(bytes: Bytes, headers: &HeaderMap) -> (Bytes, bool) {
     }
 }
 
+/// What was compressed, or nothing where that cannot be read.
+pub fn decompress(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).ok().map(|_| plain)
+}
+
 pub fn mark(response: &mut Response) {
     response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -47,7 +53,9 @@ mod tests {
         let large = Bytes::from(vec![b'a'; THRESHOLD]);
         assert!(!compress(large.clone(), &headers).1);
         headers.insert(ACCEPT_ENCODING, "gzip, deflate".parse().unwrap());
-        assert!(compress(large, &headers).1);
+        let (small, compressed) = compress(large.clone(), &headers);
+        assert!(compressed);
+        assert_eq!(decompress(&small).unwrap(), large);
         assert!(!compress(Bytes::from_static(b"small"), &headers).1);
     }
 }

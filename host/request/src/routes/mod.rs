@@ -9,33 +9,35 @@ mod read_body;
 mod request_info;
 mod resource;
 mod stream;
+mod visit;
 
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use orch_client::Identity;
 use orch_object::Status;
 
 use crate::aggregation::Remote;
-use crate::authn::Authenticator;
 use crate::authz::Attributes;
-use crate::encode::{full, status_response};
+use crate::causes;
+use crate::encode::full;
 use crate::verbs::{Api, Call};
-use crate::{causes, impersonate};
 
 pub use discovery::DiscoveryOf;
 pub use health::{GIT_VERSION, Health};
 pub use openapi::OpenApiOf;
-pub use request_info::RequestInfo;
+pub use request_info::{RequestInfo, percent_decode};
+pub use visit::Peer;
 
 /// The scheduler's decisions as they are made; for those who may get this path.
 const TRACE: &str = "/debug/scheduler/trace";
 
+/// How the priority levels stand.
+const DUMP: &str = "/debug/api_priority_and_fairness/dump_priority_levels";
+
 /// Everything the routes answer from.
 pub struct Routes {
     pub api: Arc<Api>,
-    pub authenticator: Authenticator,
     pub discovery: DiscoveryOf,
     pub openapi: OpenApiOf,
     pub health: Health,
@@ -49,49 +51,31 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// Answers a request; `certificate` is the identity of the TLS client, if it showed one.
-    pub async fn handle(&self, request: Request, certificate: Option<Arc<Identity>>) -> Response {
-        let started = std::time::Instant::now();
-        let method = request.method().clone();
-        let path = request.uri().path().to_string();
-        let head = method == http::Method::HEAD;
-        let mut response = match self.route(request, certificate.as_deref()).await {
-            Ok(response) => response,
-            Err(status) => status_response(&status),
-        };
-        if head {
-            *response.body_mut() = axum::body::Body::empty();
-        }
-        let headers = response.headers_mut();
-        headers.entry("cache-control").or_insert(http::HeaderValue::from_static("no-cache, private"));
-        headers.insert("audit-id", audit_id());
-        tracing::debug!(%method, path, status = response.status().as_u16(), took = ?started.elapsed(), "answered");
-        response
-    }
-
-    async fn route(&self, request: Request, certificate: Option<&Identity>) -> Result<Response, Status> {
-        let identity = self.authenticator.authenticate(certificate, request.headers())?;
-        let identity = impersonate::effective(identity, request.headers(), self.api.authorizer())?;
-        let call = Call::new(identity, default_manager(request.headers()));
-        let query = options::Query::parse(request.uri().query().unwrap_or_default());
-        let path = request.uri().path().to_string();
-        match RequestInfo::parse(request.method(), &path, query.is_true("watch")) {
+    /// Answers a request that was let in.
+    async fn answer(
+        &self,
+        info: &RequestInfo,
+        query: &options::Query,
+        call: &Call,
+        attributes: &Attributes,
+        request: Request,
+    ) -> Result<Response, Status> {
+        match info {
             RequestInfo::Resource(info) => {
                 if let Some(remote) = self.remote(&info.group, &info.version) {
-                    self.api.authorize(&call, &info.verb, &resource::target(&info))?;
+                    self.api.authorize_attributes(call, attributes)?;
                     return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
                 }
-                let mut response = resource::answer(self, &call, info, &query, request).await?;
+                let mut response = resource::answer(self, call, info.clone(), query, request).await?;
                 add_warnings(&mut response, &call.warnings());
                 Ok(response)
             }
-            RequestInfo::Path { verb, path } => {
-                let attributes = Attributes { verb, path: Some(path.clone()), ..Default::default() };
-                self.api.authorizer().authorize(&call.identity, &attributes)?;
-                if let Some(remote) = self.remote_of_path(&path) {
+            RequestInfo::Path { path, .. } => {
+                self.api.authorize_attributes(call, attributes)?;
+                if let Some(remote) = self.remote_of_path(path) {
                     return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
                 }
-                self.answer_path(request.method().clone(), request.headers().clone(), &path, &query).await
+                self.answer_path(request.method().clone(), request.headers().clone(), path, query).await
             }
         }
     }
@@ -136,6 +120,7 @@ impl Routes {
             "/openid/v1/jwks" => {
                 Some(full(200, "application/jwk-set+json", self.api.tokens().key_set().to_string()))
             }
+            DUMP => Some(full(200, "text/plain; charset=utf-8", self.api.fairness.dump())),
             "" => Some(full(200, "application/json", root_paths())),
             _ => None,
         };
@@ -166,11 +151,6 @@ impl Routes {
 fn root_paths() -> String {
     let paths = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"];
     serde_json::json!({ "paths": paths }).to_string()
-}
-
-fn audit_id() -> http::HeaderValue {
-    let id = uuid::Uuid::new_v4().to_string();
-    http::HeaderValue::from_str(&id).unwrap_or_else(|_| http::HeaderValue::from_static(""))
 }
 
 /// The user agent up to the first `/`.

@@ -17,6 +17,7 @@ use crate::verbs::{Api, Call, Part, Written};
 /// The sub-resources this server carries out itself. Streams are `routes`' business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Subresource {
+    /// `status`, and what is written like it: the `approval` of certificate requests.
     Status,
     Scale,
     Finalize,
@@ -30,7 +31,7 @@ fn find(kind: &Kind, name: &str) -> Result<Subresource, Status> {
         return Err(crate::causes::no_such_resource());
     }
     match name {
-        "status" => Ok(Subresource::Status),
+        "status" | "approval" => Ok(Subresource::Status),
         "scale" => Ok(Subresource::Scale),
         "finalize" => Ok(Subresource::Finalize),
         "binding" => Ok(Subresource::Binding),
@@ -110,7 +111,7 @@ pub async fn create(
     match subresource {
         Subresource::Binding => binding::bind(api, call, &kind, target, &object, options).await,
         Subresource::Eviction => eviction::evict(api, call, &kind, target, &object, options).await,
-        Subresource::Token => token::request(api, &kind, target, object).await,
+        Subresource::Token => token::request(api, call, &kind, target, object).await,
         Subresource::Status | Subresource::Scale | Subresource::Finalize => {
             Err(crate::causes::method_not_allowed())
         }
@@ -129,7 +130,7 @@ pub async fn create_object(
     if let Some(review) = reviews::find(group_resource.0, group_resource.1) {
         api.kind(&target.resource).await?;
         api.authorize(call, "create", target)?;
-        return reviews::answer(api, call, target, review, object).map(Written::unstored);
+        return reviews::answer(api, call, target, review, object).await.map(Written::unstored);
     }
     if group_resource == ("", "bindings") {
         // The old way to bind: the Binding's own name is the pod's.

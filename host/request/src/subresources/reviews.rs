@@ -2,8 +2,9 @@
 
 use orch_client::{Identity, Target};
 use orch_object::Status;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::authn::user_info;
 use crate::authz::{Attributes, Decision};
 use crate::verbs::{Api, Call, namespace};
 
@@ -30,7 +31,7 @@ pub fn find(group: &str, plural: &str) -> Option<Review> {
 }
 
 /// The object with its `status` filled in.
-pub fn answer(
+pub async fn answer(
     api: &Api,
     call: &Call,
     target: &Target,
@@ -54,7 +55,7 @@ pub fn answer(
         }
         Review::SelfSubjectRules => rules(api, &call.identity, &spec),
         Review::SelfSubject => json!({ "userInfo": user_info(&call.identity) }),
-        Review::Token => token(api, &spec),
+        Review::Token => token(api, &spec).await,
     };
     let mut answer = json!({
         "apiVersion": target.resource.api_version(), "kind": object["kind"],
@@ -139,29 +140,17 @@ fn rules(api: &Api, identity: &Identity, spec: &Value) -> Value {
     })
 }
 
-fn token(api: &Api, spec: &Value) -> Value {
+async fn token(api: &Api, spec: &Value) -> Value {
     let audiences: Vec<String> = spec["audiences"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(|audience| audience.as_str().map(String::from))
         .collect();
-    match api.tokens().verify(spec["token"].as_str().unwrap_or_default(), &audiences) {
+    match api.authenticator.verify(spec["token"].as_str().unwrap_or_default(), &audiences).await {
         Ok(verified) => json!({
             "authenticated": true, "user": user_info(&verified.identity), "audiences": verified.audiences,
         }),
-        Err(error) => json!({ "authenticated": false, "error": error.to_string() }),
+        Err(error) => json!({ "authenticated": false, "error": error }),
     }
-}
-
-fn user_info(identity: &Identity) -> Value {
-    let mut info = json!({ "username": identity.name, "groups": identity.groups });
-    if !identity.uid.is_empty() {
-        info["uid"] = identity.uid.clone().into();
-    }
-    if !identity.extra.is_empty() {
-        let extra: Map<String, Value> = identity.extra.iter().map(|(k, v)| (k.clone(), json!(v))).collect();
-        info["extra"] = extra.into();
-    }
-    info
 }

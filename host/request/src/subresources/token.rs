@@ -6,13 +6,20 @@ use serde_json::{Value, json};
 
 use crate::key;
 use crate::tokens::{Bound, Reference};
-use crate::verbs::{Api, Written, namespace, time};
+use crate::verbs::{Api, Call, Written, namespace, time};
 
 const MIN_SECONDS: i64 = 600;
 const MAX_SECONDS: i64 = 1 << 32;
 const DEFAULT_SECONDS: i64 = 3600;
 
-pub async fn request(api: &Api, kind: &Kind, target: &Target, mut request: Value) -> Result<Written, Status> {
+pub async fn request(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    mut request: Value,
+) -> Result<Written, Status> {
+    check_node(api, call, kind, target, &request)?;
     let account = api.current(kind, target).await?.value();
     let seconds = seconds(kind, &target.name, &request)?;
     let audiences: Vec<String> = match request["spec"]["audiences"].as_array() {
@@ -45,6 +52,28 @@ pub async fn request(api: &Api, kind: &Kind, target: &Target, mut request: Value
     Ok(Written::unstored(request))
 }
 
+/// A node asks for tokens bound to pods that it runs (NodeRestriction).
+fn check_node(api: &Api, call: &Call, kind: &Kind, target: &Target, request: &Value) -> Result<(), Status> {
+    let Some(node) = call.identity.name.strip_prefix("system:node:") else { return Ok(()) };
+    let refused = |why: &str| Err(Status::forbidden(kind, &target.name, why));
+    let bound = &request["spec"]["boundObjectRef"];
+    let name = bound["name"].as_str().unwrap_or_default();
+    if bound["kind"] != "Pod" || name.is_empty() {
+        return refused("node requested token not bound to a pod");
+    }
+    if bound["uid"].as_str().is_none_or(str::is_empty) {
+        return refused("node requested token with a pod binding without a uid");
+    }
+    let pod = api.cache.get(&key::object("", "pods", namespace(target), name));
+    match pod {
+        Some(pod) if pod.value()["spec"]["nodeName"] != node => {
+            refused("node requested token bound to a pod scheduled on a different node")
+        }
+        // A pod that is not there is refused as everybody's is.
+        _ => Ok(()),
+    }
+}
+
 fn seconds(kind: &Kind, name: &str, request: &Value) -> Result<i64, Status> {
     let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(DEFAULT_SECONDS);
     let detail = match seconds {
@@ -71,13 +100,14 @@ async fn bind(api: &Api, wanted: &Value, target: &Target, bound: &mut Bound) -> 
     let plural = match kind {
         "Pod" => "pods",
         "Secret" => "secrets",
+        "Node" => "nodes",
         other => return Err(Status::bad_request(format!("cannot bind token to object of type {other:?}"))),
     };
     let resource = orch_client::Resource::new("", "v1", plural);
     let row = api.kind(&resource).await?;
     let object = api
         .cache
-        .get(&key::object("", plural, namespace(target), name))
+        .get(&key::object("", plural, if plural == "nodes" { "" } else { namespace(target) }, name))
         .ok_or_else(|| Status::not_found(&row, name))?
         .value();
     let uid = wanted["uid"].as_str().filter(|uid| !uid.is_empty());
@@ -89,9 +119,16 @@ async fn bind(api: &Api, wanted: &Value, target: &Target, bound: &mut Bound) -> 
         );
         return Err(Status::conflict(&row, name, &why));
     }
-    if kind == "Secret" {
-        bound.secret = Some(reference(&object));
-        return Ok(());
+    match kind {
+        "Secret" => {
+            bound.secret = Some(reference(&object));
+            return Ok(());
+        }
+        "Node" => {
+            bound.node = Some(reference(&object));
+            return Ok(());
+        }
+        _ => {}
     }
     let account =
         object["spec"]["serviceAccountName"].as_str().filter(|n| !n.is_empty()).unwrap_or("default");

@@ -16,14 +16,20 @@ use serde_json::Value;
 
 use super::stamp;
 use crate::allocate::Allocator;
-use crate::authz::{Attributes, Authorizer};
+use crate::audit::{Annotations, Auditor};
+use crate::authn::Authenticator;
+use crate::authz::{Attributes, Authorizer, Decision, Grant};
 use crate::conversion::Converter;
 use crate::definitions::KindTable;
+use crate::fairness::Fairness;
 use crate::tokens::Tokens;
 use crate::{causes, key};
 
 /// How long a request waits for the cache to see what the store has.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Objects that are listed on one seat.
+const OBJECTS_PER_SEAT: usize = 100;
 
 /// The time; tests hold it still.
 pub trait Clock: Send + Sync + 'static {
@@ -46,8 +52,11 @@ pub struct Parts {
     pub admission: Arc<Chain>,
     pub authorizer: Arc<Authorizer>,
     pub tokens: Arc<Tokens>,
+    pub authenticator: Authenticator,
     pub allocator: Allocator,
     pub converter: Arc<Converter>,
+    pub fairness: Fairness,
+    pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -58,8 +67,11 @@ pub struct Api {
     pub(crate) admission: Arc<Chain>,
     pub(crate) authorizer: Arc<Authorizer>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) authenticator: Authenticator,
     pub(crate) allocator: Allocator,
     pub(crate) converter: Arc<Converter>,
+    pub(crate) fairness: Fairness,
+    pub(crate) auditor: Auditor,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -72,29 +84,8 @@ pub struct Call {
     pub uid: String,
     warnings: Mutex<Vec<String>>,
     /// `duplicate field …`, found while the body was parsed.
-    duplicates: Mutex<Duplicates>,
-    /// What admission wants the audit log to keep.
-    annotations: Mutex<BTreeMap<String, String>>,
-}
-
-/// Fields that a body gives twice.
-#[derive(Default)]
-pub(crate) struct Duplicates {
-    /// `duplicate field "spec.replicas"`
-    pub problems: Vec<String>,
-    /// The paths of all fields in the body's order; empty where no field is given twice.
-    paths: Vec<String>,
-}
-
-impl Duplicates {
-    /// Where the field that a problem names stands in the body: of one given twice, the second.
-    pub fn position(&self, problem: &str) -> Option<usize> {
-        let path = problem.split('"').nth(1)?;
-        match problem.starts_with("duplicate") {
-            true => self.paths.iter().rposition(|p| p == path),
-            false => self.paths.iter().position(|p| p == path),
-        }
-    }
+    duplicates: Mutex<Vec<String>>,
+    annotations: Annotations,
 }
 
 /// An object as it was stored (or would have been, for a dry run).
@@ -114,22 +105,25 @@ impl Call {
             uid: uuid::Uuid::new_v4().to_string(),
             warnings: Mutex::default(),
             duplicates: Mutex::default(),
-            annotations: Mutex::default(),
+            annotations: Annotations::default(),
         }
+    }
+
+    /// A note for the audit log; the first of a key stays.
+    pub fn annotate(&self, key: &str, value: impl Into<String>) {
+        self.annotations.lock().entry(key.into()).or_insert_with(|| value.into());
     }
 
     pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
         self.warnings.lock().extend(warnings);
     }
 
-    /// Fields that the body, in JSON, gives twice; told with the unknown ones.
-    pub fn found_duplicates(&self, problems: Vec<String>, body: &[u8]) {
-        if !problems.is_empty() {
-            *self.duplicates.lock() = Duplicates { problems, paths: orch_object::schema::paths(body) };
-        }
+    /// Fields the body gave twice; told with the unknown ones.
+    pub fn found_duplicates(&self, duplicates: Vec<String>) {
+        *self.duplicates.lock() = duplicates;
     }
 
-    pub(crate) fn take_duplicates(&self) -> Duplicates {
+    pub(crate) fn take_duplicates(&self) -> Vec<String> {
         std::mem::take(&mut *self.duplicates.lock())
     }
 
@@ -163,8 +157,32 @@ impl Written {
 
 impl Api {
     pub fn new(parts: Parts) -> Self {
-        let Parts { kinds, cache, admission, authorizer, tokens, allocator, converter, clock } = parts;
-        Api { kinds, cache, admission, authorizer, tokens, allocator, converter, clock }
+        let Parts {
+            kinds,
+            cache,
+            admission,
+            authorizer,
+            tokens,
+            authenticator,
+            allocator,
+            fairness,
+            auditor,
+            converter,
+            clock,
+        } = parts;
+        Api {
+            kinds,
+            cache,
+            admission,
+            authorizer,
+            tokens,
+            authenticator,
+            allocator,
+            fairness,
+            auditor,
+            converter,
+            clock,
+        }
     }
 
     /// The table as it is now.
@@ -206,7 +224,23 @@ impl Api {
 
     /// Refuses what the identity may not do.
     pub fn authorize(&self, call: &Call, verb: &str, target: &Target) -> Result<(), Status> {
-        self.authorizer.authorize(&call.identity, &attributes(verb, target))
+        self.authorize_attributes(call, &attributes(verb, target))
+    }
+
+    /// As [`Api::authorize`]; the audit log hears of the first decision.
+    pub(crate) fn authorize_attributes(&self, call: &Call, attributes: &Attributes) -> Result<(), Status> {
+        match self.authorizer.decide(&call.identity, attributes) {
+            Decision::Allow(reason) => {
+                call.annotate("authorization.k8s.io/decision", "allow");
+                call.annotate("authorization.k8s.io/reason", reason);
+                Ok(())
+            }
+            Decision::NoOpinion => {
+                call.annotate("authorization.k8s.io/decision", "forbid");
+                call.annotate("authorization.k8s.io/reason", "");
+                Err(attributes.forbidden(&call.identity))
+            }
+        }
     }
 
     /// Waits until the cache has everything that was committed before.
@@ -223,6 +257,19 @@ impl Api {
         let found = self.cache.get(&key::of(kind, namespace(target), &target.name));
         let stored = found.ok_or_else(|| Status::not_found(kind, &target.name))?;
         self.converter.present(kind, stored).await
+    }
+
+    /// Seats that a request takes: a list of many objects is many requests' work.
+    pub(crate) fn seats(&self, verb: &str, target: &Target, limit: usize) -> u32 {
+        if verb != "list" {
+            return 1;
+        }
+        let Resource { group, version, plural } = &target.resource;
+        let kinds = self.kinds.current();
+        let Some(kind) = kinds.by_plural(group, version, plural) else { return 1 };
+        let stored = self.cache.count(&key::kind_prefix(kind, target.namespace.as_deref()));
+        let read = if limit > 0 { stored.min(limit) } else { stored };
+        u32::try_from(read / OBJECTS_PER_SEAT).unwrap_or(u32::MAX).max(1)
     }
 
     /// What admission is told of this write.
@@ -247,6 +294,34 @@ impl Api {
             dry_run: options.is_dry_run(),
             options,
         }
+    }
+
+    /// Refuses what the row lets only some write: a role that gives more than its writer has, a
+    /// certificate by who may not sign.
+    pub(crate) fn check_permissions(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        new: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        if let Some(grants) = kind.strategy.grants {
+            let grant = Grant { kind, grants, namespace: namespace(target), new, old };
+            self.authorizer.check_grant(&call.identity, &grant)?;
+        }
+        let Some(demand) = (kind.strategy.demands)(new, old, &target.subresource) else { return Ok(()) };
+        let allowed = demand.names.iter().any(|name| {
+            let attributes = Attributes {
+                verb: demand.verb.into(),
+                group: demand.group.into(),
+                resource: demand.resource.into(),
+                name: name.clone(),
+                ..Attributes::default()
+            };
+            self.authorizer.decide(&call.identity, &attributes) != Decision::NoOpinion
+        });
+        if allowed { Ok(()) } else { Err(Status::forbidden(kind, &target.name, &demand.refusal)) }
     }
 
     /// Asks the checks that may change the object.

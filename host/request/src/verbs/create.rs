@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::api::{Api, Call, Written, namespace};
 use super::{decode, metadata};
+use crate::authn::user_info;
 use crate::{causes, key};
 
 /// Tries for a generated name that nobody has yet.
@@ -91,7 +92,11 @@ impl Api {
         self.mutate(call, &review, &mut object).await?;
         metadata::match_named_target(&mut object, kind, &target)?;
         kind.prepare_create(&mut object);
+        if let Some(record) = kind.strategy.record_requester {
+            record(&mut object, &user_info(&call.identity));
+        }
         kind.default(&mut object);
+        self.check_permissions(call, kind, &target, &object, None)?;
         if ownership == Ownership::Record {
             self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
         }

@@ -17,6 +17,11 @@ pub fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// RFC 3339 in microseconds, as `metav1.MicroTime` is written.
+pub fn micro_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
 /// The object's `metadata`, made when missing.
 pub fn of(object: &mut Value) -> Result<&mut Map<String, Value>, Status> {
     let fields = object

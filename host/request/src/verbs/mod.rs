@@ -19,12 +19,12 @@ mod stamp;
 mod update;
 mod watch;
 
-pub(crate) use api::namespace;
 pub use api::{Api, Call, Clock, Parts, SystemClock, Written};
+pub(crate) use api::{attributes, namespace};
 pub use delete::delete_options;
 pub use delete::{Deleted, success};
 pub use list::Listed;
-pub(crate) use metadata::time;
+pub(crate) use metadata::{micro_time, time};
 pub use modify::{Modification, Part};
 pub(crate) use patch::patched;
 pub(crate) use stamp::{stamp, stamped_at};

@@ -11,7 +11,7 @@ use orch_watch::Object;
 use serde_json::Value;
 
 use super::api::{Api, Call, Written, namespace};
-use super::{metadata, stamp};
+use super::{metadata, stamp, time};
 use crate::{causes, key};
 
 /// Tries of a change that does not depend on a version, when others write at the same time.
@@ -76,9 +76,7 @@ impl Api {
         if same(&new, &old) {
             return Ok(Some(Written::from_object(current)));
         }
-        // A binding says where a pod runs, not what it is: upstream's pods are of generation 1 until
-        // somebody changes them.
-        if kind.has_generation && target.subresource != "binding" {
+        if kind.has_generation {
             metadata::bump_generation(&mut new, &old, kind);
         }
         if modification.options.dry_run {
@@ -111,18 +109,25 @@ impl Api {
         self.mutate(call, &review, new).await?;
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
-        if modification.part == Part::Main {
-            (kind.strategy.prepare_update)(new, old);
+        let now = time(self.clock.now());
+        match modification.part {
+            Part::Main => (kind.strategy.prepare_update)(new, old),
+            Part::Status => (kind.strategy.prepare_part)(new, old, &target.subresource, &now),
+            Part::Any => {}
         }
         kind.default(new);
+        self.check_permissions(call, kind, target, new, Some(old))?;
         if !modification.keeps_managed_fields {
             let options = modification.options;
             self.record_managed_fields(call, kind, new, Some(old), &target.subresource, options);
         }
         let mut errors = metadata::validate(new, kind, Some(old));
-        // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
-        let compared = (modification.part != Part::Any).then_some(old);
-        errors.extend(kind.validate(new, compared));
+        errors.extend(match (modification.part, kind.strategy.validate_part) {
+            (Part::Status, Some(validate)) => validate(new, old, &target.subresource, &now),
+            (Part::Main | Part::Status, _) => kind.validate(new, Some(old)),
+            // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
+            (Part::Any, _) => kind.validate(new, None),
+        });
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }

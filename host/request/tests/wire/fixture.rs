@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use orch_object::Kinds;
-use orch_request::{Config, Server, kubeconfig};
+use orch_request::{AuditConfig, Config, Rotation, Server, kubeconfig};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Certificate, Identity, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -43,12 +43,25 @@ impl Answer {
 
 impl Api {
     pub async fn start() -> Api {
+        Api::start_with(None).await
+    }
+
+    /// With an audit log by this policy.
+    pub async fn start_audited(policy: &str) -> Api {
+        Api::start_with(Some(policy)).await
+    }
+
+    pub fn audit_log(&self) -> std::path::PathBuf {
+        self._dir.path().join("audit.log")
+    }
+
+    async fn start_with(audit_policy: Option<&str>) -> Api {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let stop = CancellationToken::new();
         let config = match std::env::var("ORCH_WIRE_KUBECONFIG") {
             Ok(path) => std::fs::read_to_string(path).unwrap(),
-            Err(_) => serve(dir.path(), stop.clone()).await,
+            Err(_) => serve(dir.path(), audit_policy, stop.clone()).await,
         };
         let config: Value = serde_json::from_str(&config).unwrap();
         let data = |pointer: &str| {
@@ -142,13 +155,19 @@ impl Api {
     }
 }
 
-async fn serve(dir: &std::path::Path, stop: CancellationToken) -> String {
+async fn serve(dir: &std::path::Path, audit_policy: Option<&str>, stop: CancellationToken) -> String {
     let store =
         orch_store::open("sqlite", &dir.join("state.db"), orch_store::Options::default()).await.unwrap();
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     // Endpoints may not be loopback addresses; nobody connects to this one.
     let advertise = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-    let config = Config::new((local, 0).into(), advertise, dir.join("pki"));
+    let mut config = Config::new((local, 0).into(), advertise, dir.join("pki"));
+    if let Some(text) = audit_policy {
+        let policy = dir.join("policy.yaml");
+        std::fs::write(&policy, text).unwrap();
+        config.audit =
+            Some(AuditConfig { policy, log: dir.join("audit.log"), rotation: Rotation::default() });
+    }
     let server = Server::new(config, store, Arc::new(Kinds::builtin())).await.unwrap();
     let path = dir.join("kubeconfig");
     kubeconfig::write_admin(&path, &server.local_url(), server.pki()).unwrap();

@@ -10,6 +10,7 @@ mod outside;
 
 mod access;
 mod aggregation;
+mod certificates;
 mod conversion;
 mod definitions;
 mod deletion;
@@ -18,6 +19,7 @@ mod lists;
 mod objects;
 mod patches;
 mod proxy;
+mod security;
 mod services;
 mod watches;
 mod webhooks;

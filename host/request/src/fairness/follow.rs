@@ -1,0 +1,98 @@
+//! Keeps the levels as the API's objects say, and tells of schemas whose level is missing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use orch_client::{Resource, Target, WriteOptions};
+use serde_json::{Value, json};
+
+use super::Fairness;
+use crate::verbs::{Api, Call, Modification, Part, time};
+use crate::{bootstrap, definitions, key};
+
+const GROUP: &str = "flowcontrol.apiserver.k8s.io";
+const MANAGER: &str = "api-priority-and-fairness-config-consumer-v1";
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Follows the cache until it closes. A burst of changes is taken over once.
+pub async fn follow(api: Arc<Api>, fairness: Fairness) {
+    loop {
+        let (_, mut watch) = api.cache().list_and_watch(&format!("{GROUP}/"));
+        refresh(&api, &fairness);
+        tell_dangling(&api).await;
+        while let Some(Ok(_)) = watch.next().await {
+            while watch.next().now_or_never().flatten().is_some_and(|event| event.is_ok()) {}
+            refresh(&api, &fairness);
+            keep_mandatory(&api).await;
+            tell_dangling(&api).await;
+        }
+        // Too slow for the window, or the cache is closing: the next list tells which.
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn all(api: &Api, plural: &str) -> Vec<Arc<Value>> {
+    api.cache().list(&key::prefix(GROUP, plural, None)).items.iter().map(|object| object.value()).collect()
+}
+
+/// Takes over what the cache has now.
+pub fn refresh(api: &Api, fairness: &Fairness) {
+    fairness.configure(&all(api, "flowschemas"), &all(api, "prioritylevelconfigurations"));
+}
+
+/// Somebody deleted what every cluster has.
+async fn keep_mandatory(api: &Api) {
+    let has = |plural: &str, name: &str| api.cache().get(&key::object(GROUP, plural, "", name)).is_some();
+    let missing = ["exempt", "catch-all"]
+        .iter()
+        .any(|name| !has("flowschemas", name) || !has("prioritylevelconfigurations", name));
+    if missing && let Err(error) = bootstrap::flow::create(api, &definitions::call()).await {
+        tracing::warn!(%error, "cannot create the mandatory flow schemas again");
+    }
+}
+
+async fn tell_dangling(api: &Api) {
+    let levels = all(api, "prioritylevelconfigurations");
+    for schema in all(api, "flowschemas") {
+        let level = schema["spec"]["priorityLevelConfiguration"]["name"].as_str().unwrap_or_default();
+        let dangling = !levels.iter().any(|object| object["metadata"]["name"] == level);
+        let (status, reason) = if dangling { ("True", "NotFound") } else { ("False", "Found") };
+        let told =
+            schema["status"]["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == "Dangling");
+        if told.is_some_and(|told| told["status"] == status && told["reason"] == reason) {
+            continue;
+        }
+        let rest = if dangling { "but there is no such object" } else { "and it exists" };
+        let condition = json!({
+            "type": "Dangling", "status": status, "reason": reason, "lastTransitionTime": time(api.clock.now()),
+            "message": format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} {rest}"),
+        });
+        if let Err(error) = write_condition(api, &schema, condition).await {
+            tracing::debug!(%error, "cannot write the condition of a flow schema");
+        }
+    }
+}
+
+async fn write_condition(api: &Api, schema: &Value, condition: Value) -> Result<(), orch_object::Status> {
+    let resource = Resource::new(GROUP, "v1", "flowschemas");
+    let name = schema["metadata"]["name"].as_str().unwrap_or_default();
+    let target = Target::cluster(&resource, name).subresource("status");
+    let kind = api.kind(&resource).await?;
+    let options = WriteOptions { field_manager: MANAGER.into(), ..WriteOptions::default() };
+    let change = |old: &Arc<Value>| {
+        let mut new = (**old).clone();
+        let conditions = old["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let others = conditions.into_iter().filter(|c| c["type"] != "Dangling");
+        new["status"]["conditions"] = others.chain([condition.clone()]).collect();
+        Ok(new)
+    };
+    let modification =
+        Modification { part: Part::Status, options: &options, change: &change, keeps_managed_fields: false };
+    let call: Call = definitions::call();
+    match api.modify(&call, &kind, &target, &modification).await {
+        Ok(_) => Ok(()),
+        Err(status) if status.is_not_found() => Ok(()),
+        Err(status) => Err(status),
+    }
+}

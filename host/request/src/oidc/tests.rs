@@ -1,0 +1,161 @@
+//! Against a small issuer on this machine.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use jsonwebtoken::{EncodingKey, Header};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::pki::{Pki, ServingNames};
+
+/// A key that signs, and its id.
+struct Key {
+    id: &'static str,
+    pair: rcgen::KeyPair,
+}
+
+impl Key {
+    fn new(id: &'static str) -> Key {
+        Key { id, pair: rcgen::KeyPair::generate().unwrap() }
+    }
+
+    fn jwk(&self) -> Value {
+        let point = self.pair.public_key_raw();
+        json!({ "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id,
+            "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..]) })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = Header { kid: Some(self.id.into()), ..Header::new(Algorithm::ES256) };
+        let key = EncodingKey::from_ec_pem(self.pair.serialize_pem().as_bytes()).unwrap();
+        jsonwebtoken::encode(&header, claims, &key).unwrap()
+    }
+}
+
+struct Issuer {
+    url: String,
+    ca: String,
+    keys: Arc<ArcSwap<Value>>,
+    asked: Arc<AtomicUsize>,
+    _dir: tempfile::TempDir,
+}
+
+impl Issuer {
+    async fn start(first: &Key) -> Issuer {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let pki = Pki::open(dir.path()).unwrap();
+        let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let pair = pki.serving(&ServingNames { dns: Vec::new(), ips: vec![local] }).unwrap();
+        let mut tls = crate::serve::tls(&pki, &pair).unwrap();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let listener = TcpListener::bind((local, 0)).await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let keys = Arc::new(ArcSwap::from_pointee(json!({ "keys": [first.jwk()] })));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let documents = (url.clone(), keys.clone(), asked.clone());
+        tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), documents));
+        Issuer { url, ca: pki.ca_certificate().to_string(), keys, asked, _dir: dir }
+    }
+
+    fn oidc(&self) -> Oidc {
+        let config = json!({
+            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration",
+            "jwt": [{
+                "issuer": { "url": self.url, "certificateAuthority": self.ca, "audiences": ["orch"] },
+                "claimValidationRules": [{ "claim": "hd", "requiredValue": "example.com" }],
+                "claimMappings": {
+                    "username": { "claim": "email", "prefix": "oidc:" }, "groups": { "claim": "roles", "prefix": "oidc-" },
+                    "uid": { "claim": "sub" } },
+            }],
+        });
+        Oidc::new(&AuthenticationConfig::parse(&config.to_string()).unwrap()).unwrap()
+    }
+
+    fn claims(&self) -> Value {
+        let now = jiff::Timestamp::now().as_second();
+        json!({ "iss": self.url, "aud": "orch", "exp": now + 600, "iat": now, "sub": "7", "hd": "example.com",
+            "email": "jane@example.com", "email_verified": true, "roles": ["dev", "ops"], "jti": "t1" })
+    }
+}
+
+type Documents = (String, Arc<ArcSwap<Value>>, Arc<AtomicUsize>);
+
+async fn serve(listener: TcpListener, tls: TlsAcceptor, (url, keys, asked): Documents) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let Ok(mut stream) = tls.accept(stream).await else { continue };
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).await.unwrap();
+        let body = if request[..read].starts_with(b"GET /.well-known/openid-configuration ") {
+            json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }).to_string()
+        } else {
+            asked.fetch_add(1, Ordering::Relaxed);
+            keys.load().to_string()
+        };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        let _ = stream.shutdown().await;
+    }
+}
+
+async fn verify(oidc: &Oidc, token: &str) -> Result<Verified, OidcError> {
+    oidc.verify(token, &[]).await.expect("the issuer is known")
+}
+
+#[tokio::test]
+async fn a_token_names_user_and_groups() {
+    let key = Key::new("one");
+    let issuer = Issuer::start(&key).await;
+    let oidc = issuer.oidc();
+    let identity = verify(&oidc, &key.sign(&issuer.claims())).await.unwrap().identity;
+    assert_eq!(identity.name, "oidc:jane@example.com");
+    assert_eq!(identity.groups, ["oidc-dev", "oidc-ops", "system:authenticated"]);
+    assert_eq!(identity.uid, "7");
+    verify(&oidc, &key.sign(&issuer.claims())).await.unwrap();
+    assert_eq!(issuer.asked.load(Ordering::Relaxed), 1, "keys are kept");
+    let elsewhere = oidc.verify(&key.sign(&issuer.claims()), &["other".into()]).await.unwrap();
+    assert!(matches!(elsewhere, Err(OidcError::Audience { .. })));
+}
+
+#[tokio::test]
+async fn rotated_keys_are_found_and_those_withdrawn_are_not() {
+    let (first, second) = (Key::new("one"), Key::new("two"));
+    let issuer = Issuer::start(&first).await;
+    let oidc = issuer.oidc();
+    verify(&oidc, &first.sign(&issuer.claims())).await.unwrap();
+    issuer.keys.store(Arc::new(json!({ "keys": [second.jwk()] })));
+    verify(&oidc, &second.sign(&issuer.claims())).await.unwrap();
+    let withdrawn = verify(&oidc, &first.sign(&issuer.claims())).await;
+    assert!(matches!(withdrawn, Err(OidcError::UnknownKey { .. })));
+}
+
+#[tokio::test]
+async fn what_does_not_hold_is_refused() {
+    let key = Key::new("one");
+    let issuer = Issuer::start(&key).await;
+    let oidc = issuer.oidc();
+    for (claim, value) in [
+        ("aud", json!("elsewhere")),
+        ("exp", json!(1)),
+        ("nbf", json!(jiff::Timestamp::now().as_second() + 3600)),
+        ("hd", json!("evil.example")),
+        ("email", json!("")),
+        ("email_verified", json!(false)),
+    ] {
+        let mut claims = issuer.claims();
+        claims[claim] = value;
+        assert!(verify(&oidc, &key.sign(&claims)).await.is_err(), "{claim}");
+    }
+    let forged = Key { id: "one", ..Key::new("other") };
+    assert!(verify(&oidc, &forged.sign(&issuer.claims())).await.is_err());
+    let mut claims = issuer.claims();
+    claims["iss"] = "https://unknown.example".into();
+    assert!(oidc.verify(&key.sign(&claims), &[]).await.is_none());
+    assert!(oidc.verify("no token", &[]).await.is_none());
+}
