@@ -21,6 +21,7 @@ up: build target/hello.tar
 test: build target/hello.tar
 	$(CARGO) test --release --workspace --exclude orch-tests
 	$(CARGO) test --release --workspace --test e2e -- --test-threads=1
+	target/release/conformance --slice
 
 # Always the whole workspace: another selection of packages means other features of what they
 # depend on, and a second build of it.

@@ -87,15 +87,21 @@ GROUP
     printf 'hosts: files dns\npasswd: files\ngroup: files\n' > "$1/etc/nsswitch.conf"
 }
 
-# Debian packages with all they depend on, unpacked into the folder $1.
-debian() {
-    local root=$1; shift
-    mkdir -p "$work/debs/partial" "$root"/usr/{bin,sbin,lib,lib64}
-    ln -s usr/bin "$root/bin"; ln -s usr/sbin "$root/sbin"; ln -s usr/lib "$root/lib"; ln -s usr/lib64 "$root/lib64"
+# Fetches Debian packages, with all they depend on, into $work/debs.
+packages() {
+    mkdir -p "$work/debs/partial"
     : > "$work/debs/status"
     local apt=(apt-get -qq -o "Dir::State::status=$work/debs/status" -o "Dir::Cache::archives=$work/debs"
         -o Debug::NoLocking=1 -o APT::Sandbox::User=root --no-install-recommends -y --download-only install "$@")
     "${apt[@]}" > "$work/apt.log" 2>&1 || { apt-get update -qq; "${apt[@]}" > "$work/apt.log" 2>&1; } || { cat "$work/apt.log" >&2; exit 1; }
+}
+
+# debian FOLDER PACKAGE...: unpacks them and what they depend on.
+debian() {
+    local root=$1; shift
+    mkdir -p "$root"/usr/{bin,sbin,lib,lib64}
+    ln -s usr/bin "$root/bin"; ln -s usr/sbin "$root/sbin"; ln -s usr/lib "$root/lib"; ln -s usr/lib64 "$root/lib64"
+    packages "$@"
     for deb in "$work"/debs/*.deb; do
         dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$root"
     done
@@ -120,6 +126,11 @@ mkdir -p "$root/bin"
 users "$root"
 cp "$(command -v busybox)" "$root/bin/busybox"
 applets "$root" bin
+# Debian's busybox shell drops variables whose names are no identifiers; upstream's passes them on.
+packages bash-static
+dpkg-deb --fsys-tarfile "$work"/debs/bash-static_*.deb | tar -x -C "$root" ./bin/bash-static
+ln -sf bash-static "$root/bin/sh"
+rm -rf "$work/debs"
 layer busybox "$root"
 image $e2e/busybox:1.37.0-2 '{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["sh"]}' busybox
 image $e2e/nonroot:1.5 '{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["sh"],"User":"1234"}' busybox

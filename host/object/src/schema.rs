@@ -14,7 +14,7 @@ use std::collections::HashMap;
 pub(crate) use builtin::with_object_fields;
 pub use builtin::{definitions_digest, full_definitions};
 pub use decode::{Decoded, decode};
-pub use parse::{JsonError, parse_json};
+pub use parse::{JsonError, parse_json, paths};
 use serde_json::Value;
 
 /// A set of definitions that refer to one another by name.

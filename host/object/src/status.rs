@@ -19,6 +19,9 @@ pub struct Status {
     /// `details`: name, group, kind, causes, retryAfterSeconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
+    /// `metadata.continue`: where an expired list goes on, at another revision than it began.
+    #[serde(default, rename = "continue", skip_serializing_if = "Option::is_none")]
+    pub continue_token: Option<String>,
 }
 
 /// What is wrong with one field (`field.Error`).
@@ -56,11 +59,14 @@ impl Status {
         if let Some(details) = &self.details {
             body["details"] = details.clone();
         }
+        if let Some(token) = &self.continue_token {
+            body["metadata"]["continue"] = token.as_str().into();
+        }
         body
     }
 
     pub fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        Status { code, reason: reason.into(), message: message.into(), details: None }
+        Status { code, reason: reason.into(), message: message.into(), details: None, continue_token: None }
     }
 
     pub fn is_not_found(&self) -> bool {

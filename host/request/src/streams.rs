@@ -19,6 +19,6 @@ mod websocket;
 mod tests;
 
 pub use command::{serve_attach, serve_exec};
-pub use log::{serve_log, text_stream};
+pub use log::{answer_log, serve_log, text_stream};
 pub use options::{ExecOptions, PortForwardOptions, log_options};
 pub use port_forward::serve_port_forward;

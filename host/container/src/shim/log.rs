@@ -125,12 +125,13 @@ impl LineFormat {
         out
     }
 
-    /// The stream has ended: what is left is its last line.
+    /// The stream has ended: what is left is its last line, which no newline ended (as containerd
+    /// tells it, so that readers add none).
     pub fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
         if !self.rest.is_empty() {
             let line = std::mem::take(&mut self.rest);
-            self.line(&mut out, &timestamp(), 'F', &line);
+            self.line(&mut out, &timestamp(), 'P', &line);
         }
         out
     }
@@ -168,7 +169,7 @@ mod tests {
         assert!(format.push(b"one").is_empty());
         let lines = tags_and_text(&format.push(b" line\n\ntwo"));
         assert_eq!(lines, [("stderr F".into(), "one line".into()), ("stderr F".into(), String::new())]);
-        assert_eq!(tags_and_text(&format.finish()), [("stderr F".into(), "two".into())]);
+        assert_eq!(tags_and_text(&format.finish()), [("stderr P".into(), "two".into())]);
     }
 
     #[test]

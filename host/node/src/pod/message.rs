@@ -33,14 +33,19 @@ fn log_tail(log: &Path) -> Option<String> {
     if length > window && !lines.is_empty() {
         lines.remove(0);
     }
-    let lines: Vec<&str> =
-        lines.iter().rev().take(LOG_LINES).rev().filter_map(|line| line.splitn(4, ' ').nth(3)).collect();
-    let joined: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let joined: String = lines.iter().rev().take(LOG_LINES).rev().filter_map(|line| content(line)).collect();
     let mut start = joined.len().saturating_sub(LOG_BYTES as usize);
     while !joined.is_char_boundary(start) {
         start += 1;
     }
     Some(joined[start..].to_string()).filter(|text| !text.is_empty())
+}
+
+/// A log line's words, with a newline unless the line goes on (or the container ended within it).
+fn content(line: &str) -> Option<String> {
+    let mut parts = line.splitn(4, ' ').skip(2);
+    let end = if parts.next()? == "P" { "" } else { "\n" };
+    Some(format!("{}{end}", parts.next()?))
 }
 
 #[cfg(test)]
@@ -55,6 +60,8 @@ mod tests {
         std::fs::write(&log, "t stdout F one\nt stderr F two words\n").unwrap();
         assert_eq!(read(&file, &log, true), Some("one\ntwo words\n".into()));
         assert_eq!(read(&file, &log, false), None);
+        std::fs::write(&log, "t stdout F one\nt stdout P no\nt stdout P newline\n").unwrap();
+        assert_eq!(read(&file, &log, true), Some("one\nnonewline".into()));
         std::fs::write(&file, "last words").unwrap();
         assert_eq!(read(&file, &log, true), Some("last words".into()));
     }

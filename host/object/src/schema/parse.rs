@@ -25,11 +25,21 @@ pub fn parse_json(bytes: &[u8]) -> Result<(Value, Vec<String>), JsonError> {
     Ok((value, walk.duplicates))
 }
 
+/// The paths of all fields as the text gives them, `spec.replicas` twice where it is given twice.
+pub fn paths(bytes: &[u8]) -> Vec<String> {
+    let mut walk = Walk { paths: Some(Vec::new()), ..Walk::default() };
+    let read = Seed(&mut walk).deserialize(&mut serde_json::Deserializer::from_slice(bytes));
+    debug_assert!(read.is_ok(), "asked of text that is JSON");
+    walk.paths.unwrap_or_default()
+}
+
 #[derive(Default)]
 struct Walk {
     /// `spec`, `.containers`, `[0]`: where the reader stands.
     path: String,
     duplicates: Vec<String>,
+    /// Every path so far, where they are wanted.
+    paths: Option<Vec<String>>,
 }
 
 impl Walk {
@@ -39,6 +49,9 @@ impl Walk {
             self.path.push('.');
         }
         self.path.push_str(name);
+        if let Some(paths) = &mut self.paths {
+            paths.push(self.path.clone());
+        }
         length
     }
 
@@ -137,6 +150,12 @@ mod tests {
             json!({"spec": {"a": 2, "list": [{"b": 1}, {"b": 2}]}, "x": null, "f": 1.5, "n": -1})
         );
         assert_eq!(duplicates, [r#"duplicate field "spec.list[1].b""#, r#"duplicate field "spec.a""#]);
+    }
+
+    #[test]
+    fn paths_are_in_the_texts_order() {
+        let text = br#"{"b":{"x":1,"a":[{"c":1}]},"a":0,"a":1}"#;
+        assert_eq!(paths(text), ["b", "b.x", "b.a", "b.a[0].c", "a", "a"]);
     }
 
     #[test]

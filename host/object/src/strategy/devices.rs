@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PLAIN, WITH_STATUS, default_to, each, part};
+use super::{PLAIN, WITH_STATUS, default_to, each, ensure, part};
 use crate::kind::Strategy;
 
 pub(crate) const CLAIM: Strategy = Strategy {
@@ -10,6 +10,8 @@ pub(crate) const CLAIM: Strategy = Strategy {
         if let Some(spec) = part(claim, "spec") {
             default_requests(spec);
         }
+        // Patches go into it.
+        ensure(claim, "status");
     },
     ..WITH_STATUS
 };

@@ -98,6 +98,34 @@ fn pods_are_checked_field_by_field() {
 }
 
 #[test]
+fn sysctls_are_named_once_and_well() {
+    let sysctls = json!([
+        { "name": "kernel.shmmax", "value": "1" }, { "name": "safe-and-unsafe", "value": "1" },
+        { "name": "net/ipv4/tcp_syncookies", "value": "1" },
+    ]);
+    assert_pod(|pod| pod["spec"]["securityContext"] = json!({ "sysctls": sysctls }), &[]);
+    let wrong = json!([{ "name": "foo-", "value": "1" }, { "name": "a.b", "value": "1" }, { "name": "a.b", "value": "1" }]);
+    let regex = r"^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+    let name = format!(
+        "spec.securityContext.sysctls[0].name: Invalid value: \"foo-\": must have at most 253 characters and match regex {regex}"
+    );
+    assert_pod(
+        |pod| pod["spec"]["securityContext"] = json!({ "sysctls": wrong }),
+        &[&name, "spec.securityContext.sysctls[2].name: Duplicate value: \"a.b\""],
+    );
+    assert_pod(
+        |pod| {
+            pod["spec"]["hostNetwork"] = true.into();
+            pod["spec"]["securityContext"] =
+                json!({ "sysctls": [{ "name": "net.core.somaxconn", "value": "1" }] });
+        },
+        &[
+            "spec.securityContext.sysctls[0].name: Invalid value: \"net.core.somaxconn\": may not be specified when 'hostNetwork' is true",
+        ],
+    );
+}
+
+#[test]
 fn names_are_checked_by_kind() {
     assert_eq!(errors("v1", "Namespace", json!({ "metadata": { "name": "a.b" } }), None).len(), 1);
     assert_eq!(errors("v1", "Node", json!({ "metadata": { "name": "a.b" } }), None), Vec::<String>::new());

@@ -189,7 +189,7 @@ async fn write(
     let options = query.write()?;
     let (bytes, media) = read_body::read(request).await?;
     let (body, duplicates) = read_body::parse(&bytes, &media)?;
-    call.found_duplicates(duplicates);
+    call.found_duplicates(duplicates, &bytes);
     let written = match (info.verb.as_str(), target.subresource.as_str()) {
         ("create", "") => {
             if !target.name.is_empty() {
@@ -227,7 +227,7 @@ async fn patch(
         PatchType::Apply => read_body::parse_yaml(&bytes)?,
         PatchType::Json | PatchType::Merge | PatchType::Strategic => {
             let (body, duplicates) = read_body::parse_json(&bytes)?;
-            call.found_duplicates(duplicates);
+            call.found_duplicates(duplicates, &bytes);
             body
         }
     };

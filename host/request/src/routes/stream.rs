@@ -17,7 +17,7 @@ use super::request_info::ResourceRequest;
 use super::{Routes, proxy};
 use crate::causes;
 use crate::streams::{
-    ExecOptions, PortForwardOptions, log_options, serve_attach, serve_exec, serve_log, serve_port_forward,
+    ExecOptions, PortForwardOptions, answer_log, log_options, serve_attach, serve_exec, serve_port_forward,
     text_stream,
 };
 use crate::verbs::{Call, namespace};
@@ -58,7 +58,8 @@ pub async fn answer(
         }
         let options = log_options(&query, &target.name, routes.api.clock.now())?;
         let Some(node) = node_of(&pod) else { return Err(not_placed(target, &options.container)) };
-        return Ok(serve_log(connection(routes, kind, target, node)?, pod_ref(&pod), options).await);
+        let node = connection(routes, kind, target, node)?;
+        return Ok(answer_log(request, node, pod_ref(&pod), options).await);
     }
     connect(routes, call, kind, target, &query).await?;
     let node = node_of(&pod)

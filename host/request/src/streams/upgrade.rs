@@ -39,13 +39,17 @@ fn has(headers: &HeaderMap, header: &HeaderName, wanted: &str) -> bool {
     names(headers, header).any(|name| name.eq_ignore_ascii_case(wanted))
 }
 
+pub(super) fn is_websocket(headers: &HeaderMap) -> bool {
+    has(headers, &UPGRADE, "websocket")
+}
+
 impl Upgrade {
     /// The error is the response to send.
     pub(super) async fn of(request: Request) -> Result<Self, Response> {
         let headers = request.headers();
         // Over HTTP/2 WebSocket comes as an extended CONNECT, without these headers.
         let extended = request.method() == http::Method::CONNECT;
-        if extended || has(headers, &UPGRADE, "websocket") {
+        if extended || is_websocket(headers) {
             let (mut parts, _) = request.into_parts();
             let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
             return upgrade.map(Upgrade::WebSocket).map_err(IntoResponse::into_response);

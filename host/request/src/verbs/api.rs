@@ -84,8 +84,28 @@ pub struct Call {
     pub uid: String,
     warnings: Mutex<Vec<String>>,
     /// `duplicate field …`, found while the body was parsed.
-    duplicates: Mutex<Vec<String>>,
+    duplicates: Mutex<Duplicates>,
     annotations: Annotations,
+}
+
+/// Fields that a body gives twice.
+#[derive(Default)]
+pub(crate) struct Duplicates {
+    /// `duplicate field "spec.replicas"`
+    pub problems: Vec<String>,
+    /// The paths of all fields in the body's order; empty where no field is given twice.
+    paths: Vec<String>,
+}
+
+impl Duplicates {
+    /// Where the field that a problem names stands in the body: of one given twice, the second.
+    pub fn position(&self, problem: &str) -> Option<usize> {
+        let path = problem.split('"').nth(1)?;
+        match problem.starts_with("duplicate") {
+            true => self.paths.iter().rposition(|p| p == path),
+            false => self.paths.iter().position(|p| p == path),
+        }
+    }
 }
 
 /// An object as it was stored (or would have been, for a dry run).
@@ -118,12 +138,14 @@ impl Call {
         self.warnings.lock().extend(warnings);
     }
 
-    /// Fields the body gave twice; told with the unknown ones.
-    pub fn found_duplicates(&self, duplicates: Vec<String>) {
-        *self.duplicates.lock() = duplicates;
+    /// Fields that the body, in JSON, gives twice; told with the unknown ones.
+    pub fn found_duplicates(&self, problems: Vec<String>, body: &[u8]) {
+        if !problems.is_empty() {
+            *self.duplicates.lock() = Duplicates { problems, paths: orch_object::schema::paths(body) };
+        }
     }
 
-    pub(crate) fn take_duplicates(&self) -> Vec<String> {
+    pub(crate) fn take_duplicates(&self) -> Duplicates {
         std::mem::take(&mut *self.duplicates.lock())
     }
 

@@ -35,12 +35,17 @@ impl FieldValidation {
 /// Checks types and drops unknown fields; they, and fields given twice, are warnings or errors.
 pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> Result<(), Status> {
     let validation = FieldValidation::parse(validation)?;
-    let mut problems = call.take_duplicates();
+    let duplicates = call.take_duplicates();
+    let mut problems = duplicates.problems.clone();
     let decoded = kind.decode(object);
     if let Some(error) = decoded.errors.first() {
         return Err(unusable(kind, error));
     }
     problems.extend(decoded.unknown);
+    // Upstream tells them as it meets them; of custom objects it looks for unknown fields afterwards.
+    if kind.custom.is_none() && !duplicates.problems.is_empty() {
+        problems.sort_by_key(|problem| duplicates.position(problem));
+    }
     match validation {
         FieldValidation::Strict if !problems.is_empty() => {
             Err(unusable(kind, &format!("strict decoding error: {}", problems.join(", "))))

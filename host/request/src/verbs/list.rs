@@ -102,14 +102,15 @@ fn gv(kind: &Kind) -> String {
 struct ContinueToken {
     #[serde(rename = "v")]
     version: String,
+    /// The list's; `None` goes on at the present one.
     #[serde(rename = "rv")]
-    revision: Revision,
+    revision: Option<Revision>,
     /// The last key already sent.
     start: String,
 }
 
 impl ContinueToken {
-    fn encode(revision: Revision, start: &str) -> String {
+    fn encode(revision: Option<Revision>, start: &str) -> String {
         let token = ContinueToken { version: "orch/v1".into(), revision, start: start.into() };
         URL_SAFE_NO_PAD.encode(serde_json::json!(token).to_string())
     }
@@ -151,7 +152,7 @@ impl Api {
             ));
         }
         let (at, after) = match continued {
-            Some(token) => (Some(token.revision), Some(token.start)),
+            Some(token) => (token.revision, Some(token.start)),
             None => (self.list_revision(options).await?, None),
         };
         let paging = Paging { prefix: &prefix, at, after, limit: options.limit };
@@ -194,7 +195,7 @@ impl Api {
         target: &Target,
     ) -> Result<Selected, Status> {
         let Paging { prefix, at, mut after, limit } = paging;
-        let continued = after.is_some();
+        let start = after.clone();
         let mut selected =
             Selected { revision: at.unwrap_or(0), items: Vec::new(), remaining: 0, filtered: false };
         selected.filtered = !selection.is_everything();
@@ -206,10 +207,11 @@ impl Api {
                 (limit, true) => CHUNK.max(limit),
             };
             let revision = at.unwrap_or_else(|| self.cache.revision());
-            let page = self
-                .cache
-                .page(prefix, revision, after.as_deref(), wanted)
-                .map_err(|e| if continued { continue_expired() } else { causes::expired(&e) })?;
+            let page =
+                self.cache.page(prefix, revision, after.as_deref(), wanted).map_err(|e| match &start {
+                    Some(start) => continue_expired(start),
+                    None => causes::expired(&e),
+                })?;
             at = Some(page.revision);
             selected.revision = page.revision;
             after = page.items.last().map(|o| o.key.to_string());
@@ -250,7 +252,7 @@ impl Selected {
     fn into_listed(self, kind: Arc<Kind>, limit: usize) -> Listed {
         let more = limit > 0 && self.remaining > 0;
         let last = self.items.last().filter(|_| more);
-        let continue_token = last.map(|object| ContinueToken::encode(self.revision, &object.key));
+        let continue_token = last.map(|object| ContinueToken::encode(Some(self.revision), &object.key));
         let remaining = (more && !self.filtered).then_some(self.remaining);
         Listed { kind, revision: self.revision, items: self.items, continue_token, remaining }
     }
@@ -275,13 +277,15 @@ pub fn revision(version: &str) -> Result<Revision, Status> {
     })
 }
 
-fn continue_expired() -> Status {
-    Status::new(
-        410,
-        "Expired",
-        "The provided continue parameter is too old to display a consistent list result. \
-         You must start a new list without the continue parameter.",
-    )
+/// With a token that goes on from the same key at the present revision.
+fn continue_expired(start: &str) -> Status {
+    let message = "The provided continue parameter is too old to display a consistent list result. You can \
+                   start a new list without the continue parameter, or use the continue token in this \
+                   response to retrieve the remainder of the results. Continuing with the provided token \
+                   results in an inconsistent list - objects that were created, modified, or deleted between \
+                   the time the first chunk was returned and now may show up in the list.";
+    let continue_token = Some(ContinueToken::encode(None, start));
+    Status { continue_token, ..Status::new(410, "Expired", message) }
 }
 
 #[cfg(test)]
@@ -290,10 +294,20 @@ mod tests {
 
     #[test]
     fn continue_tokens_belong_to_their_prefix() {
-        let token = ContinueToken::encode(7, "core/pods/a/x");
+        let token = ContinueToken::encode(Some(7), "core/pods/a/x");
         let read = ContinueToken::decode(&token, "core/pods/a/").unwrap();
-        assert_eq!((read.revision, read.start.as_str()), (7, "core/pods/a/x"));
+        assert_eq!((read.revision, read.start.as_str()), (Some(7), "core/pods/a/x"));
         assert_eq!(ContinueToken::decode(&token, "core/secrets/").unwrap_err().code, 400);
         assert_eq!(ContinueToken::decode("%%", "").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn an_expired_list_can_go_on_from_its_key_at_the_present() {
+        let status = continue_expired("core/pods/a/x");
+        assert_eq!(status.code, 410);
+        let body = status.to_json();
+        let token = body["metadata"]["continue"].as_str().unwrap();
+        let read = ContinueToken::decode(token, "core/pods/a/").unwrap();
+        assert_eq!((read.revision, read.start.as_str()), (None, "core/pods/a/x"));
     }
 }

@@ -76,7 +76,9 @@ impl Api {
         if same(&new, &old) {
             return Ok(Some(Written::from_object(current)));
         }
-        if kind.has_generation {
+        // A binding says where a pod runs, not what it is: upstream's pods are of generation 1 until
+        // somebody changes them.
+        if kind.has_generation && target.subresource != "binding" {
             metadata::bump_generation(&mut new, &old, kind);
         }
         if modification.options.dry_run {

@@ -1,6 +1,7 @@
+use reqwest::header::CONTENT_TYPE;
 use serde_json::json;
 
-use crate::fixture::{Api, config_map, deployment, pod};
+use crate::fixture::{Api, answer, config_map, deployment, pod};
 
 #[tokio::test]
 async fn an_object_is_created_read_replaced_and_deleted() {
@@ -73,6 +74,14 @@ async fn unknown_and_double_fields_are_told_as_asked() {
     assert!(warned.body["spec"]["replcas"].is_null());
     let ignored = api.post(&format!("{path}?fieldValidation=Ignore&dryRun=All"), &object).await;
     assert!(ignored.headers.get("warning").is_none());
+    let text = object.to_string().replace(r#""replicas":2"#, r#""replicas":2,"replicas":2"#);
+    let twice = api.request(reqwest::Method::POST, &format!("{path}?fieldValidation=Strict"));
+    let twice = answer(twice.header(CONTENT_TYPE, "application/json").body(text)).await;
+    assert!(
+        twice.message().ends_with(r#"unknown field "spec.replcas", duplicate field "spec.replicas""#),
+        "in the body's order: {}",
+        twice.text
+    );
     object["spec"]["replicas"] = "three".into();
     let wrong = api.post(&path, &object).await;
     assert_eq!(wrong.code, 400, "{}", wrong.text);
@@ -125,6 +134,7 @@ async fn a_pod_is_bound_once() {
     api.post(&format!("{path}/a/binding"), &binding).await.expect(201);
     let bound = api.get(&format!("{path}/a")).await.expect(200);
     assert_eq!(bound["spec"]["nodeName"], "n1");
+    assert_eq!(bound["metadata"]["generation"], 1, "nobody changed what it is");
     let conditions = bound["status"]["conditions"].as_array().unwrap();
     assert!(conditions.iter().any(|c| c["type"] == "PodScheduled" && c["status"] == "True"));
     let again = api.post(&format!("{path}/a/binding"), &binding).await;

@@ -5,6 +5,11 @@ use serde_json::Value;
 use crate::validation::{Errors, Path, items, text};
 
 const PROFILES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
+const SYSCTL_NAME: &str = "must have at most 253 characters and match regex \
+                           ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+/// Sysctls of the network namespace and of the IPC namespace begin like this.
+const IN_NETWORK: &[&str] = &["net."];
+const IN_IPC: &[&str] = &["kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."];
 const ID_RANGE: &str = "must be between 0 and 2147483647, inclusive";
 
 pub(super) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
@@ -21,10 +26,41 @@ pub(super) fn validate_pod(spec: &Value, path: &Path, errors: &mut Errors) {
         &context["fsGroupChangePolicy"],
         &["Always", "OnRootMismatch"],
     );
+    validate_sysctls(spec, &at.child("sysctls"), errors);
     if spec["hostPID"] == true && spec["shareProcessNamespace"] == true {
         let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
         errors.invalid(&path.child("shareProcessNamespace"), &true.into(), detail);
     }
+}
+
+fn validate_sysctls(spec: &Value, path: &Path, errors: &mut Errors) {
+    let sysctls = items(&spec["securityContext"]["sysctls"]);
+    for (index, sysctl) in sysctls.iter().enumerate() {
+        let (at, name) = (path.index(index).child("name"), text(&sysctl["name"]));
+        if name.is_empty() {
+            errors.required(&at, "");
+        } else if !is_sysctl_name(name) {
+            errors.invalid(&at, &sysctl["name"], SYSCTL_NAME);
+        } else if sysctls[..index].iter().any(|earlier| earlier["name"] == sysctl["name"]) {
+            errors.duplicate(&at, sysctl["name"].clone());
+        }
+        for (shares, namespaced) in [("hostNetwork", IN_NETWORK), ("hostIPC", IN_IPC)] {
+            if spec[shares] == true && namespaced.iter().any(|prefix| name.starts_with(prefix)) {
+                let detail = format!("may not be specified when '{shares}' is true");
+                errors.invalid(&at, &sysctl["name"], &detail);
+            }
+        }
+    }
+}
+
+fn is_sysctl_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let segment = |segment: &str| {
+        segment.starts_with(inner)
+            && segment.ends_with(inner)
+            && segment.chars().all(|c| inner(c) || c == '-' || c == '_')
+    };
+    name.len() <= 253 && name.split(['.', '/']).all(segment)
 }
 
 pub(super) fn validate_container(context: &Value, path: &Path, errors: &mut Errors) {

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::encode::{full, status_response};
 use crate::streams::{
-    ExecOptions, PortForwardOptions, log_options, serve_attach, serve_exec, serve_log, serve_port_forward,
+    ExecOptions, PortForwardOptions, answer_log, log_options, serve_attach, serve_exec, serve_port_forward,
 };
 
 /// What the pod on the other side answers with on this port; every other port refuses.
@@ -134,9 +134,9 @@ async fn port_forward(State(node): State<Node>, RawQuery(query): RawQuery, reque
     }
 }
 
-async fn log(State(node): State<Node>, RawQuery(query): RawQuery) -> Response {
+async fn log(State(node): State<Node>, RawQuery(query): RawQuery, request: Request) -> Response {
     match log_options(&query.unwrap_or_default(), "web", Timestamp::now()) {
-        Ok(options) => serve_log(node, pod(), options).await,
+        Ok(options) => answer_log(request, node, pod(), options).await,
         Err(status) => status_response(&status),
     }
 }

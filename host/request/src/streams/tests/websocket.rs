@@ -48,6 +48,26 @@ async fn output_and_status_come_in_order() {
 }
 
 #[tokio::test]
+async fn logs_come_in_messages_without_channels() {
+    let server = Server::start().await;
+    for (protocol, expected) in [("binary.k8s.io", "line 5\n"), ("base64.binary.k8s.io", "bGluZSA1Cg==")] {
+        let mut socket = connect(&server, "log?tailLines=1", protocol).await;
+        let mut text = String::new();
+        while let Some(message) = socket.next().await {
+            match message.unwrap() {
+                Message::Binary(bytes) if protocol == "binary.k8s.io" => {
+                    text += std::str::from_utf8(&bytes).unwrap();
+                }
+                Message::Text(part) if protocol != "binary.k8s.io" => text += &part,
+                Message::Close(_) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(text, expected);
+    }
+}
+
+#[tokio::test]
 async fn exit_codes_are_told() {
     let server = Server::start().await;
     let mut socket =
