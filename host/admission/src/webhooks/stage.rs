@@ -11,7 +11,7 @@ use super::Surroundings;
 use super::exchange::Verdict;
 use super::hook::Webhook;
 use super::matching::{Shown, conditions_hold, internal, wanted_version};
-use crate::matching::is_exempt;
+use crate::matching::{is_exempt, request_kind};
 use crate::review::Review;
 use crate::stage::{Memory, Notes, Stage};
 
@@ -218,8 +218,8 @@ impl Mutation<'_> {
 
 /// A patched object is read as one that a client sends: types, unknown fields, defaults.
 fn settle(review: &Review<'_>, kind: &Kind, object: &mut Value) -> Result<(), String> {
-    // Options of a connection have no schema here.
-    if !review.subresource.is_empty() && review.old.is_none() {
+    // What stands for the object at a sub-resource, and options of a connection, are others' to check.
+    if request_kind(kind, review.subresource) != request_kind(kind, "") {
         return Ok(());
     }
     let decoded = kind.decode(object);

@@ -4,7 +4,7 @@ use orch_client::{Target, WriteOptions};
 use orch_object::{Kind, Status};
 use serde_json::{Value, json};
 
-use crate::verbs::{Api, Call, Modification, Part, Written, time};
+use crate::verbs::{Api, Call, Modification, Part, Reviewed, Written, time};
 
 pub async fn bind(
     api: &Api,
@@ -14,16 +14,33 @@ pub async fn bind(
     binding: &Value,
     options: &WriteOptions,
 ) -> Result<Written, Status> {
+    let binding = &reviewed(api, call, kind, target, binding, options).await?;
     let node = binding["target"]["name"].as_str().unwrap_or_default();
     check(binding, target, node)?;
     let now = time(api.clock.now());
     let change = |old: &std::sync::Arc<Value>| bound(kind, target, old, binding, node, &now);
     let modification =
         Modification { part: Part::Any, options, change: &change, keeps_managed_fields: false };
-    api.modify(call, kind, target, &modification).await?;
+    api.modify_reviewed(call, kind, target, &modification, Reviewed::Already).await?;
     Ok(Written::unstored(json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
     })))
+}
+
+/// The Binding as admission lets it pass.
+async fn reviewed(
+    api: &Api,
+    call: &Call,
+    kind: &Kind,
+    target: &Target,
+    binding: &Value,
+    options: &WriteOptions,
+) -> Result<Value, Status> {
+    let mut binding = binding.clone();
+    binding["apiVersion"] = "v1".into();
+    binding["kind"] = "Binding".into();
+    api.admit_posted(call, kind, target, &mut binding, options).await?;
+    Ok(binding)
 }
 
 fn check(binding: &Value, target: &Target, node: &str) -> Result<(), Status> {

@@ -19,6 +19,11 @@ pub async fn evict(
     if !name.is_empty() && name != target.name {
         return Err(Status::bad_request("name in URL does not match name in Eviction object"));
     }
+    let mut reviewed = eviction.clone();
+    reviewed["apiVersion"] = "policy/v1".into();
+    reviewed["kind"] = "Eviction".into();
+    api.admit_posted(call, kind, target, &mut reviewed, options).await?;
+    let eviction = &reviewed;
     let mut delete = delete_options(&eviction["deleteOptions"])?;
     delete.dry_run |= options.dry_run;
     let pod = api.current(kind, target).await?;

@@ -111,7 +111,7 @@ pub async fn create(
     match subresource {
         Subresource::Binding => binding::bind(api, call, &kind, target, &object, options).await,
         Subresource::Eviction => eviction::evict(api, call, &kind, target, &object, options).await,
-        Subresource::Token => token::request(api, call, &kind, target, object).await,
+        Subresource::Token => token::request(api, call, &kind, target, object, options).await,
         Subresource::Status | Subresource::Scale | Subresource::Finalize => {
             Err(crate::causes::method_not_allowed())
         }

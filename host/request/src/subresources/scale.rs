@@ -5,7 +5,7 @@ use orch_object::custom::FieldPath;
 use orch_object::{Kind, LabelSelector, Status};
 use serde_json::{Value, json};
 
-use crate::verbs::{Api, Call, Modification, Part, Written, patched};
+use crate::verbs::{Api, Call, Facade, Modification, Part, Reviewed, Written, patched};
 
 /// The Scale of an object.
 pub fn of(kind: &Kind, object: &Value) -> Value {
@@ -106,8 +106,22 @@ async fn write(
     change: &(dyn Fn(&std::sync::Arc<Value>) -> Result<Value, Status> + Send + Sync),
 ) -> Result<Written, Status> {
     let modification = Modification { part: Part::Any, options, change, keeps_managed_fields: false };
-    let written = api.modify(call, kind, target, &modification).await?;
+    let reviewed = Reviewed::As(&Scales(kind));
+    let written = api.modify_reviewed(call, kind, target, &modification, reviewed).await?;
     Ok(Written::unstored(of(kind, &written.value)))
+}
+
+/// Admission sees the Scale.
+struct Scales<'a>(&'a Kind);
+
+impl Facade for Scales<'_> {
+    fn show(&self, object: &Value) -> Value {
+        of(self.0, object)
+    }
+
+    fn take(&self, object: &Value, shown: &Value) -> Result<Value, Status> {
+        scaled(self.0, object, shown)
+    }
 }
 
 fn scaled(kind: &Kind, old: &Value, scale: &Value) -> Result<Value, Status> {

@@ -1,6 +1,6 @@
 //! TokenRequest: a token for a service account, bound to a pod or secret.
 
-use orch_client::Target;
+use orch_client::{Target, WriteOptions};
 use orch_object::{FieldError, FieldErrorKind, Kind, Status};
 use serde_json::{Value, json};
 
@@ -18,9 +18,13 @@ pub async fn request(
     kind: &Kind,
     target: &Target,
     mut request: Value,
+    options: &WriteOptions,
 ) -> Result<Written, Status> {
     check_node(api, call, kind, target, &request)?;
     let account = api.current(kind, target).await?.value();
+    request["apiVersion"] = "authentication.k8s.io/v1".into();
+    request["kind"] = "TokenRequest".into();
+    api.admit_posted(call, kind, target, &mut request, options).await?;
     let seconds = seconds(kind, &target.name, &request)?;
     let audiences: Vec<String> = match request["spec"]["audiences"].as_array() {
         Some(listed) if !listed.is_empty() => {
@@ -41,8 +45,6 @@ pub async fn request(
         tracing::error!(%error, "cannot issue a token");
         Status::internal(format!("failed to generate token: {error}"))
     })?;
-    request["apiVersion"] = "authentication.k8s.io/v1".into();
-    request["kind"] = "TokenRequest".into();
     request["metadata"] =
         json!({ "name": target.name, "namespace": namespace(target), "creationTimestamp": time(now) });
     request["spec"]["audiences"] = audiences.into();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use orch_admission::{Chain, Notes, Options, Review};
-use orch_client::{Identity, Resource, Target};
+use orch_client::{Identity, Resource, Target, WriteOptions};
 use orch_object::{Kind, Kinds, Status};
 use orch_plugin::calls::admission::Operation;
 use orch_store::Write;
@@ -365,6 +365,20 @@ impl Api {
         let verdict = self.admission.validate(review, object, &mut notes).await;
         call.note(notes);
         verdict
+    }
+
+    /// Admission of what is posted to a sub-resource and has a kind of its own.
+    pub(crate) async fn admit_posted(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        posted: &mut Value,
+        options: &WriteOptions,
+    ) -> Result<(), Status> {
+        let review = self.review(call, kind, target, Operation::Create, None, Options::Create(options));
+        self.mutate(call, &review, posted).await?;
+        self.admit(call, &review, posted).await
     }
 
     /// Commits and gives the object back as clients will see it.

@@ -25,6 +25,7 @@ pub use delete::delete_options;
 pub use delete::{Deleted, success};
 pub use list::Listed;
 pub(crate) use metadata::{micro_time, time};
+pub(crate) use modify::{Facade, Reviewed};
 pub use modify::{Modification, Part};
 pub(crate) use patch::patched;
 pub(crate) use stamp::{stamp, stamped_at};

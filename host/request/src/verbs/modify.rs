@@ -41,6 +41,24 @@ pub struct Modification<'a> {
     pub keeps_managed_fields: bool,
 }
 
+/// What admission is shown of a change.
+#[derive(Clone, Copy)]
+pub enum Reviewed<'a> {
+    /// The object itself.
+    Object,
+    /// What stands for it at a sub-resource with a kind of its own.
+    As(&'a dyn Facade),
+    /// Nothing: what asked for the change has been reviewed.
+    Already,
+}
+
+/// How a sub-resource shows an object.
+pub trait Facade: Send + Sync {
+    fn show(&self, object: &Value) -> Value;
+    /// The object with what admission made of its facade.
+    fn take(&self, object: &Value, shown: &Value) -> Result<Value, Status>;
+}
+
 impl Api {
     /// Changes an existing object.
     pub(crate) async fn modify(
@@ -50,9 +68,22 @@ impl Api {
         target: &Target,
         modification: &Modification<'_>,
     ) -> Result<Written, Status> {
+        self.modify_reviewed(call, kind, target, modification, Reviewed::Object).await
+    }
+
+    /// As [`Api::modify`], with a choice of what admission sees.
+    pub(crate) async fn modify_reviewed(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        target: &Target,
+        modification: &Modification<'_>,
+        reviewed: Reviewed<'_>,
+    ) -> Result<Written, Status> {
         for _ in 0..TRIES {
             let current = self.current(kind, target).await?;
-            if let Some(written) = self.try_modify(call, kind, target, modification, &current).await? {
+            let tried = self.try_modify(call, kind, target, modification, reviewed, &current).await?;
+            if let Some(written) = tried {
                 return Ok(written);
             }
         }
@@ -66,13 +97,14 @@ impl Api {
         kind: &Kind,
         target: &Target,
         modification: &Modification<'_>,
+        reviewed: Reviewed<'_>,
         current: &Object,
     ) -> Result<Option<Written>, Status> {
         let old = current.value();
         let mut new = (modification.change)(&old)?;
         let insists = insists_on_version(&new);
         metadata::check_preconditions(&new, &old, kind, &target.name)?;
-        self.shape(call, kind, target, modification, &mut new, &old).await?;
+        self.shape(call, kind, target, modification, reviewed, &mut new, &old).await?;
         if same(&new, &old) {
             return Ok(Some(Written::from_object(current)));
         }
@@ -94,21 +126,37 @@ impl Api {
     }
 
     /// Keeps what the write may not touch, then defaults, admits and validates.
+    #[allow(clippy::too_many_arguments)] // one write, in its parts
     async fn shape(
         &self,
         call: &Call,
         kind: &Kind,
         target: &Target,
         modification: &Modification<'_>,
+        reviewed: Reviewed<'_>,
         new: &mut Value,
         old: &Value,
     ) -> Result<(), Status> {
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
         kind.default(new);
+        let facade = match reviewed {
+            Reviewed::As(facade) => Some(facade),
+            Reviewed::Object | Reviewed::Already => None,
+        };
+        let old_shown = facade.map(|facade| facade.show(old));
         let options = Options::Update(modification.options);
-        let review = self.review(call, kind, target, Operation::Update, Some(old), options);
-        self.mutate(call, &review, new).await?;
+        let old_seen = old_shown.as_ref().unwrap_or(old);
+        let review = self.review(call, kind, target, Operation::Update, Some(old_seen), options);
+        match reviewed {
+            Reviewed::Object => self.mutate(call, &review, new).await?,
+            Reviewed::As(facade) => {
+                let mut shown = facade.show(new);
+                self.mutate(call, &review, &mut shown).await?;
+                *new = facade.take(new, &shown)?;
+            }
+            Reviewed::Already => {}
+        }
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
         let now = time(self.clock.now());

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::fixture::{Api, answer, config_map, pod};
+use crate::fixture::{Api, answer, config_map, deployment, pod};
 use crate::outside::{Outside, Reply};
 
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
@@ -260,4 +260,42 @@ async fn configurations_are_checked_and_not_reviewed() {
     let refused = api.post(&format!("{GROUP}/{plural}"), &broken).await;
     assert!(refused.message().contains("compilation failed"), "{}", refused.message());
     refused.expect(422);
+}
+
+#[tokio::test]
+async fn sub_resources_are_reviewed_as_what_they_are() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let hook = Outside::start(&[], |seen| {
+        let asked = seen.json();
+        match asked["request"]["subResource"].as_str().unwrap() {
+            "scale" => patch(&asked, json!([{ "op": "replace", "path": "/spec/replicas", "value": 7 }])),
+            _ => review(&asked, json!({ "allowed": false })),
+        }
+    })
+    .await;
+    let parts = json!(["deployments/scale", "pods/binding", "serviceaccounts/token"]);
+    let plural = "mutatingwebhookconfigurations";
+    register(&api, plural, &namespace, parts, hook.by_url("/"), json!({})).await;
+    let deployments = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
+    api.post(&deployments, &deployment("web")).await.expect(201);
+    let path = format!("{deployments}/web/scale");
+    let scaled = api.patch(&path, "merge", &json!({ "spec": { "replicas": 3 } })).await.expect(200);
+    assert_eq!((&scaled["kind"], &scaled["spec"]["replicas"]), (&json!("Scale"), &json!(7)));
+    assert_eq!(api.get(&format!("{deployments}/web")).await.expect(200)["spec"]["replicas"], 7);
+    let request = hook.seen()[0].json()["request"].clone();
+    assert_eq!(request["kind"], json!({ "group": "autoscaling", "version": "v1", "kind": "Scale" }));
+    assert_eq!(
+        (&request["object"]["spec"]["replicas"], &request["oldObject"]["spec"]["replicas"]),
+        (&json!(3), &json!(2))
+    );
+
+    api.post(&format!("/api/v1/namespaces/{namespace}/pods"), &pod("p")).await.expect(201);
+    let binding = json!({ "target": { "kind": "Node", "name": "n" } });
+    api.post(&format!("/api/v1/namespaces/{namespace}/pods/p/binding"), &binding).await.expect(400);
+    let request = hook.seen().last().unwrap().json()["request"].clone();
+    assert_eq!((&request["operation"], &request["object"]["kind"]), (&json!("CREATE"), &json!("Binding")));
+    let account = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+    api.post(&account, &json!({ "metadata": { "name": "a" } })).await.expect(201);
+    api.post(&format!("{account}/a/token"), &json!({})).await.expect(400);
 }
