@@ -9,7 +9,6 @@ programs=$(realpath "${1:?usage: images.sh PROGRAMS REGISTRY}")
 registry=${2:?usage: images.sh PROGRAMS REGISTRY}
 suite=${SUITE_SOURCE:?the folder of the module k8s.io/kubernetes}
 port=${REGISTRY_PORT:-5000}
-here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 server=
 end() { [ -z "$server" ] || kill "$server"; rm -rf "$work"; }

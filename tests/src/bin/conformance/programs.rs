@@ -73,9 +73,16 @@ impl Programs {
         let source = go(&["list", "-m", "-f", "{{.Dir}}", "k8s.io/kubernetes"], &[])?;
         let mut script = Command::new(module().join("images.sh"));
         script.arg(&self.folder).arg(&self.images).env("SUITE_SOURCE", source.trim());
+        script.env("REGISTRY_PORT", free_port()?.to_string());
         eprint!("{}", try_run(&mut script)?);
         Ok(())
     }
+}
+
+/// Of this machine's loopback: the registry that the images are pushed to runs in no namespace.
+fn free_port() -> Result<u16, String> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|e| e.to_string())?;
+    listener.local_addr().map(|address| address.port()).map_err(|e| e.to_string())
 }
 
 fn module() -> PathBuf {
