@@ -142,7 +142,7 @@ layer pause "$root"
 image pause:3.10.2 '{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Entrypoint":["/pause"],"User":"65535:65535"}' pause
 
 root=$work/debian
-debian "$root" bash busybox-static curl bind9-dnsutils netcat-openbsd iproute2 iperf socat nginx-light util-linux
+debian "$root" bash libc-bin busybox-static curl bind9-dnsutils netcat-openbsd iproute2 iperf socat nginx-light util-linux
 users "$root"
 ln -sf bash "$root/bin/sh"
 ln -sf nc.openbsd "$root/bin/nc"
