@@ -21,6 +21,8 @@ impl<'a> Kind<'a> {
     pub const NODE: Kind<'static> = Kind::new("v1", "Node");
     pub const POD: Kind<'static> = Kind::new("v1", "Pod");
     pub const REPLICA_SET: Kind<'static> = Kind::new("apps/v1", "ReplicaSet");
+    pub const REPLICATION_CONTROLLER: Kind<'static> = Kind::new("v1", "ReplicationController");
+    pub const RESOURCE_QUOTA: Kind<'static> = Kind::new("v1", "ResourceQuota");
     pub const SERVICE: Kind<'static> = Kind::new("v1", "Service");
     pub const SERVICE_ACCOUNT: Kind<'static> = Kind::new("v1", "ServiceAccount");
     /// Every kind, metadata only: for watches.

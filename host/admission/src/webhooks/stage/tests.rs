@@ -170,6 +170,9 @@ impl crate::State for Nothing {
     fn open(&self, _: &str, _: &str) -> Box<dyn crate::Feed> {
         unreachable!("there are no components")
     }
+    fn open_governed(&self, _: &[(String, String)]) -> Box<dyn crate::Feed> {
+        unreachable!("there are no components")
+    }
 }
 
 #[tokio::test]

@@ -1,13 +1,12 @@
 //! Pods that nobody owns and some set selects: such a change has no owner to wake, so the pod is a
 //! key of its own, and its reconciliation is to find it an owner.
 
-use orch_sdk::Value;
-use orch_sdk::claim;
-use orch_sdk::controller::{Api, Change, Error, Kind, Outcome, Selection, split_key};
-use orch_sdk::object::Object;
-use orch_sdk::selector::Selector;
+use crate::claim;
+use crate::controller::{Api, Change, Error, Kind, Outcome, Selection, split_key};
+use crate::object::Object;
+use serde_json::Value;
 
-use crate::pod;
+use super::{Replicas, pod};
 
 /// No name begins with it.
 const MARK: &str = "?";
@@ -23,16 +22,17 @@ pub fn of_key(key: &str) -> Option<&str> {
 }
 
 /// The oldest set that selects the pod adopts it; the adoption wakes that set.
-pub fn find_owner(api: &dyn Api, key: &str) -> Result<Outcome, Error> {
+pub fn find_owner(api: &dyn Api, replicas: &Replicas, key: &str) -> Result<Outcome, Error> {
     let (namespace, name) = split_key(key);
     let Some(pod) = api.get(Kind::POD.object(namespace, name))? else { return Ok(Outcome::done()) };
     if pod.controller().is_some() || !pod::is_active(&pod) {
         return Ok(Outcome::done());
     }
-    let mut sets = api.list(Kind::REPLICA_SET, Selection::within(namespace))?;
+    let mut sets = api.list(replicas.kind, Selection::within(namespace))?;
     sets.retain(|set| {
-        let selector = Selector::from_label_selector(set.at(&["spec", "selector"]));
-        selector.is_ok_and(|selector| claim::decide(set, &selector, &pod) == claim::Claim::Adopt)
+        replicas
+            .selector_of(set)
+            .is_ok_and(|selector| claim::decide(set, &selector, &pod) == claim::Claim::Adopt)
     });
     if let Some(set) =
         sets.iter().min_by_key(|set| (set.creation_timestamp().to_string(), set.name().to_string()))

@@ -1,8 +1,8 @@
-use orch_sdk::controller::ApiError;
-use orch_sdk::fake::Cluster;
-use orch_sdk::time::rfc3339;
+use crate::controller::ApiError;
+use crate::fake::Cluster;
+use crate::time::rfc3339;
 
-use orch_sdk::json;
+use serde_json::json;
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn set(replicas: u64) -> Value {
 }
 
 fn reconcile(cluster: &Cluster) -> Result<Outcome, Error> {
-    ReplicaSets.reconcile(cluster, "shop/web")
+    Replicas::REPLICA_SETS.reconcile(cluster, "shop/web")
 }
 
 fn make_ready(cluster: &Cluster, pod: &Value) {
@@ -54,6 +54,20 @@ fn makes_the_pods_it_lacks_and_says_so() {
     cluster.take_writes();
     reconcile(&cluster).unwrap();
     assert!(cluster.take_writes().is_empty(), "nothing to do, nothing written");
+}
+
+#[test]
+fn a_forged_status_is_put_right() {
+    let set_watch = &Replicas::REPLICA_SETS.describe().watches[0].interest;
+    assert!(set_watch.fields.contains(&"status".to_string()), "{set_watch:?}");
+    let cluster = Cluster::with([set(1)]);
+    reconcile(&cluster).unwrap();
+    let mut forged = cluster.object(Kind::REPLICA_SET, "shop", "web");
+    forged["status"] = json!({"replicas": 7, "readyReplicas": 7, "observedGeneration": 1});
+    cluster.put(forged);
+    reconcile(&cluster).unwrap();
+    let status = cluster.object(Kind::REPLICA_SET, "shop", "web")["status"].clone();
+    assert_eq!((&status["replicas"], &status["readyReplicas"]), (&json!(1), &Value::Null), "{status}");
 }
 
 #[test]
@@ -118,9 +132,9 @@ fn an_orphan_finds_its_owner() {
     let orphan = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "stray", "namespace": "shop", "labels": {"app": "web"}}});
     let cluster = Cluster::with([set(1), orphan.clone()]);
-    let keys = ReplicaSets.keys(2, Change::Added, &orphan, None);
+    let keys = Replicas::REPLICA_SETS.keys(Change::Added, &orphan);
     assert_eq!(keys, ["?shop/stray"]);
-    ReplicaSets.reconcile(&cluster, &keys[0]).unwrap();
+    Replicas::REPLICA_SETS.reconcile(&cluster, &keys[0]).unwrap();
     assert_eq!(cluster.object(Kind::POD, "shop", "stray").controller().unwrap().uid, "set");
     reconcile(&cluster).unwrap();
     assert_eq!(cluster.objects(Kind::POD, "shop").len(), 1);
@@ -136,4 +150,23 @@ fn a_pod_that_no_longer_matches_is_let_go_and_replaced() {
     reconcile(&cluster).unwrap();
     assert_eq!(cluster.objects(Kind::POD, "shop").len(), 2);
     assert!(cluster.object(Kind::POD, "shop", pod.name()).controller().is_none());
+}
+
+#[test]
+fn a_replication_controller_selects_by_plain_labels() {
+    let controller = json!({"apiVersion": "v1", "kind": "ReplicationController",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "rc"},
+        "spec": {"replicas": 2, "selector": {"app": "web"},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c"}]}}}});
+    let going = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "old", "namespace": "shop",
+        "labels": {"app": "web"}, "deletionTimestamp": "2026-11-21T12:00:00Z", "finalizers": ["hold"],
+        "ownerReferences": [{"apiVersion": "v1", "kind": "ReplicationController", "name": "web", "uid": "rc", "controller": true}]}});
+    let cluster = Cluster::with([controller, going]);
+    Replicas::REPLICATION_CONTROLLERS.reconcile(&cluster, "shop/web").unwrap();
+    let pods = cluster.objects(Kind::POD, "shop");
+    assert_eq!(pods.len(), 3);
+    let made: Vec<_> = pods.iter().filter(|pod| pod.name() != "old").filter_map(Object::controller).collect();
+    assert!(made.len() == 2 && made.iter().all(|owner| owner.kind == "ReplicationController"), "{made:?}");
+    let status = &cluster.object(Kind::REPLICATION_CONTROLLER, "shop", "web")["status"];
+    assert!(status["terminatingReplicas"].is_null(), "{status}");
 }

@@ -1,7 +1,7 @@
 //! How many pods to make or to end.
 
-use orch_sdk::Value;
-use orch_sdk::object::Object;
+use crate::object::Object;
+use serde_json::Value;
 
 /// At most so many pods are made or ended in one go, as upstream's.
 const BURST: usize = 500;

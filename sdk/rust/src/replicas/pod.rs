@@ -1,8 +1,8 @@
 //! Pods as a ReplicaSet sees them.
 
-use orch_sdk::object::{Object, controller_reference};
-use orch_sdk::time::parse_rfc3339;
-use orch_sdk::{Value, json};
+use crate::object::{Object, controller_reference};
+use crate::time::parse_rfc3339;
+use serde_json::{Value, json};
 
 pub fn phase(pod: &Value) -> &str {
     pod.at(&["status", "phase"]).as_str().unwrap_or_default()

@@ -1,12 +1,12 @@
-//! What a ReplicaSet says about its pods.
+//! What a set says about its pods.
 
-use orch_sdk::controller::{Api, Error, Kind, PatchType};
-use orch_sdk::object::Object;
-use orch_sdk::selector::Selector;
-use orch_sdk::time::rfc3339;
-use orch_sdk::{Value, json};
+use crate::controller::{Api, Error, Kind, PatchType};
+use crate::object::Object;
+use crate::selector::Selector;
+use crate::time::rfc3339;
+use serde_json::{Value, json};
 
-use crate::{plan, pod};
+use super::{plan, pod};
 
 fn min_ready_seconds(set: &Value) -> u64 {
     set.at(&["spec", "minReadySeconds"]).as_u64().unwrap_or(0)
@@ -59,7 +59,7 @@ fn conditions(set: &Value, active: usize, failure: Option<&str>, now_ms: u64) ->
     conditions
 }
 
-pub fn write(api: &dyn Api, set: &Value, after: &Value) -> Result<(), Error> {
+pub fn write(api: &dyn Api, kind: Kind, set: &Value, after: &Value) -> Result<(), Error> {
     let before = set.at(&["status"]);
     if before == after {
         return Ok(());
@@ -70,7 +70,7 @@ pub fn write(api: &dyn Api, set: &Value, after: &Value) -> Result<(), Error> {
             patch[field] = Value::Null; // a merge patch removes what is null
         }
     }
-    let at = Kind::REPLICA_SET.object(set.namespace(), set.name());
+    let at = kind.object(set.namespace(), set.name());
     let body = json!({"metadata": {"uid": set.uid()}, "status": patch});
     match api.patch_subresource(at, "status", PatchType::Merge, &body) {
         Err(error) if !error.is_not_found() => Err(error.into()),

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use orch_sdk::Value;
-use orch_sdk::object::Object;
-use orch_sdk::time::parse_rfc3339;
+use crate::object::Object;
+use crate::time::parse_rfc3339;
+use serde_json::Value;
 
-use crate::pod;
+use super::pod;
 
-/// The `count` pods to delete, most expendable first. `related`: see `crate::related`.
+/// The `count` pods to delete, most expendable first. `related`: see `super::related`.
 pub fn to_delete<'a>(active: &'a [Value], related: &[Value], count: usize, now_ms: u64) -> Vec<&'a Value> {
     let mut pods: Vec<&Value> = active.iter().collect();
     if count < pods.len() {
@@ -93,8 +93,8 @@ fn younger(time_a: u64, time_b: u64, a: &Value, b: &Value, now_ms: u64) -> Order
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orch_sdk::json;
-    use orch_sdk::time::rfc3339;
+    use crate::time::rfc3339;
+    use serde_json::json;
 
     const NOW: u64 = 1_795_262_400_000;
 
