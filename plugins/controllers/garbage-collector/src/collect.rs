@@ -53,7 +53,11 @@ fn judge(api: &dyn Api, object: &Value) -> Result<(), Error> {
     if !owners.solid.is_empty() {
         return keep_only(api, object, &owners);
     }
-    let propagation = if !owners.waiting.is_empty() && !api.dependents(object.uid())?.is_empty() {
+    let dependents = if owners.waiting.is_empty() { Vec::new() } else { api.dependents(object.uid())? };
+    let propagation = if !dependents.is_empty() {
+        if dependents.iter().any(waits_for_dependents) {
+            unblock_owners(api, object)?;
+        }
         Propagation::Foreground
     } else if has(ORPHAN) {
         Propagation::Orphan
@@ -64,6 +68,20 @@ fn judge(api: &dyn Api, object: &Value) -> Result<(), Error> {
     };
     let options = DeleteOptions::uid(object.uid()).propagation(propagation);
     unless_gone(api.delete(place(object), &options))
+}
+
+fn waits_for_dependents(object: &Value) -> bool {
+    object.is_being_deleted() && object.finalizers().any(|known| known == FOREGROUND)
+}
+
+/// Its owners and one of its dependents wait for their dependents: perhaps for each other, in a
+/// circle. Nobody waits for this one, then.
+fn unblock_owners(api: &dyn Api, object: &Value) -> Result<(), Error> {
+    let mut references = object.items(&["metadata", "ownerReferences"]).to_vec();
+    references.iter_mut().filter(|reference| reference["blockOwnerDeletion"] == true).for_each(|reference| {
+        reference["blockOwnerDeletion"] = false.into();
+    });
+    write_owners(api, object, references.iter())
 }
 
 /// The uids of an object's owners, by what they are.
@@ -98,8 +116,11 @@ impl Owners {
             Found::Absent if lost => &mut self.solid,
             Found::Absent => &mut self.absent,
             Found::There(owner) => {
-                let waits = owner.is_being_deleted() && owner.finalizers().any(|known| known == FOREGROUND);
-                if waits { &mut self.waiting } else { &mut self.solid }
+                if waits_for_dependents(&owner) {
+                    &mut self.waiting
+                } else {
+                    &mut self.solid
+                }
             }
         })
     }

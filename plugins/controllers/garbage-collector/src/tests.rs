@@ -112,6 +112,25 @@ fn an_owner_in_foreground_deletion_takes_its_tree_along() {
 }
 
 #[test]
+fn a_circle_of_owners_blocks_nobody() {
+    let mut first = set("a", json!(["foregroundDeletion"]), true);
+    first.set(&["metadata", "ownerReferences"], json!([owner("c")]));
+    let mut cluster_of = vec![first];
+    for (name, of) in [("b", "a"), ("c", "b")] {
+        let mut next = set(name, json!([]), false);
+        next.set(&["metadata", "ownerReferences"], json!([owner(of)]));
+        cluster_of.push(next);
+    }
+    let cluster = Cluster::with(cluster_of);
+    for _ in 0..3 {
+        for known in cluster.objects(SETS, "shop") {
+            look(&cluster, &known);
+        }
+    }
+    assert!(cluster.objects(SETS, "shop").is_empty(), "{:?}", cluster.objects(SETS, "shop"));
+}
+
+#[test]
 fn owners_of_unknown_kinds_are_left_alone() {
     use orch_sdk::controller::ApiError;
     let widget = json!({"apiVersion": "example.org/v1", "kind": "Widget", "name": "w", "uid": "w"});
