@@ -31,11 +31,11 @@ pub struct Settings {
     pub role: Role,
 }
 
-struct Check {
+pub(crate) struct Check {
     /// The name of the `Plugin` object; one check per name.
     name: String,
     settings: Settings,
-    plugin: Arc<dyn AdmissionPlugin>,
+    pub(crate) plugin: Arc<dyn AdmissionPlugin>,
     resident: Mutex<Resident>,
 }
 
@@ -99,7 +99,13 @@ impl Chain {
             checks.iter().find(selected).unwrap_or(serving).clone()
         };
         let serving = checks.iter().filter(|c| !c.is_trial());
-        serving.map(canary).filter(|c| c.mutates() == mutates && c.wants(review)).collect()
+        serving.map(canary).filter(|c| c.mutates() == mutates && !c.accounts() && c.wants(review)).collect()
+    }
+
+    /// Those who count the objects of the request's namespace, in order.
+    pub(crate) fn accountants(&self, review: &Review<'_>) -> Vec<Arc<Check>> {
+        let checks = self.checks.load();
+        checks.iter().filter(|c| !c.is_trial() && c.accounts() && c.wants(review)).cloned().collect()
     }
 
     /// Lets versions that decide nothing judge the same object, and notes where they differ.
@@ -178,11 +184,16 @@ impl Chain {
 }
 
 /// The outer error: no verdict. The inner: refused.
-type Answer = Result<Result<Admitted, Denial>, CallError>;
+pub(crate) type Answer = Result<Result<Admitted, Denial>, CallError>;
 
 impl Check {
     fn mutates(&self) -> bool {
         self.plugin.description().mutates
+    }
+
+    /// It keeps the objects of namespaces resident to count them: see [`Chain::account`].
+    fn accounts(&self) -> bool {
+        self.plugin.description().interests.iter().any(|interest| interest.kind == crate::account::EVERY)
     }
 
     fn wants(&self, review: &Review<'_>) -> bool {
@@ -193,12 +204,12 @@ impl Check {
         self.settings.role.is_trial()
     }
 
-    fn answer(&self, review: &Review<'_>, object: &Value) -> Answer {
+    pub(crate) fn answer(&self, review: &Review<'_>, object: &Value) -> Answer {
         self.ask(&review.request(object))
     }
 
     /// `None`: no verdict, and the failure policy says to go on.
-    fn verdict(&self, review: &Review<'_>, answer: Answer) -> Result<Option<Admitted>, Status> {
+    pub(crate) fn verdict(&self, review: &Review<'_>, answer: Answer) -> Result<Option<Admitted>, Status> {
         match answer {
             Ok(Ok(admitted)) => Ok(Some(admitted)),
             Ok(Err(denial)) => Err(refusal(review, &denial)),

@@ -1,7 +1,7 @@
 //! The admission chain: every write passes the checks that are installed, the mutating ones first.
 //!
 //! ```text
-//! request ─► Chain::mutate ─► defaults, validation ─► Chain::validate ─► store
+//! request ─► Chain::mutate ─► defaults, validation ─► Chain::validate ─► Chain::account ─► store
 //!                │ components: sync residents, call, patch   │ components, then stages
 //!                │ stages (webhooks, policies); a change of  │
 //!                │ theirs begins one more round              │
@@ -11,9 +11,9 @@
 //! and can be installed, replaced and removed while requests are under way: a review in flight
 //! finishes on the set it began with.
 
+mod account;
 mod chain;
 mod matching;
-mod project;
 mod resident;
 mod review;
 mod stage;
@@ -21,7 +21,6 @@ pub mod webhooks;
 
 pub use chain::{Chain, FailurePolicy, Settings};
 pub use matching::{Matcher, Namespaces, is_exempt, namespace_of, request_kind};
-pub use project::project;
 pub use resident::{Change, Feed, State};
 pub use review::{Options, Review};
 pub use stage::{Memory, Notes, Stage};

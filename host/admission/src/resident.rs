@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use orch_plugin::calls::admission::{AdmissionPlugin, Delta};
 use orch_plugin::calls::{CallError, Interest};
-use serde_json::{Value, json};
+use orch_plugin::interest::Cut;
+use serde_json::Value;
 
-use crate::project::project;
+use crate::account::EVERY;
 
 /// Deltas in one call.
 const BATCH: usize = 100;
@@ -26,6 +27,10 @@ pub enum Change {
 pub trait State: Send + Sync + 'static {
     /// The current objects of a kind and every later change.
     fn open(&self, api_version: &str, kind: &str) -> Box<dyn Feed>;
+
+    /// The objects of every kind in those namespaces that hold an object of one of `governors`
+    /// (`apiVersion` and `kind`), and every later change.
+    fn open_governed(&self, governors: &[(String, String)]) -> Box<dyn Feed>;
 }
 
 /// The changes of one kind, in order. The first answer begins with [`Change::Reset`].
@@ -36,7 +41,7 @@ pub trait Feed: Send {
 
 /// The resident state of one check, as far as it has been sent.
 pub struct Resident {
-    feeds: Vec<(Interest, Box<dyn Feed>)>,
+    feeds: Vec<(Cut, Box<dyn Feed>)>,
     /// What the instance holds, by feed and key, cut down.
     sent: HashMap<(usize, String), String>,
     /// The instance that holds it, once `unsent` is sent.
@@ -46,7 +51,14 @@ pub struct Resident {
 
 impl Resident {
     pub fn new(interests: &[Interest], state: &dyn State) -> Self {
-        let feeds = interests.iter().map(|i| (i.clone(), state.open(&i.api_version, &i.kind))).collect();
+        let named = |interest: &&Interest| interest.kind != EVERY;
+        let governors: Vec<(String, String)> =
+            interests.iter().filter(named).map(|i| (i.api_version.clone(), i.kind.clone())).collect();
+        let open = |interest: &Interest| match interest.kind.as_str() {
+            EVERY => state.open_governed(&governors),
+            kind => state.open(&interest.api_version, kind),
+        };
+        let feeds = interests.iter().map(|interest| (Cut::of(interest), open(interest))).collect();
         Resident { feeds, sent: HashMap::new(), instance: None, unsent: Vec::new() }
     }
 
@@ -70,7 +82,7 @@ impl Resident {
     /// Takes the feeds' changes into `sent`; what differs from before is returned.
     fn drain(&mut self) -> Vec<Delta> {
         let mut deltas = Vec::new();
-        for (index, (interest, feed)) in self.feeds.iter_mut().enumerate() {
+        for (index, (cut, feed)) in self.feeds.iter_mut().enumerate() {
             let mut stale: HashMap<(usize, String), String> = HashMap::new();
             for change in feed.drain() {
                 match change {
@@ -83,7 +95,7 @@ impl Resident {
                     }
                     Change::Upsert(object) => {
                         let id = (index, key(&object));
-                        let text = project(&object, &interest.fields).to_string();
+                        let text = cut.apply(&object);
                         let before = stale.remove(&id).or_else(|| self.sent.get(&id).cloned());
                         if before.as_ref() != Some(&text) {
                             deltas.push(Delta::Upsert(text.clone()));
@@ -107,16 +119,15 @@ impl Resident {
     }
 }
 
+/// Group, kind and place: unique in every feed, and the same in each version.
 fn key(object: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
     let meta = &object["metadata"];
-    let text = |field: &str| meta[field].as_str().unwrap_or_default();
-    format!("{}/{}", text("namespace"), text("name"))
+    let version = text(&object["apiVersion"]);
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    format!("{group}/{}/{}/{}", text(&object["kind"]), text(&meta["namespace"]), text(&meta["name"]))
 }
 
 fn identity(object: &Value) -> String {
-    let mut identity = project(object, &["metadata.name".into()]);
-    if identity["metadata"].is_null() {
-        identity["metadata"] = json!({});
-    }
-    identity.to_string()
+    Cut::new(&["metadata.name"]).apply(object)
 }

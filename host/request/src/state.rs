@@ -1,11 +1,13 @@
 //! Resident state of admission checks, from the watch cache.
 
+mod governed;
+
 use std::sync::Arc;
 
 use crate::definitions::KindTable;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use orch_admission::{Change, Feed, State};
-use orch_watch::{Cache, Watch};
+use orch_watch::{Cache, Event, Watch};
 
 use crate::key;
 
@@ -32,6 +34,13 @@ impl State for CachedState {
         }
         Box::new(CacheFeed { cache: self.cache.clone(), prefix, watch: None })
     }
+
+    fn open_governed(&self, governors: &[(String, String)]) -> Box<dyn Feed> {
+        let kinds = self.kinds.current();
+        let served = governors.iter().filter_map(|(api_version, kind)| kinds.by_kind(api_version, kind));
+        let prefixes = served.map(|kind| key::kind_prefix(kind, None)).collect();
+        Box::new(governed::GovernedFeed::new(self.cache.clone(), prefixes))
+    }
 }
 
 struct CacheFeed {
@@ -52,16 +61,25 @@ impl Feed for CacheFeed {
                 self.watch = Some(watch);
                 continue;
             };
-            // Unconstrained: a request that has used up its share of polls must not see less.
-            match tokio::task::coop::unconstrained(watch.next()).now_or_never() {
-                Some(Some(Ok(event))) => changes.push(match event.deleted {
-                    true => Change::Remove(event.object.value()),
-                    false => Change::Upsert(event.object.value()),
-                }),
+            match next(watch) {
+                Some(Some(Ok(event))) => changes.push(change(&event)),
                 // Fell behind the window: begin again.
                 Some(Some(Err(_))) => self.watch = None,
                 Some(None) | None => return changes,
             }
         }
+    }
+}
+
+/// What is there already; `None`: nothing yet.
+fn next(watch: &mut Watch) -> Option<Option<<Watch as Stream>::Item>> {
+    // Unconstrained: a request that has used up its share of polls must not see less.
+    tokio::task::coop::unconstrained(watch.next()).now_or_never()
+}
+
+fn change(event: &Event) -> Change {
+    match event.deleted {
+        true => Change::Remove(event.object.value()),
+        false => Change::Upsert(event.object.value()),
     }
 }

@@ -12,6 +12,8 @@ use orch_client::{
     Client, DeleteOptions, Identity, ListOptions, Resource, Target, WatchEvent, WriteOptions, informer,
 };
 use orch_object::Kinds;
+use orch_plugin::calls::admission::{AdmissionPlugin, Admitted, Delta, Denial, Description, Operation, Rule};
+use orch_plugin::calls::{CallError, Interest};
 use orch_request::{Config, Server};
 use orch_store::Store;
 use serde_json::{Value, json};
@@ -145,4 +147,98 @@ async fn a_restart_forgets_no_address() {
     let target = Target::within(&SERVICES, "default");
     let refused = client.create(&target, taken, &WriteOptions::default()).await.unwrap_err();
     assert!(refused.message.contains("provided IP is already allocated"), "{refused}");
+}
+
+/// Lets five ConfigMaps into a namespace that has a ResourceQuota, by counting those it has been told of.
+struct FiveMaps {
+    description: Description,
+    known: parking_lot::Mutex<HashSet<String>>,
+}
+
+impl FiveMaps {
+    fn new() -> Self {
+        let interest = |api_version: &str, kind: &str| Interest {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            fields: vec!["metadata.name".into()],
+        };
+        let rule = Rule {
+            operations: vec![Operation::Create],
+            api_groups: vec!["*".into()],
+            resources: vec!["*".into()],
+        };
+        let interests = vec![interest("v1", "ResourceQuota"), interest("*", "*")];
+        let description = Description { rules: vec![rule], interests, mutates: false };
+        FiveMaps { description, known: Default::default() }
+    }
+}
+
+impl AdmissionPlugin for FiveMaps {
+    fn name(&self) -> &str {
+        "five-maps"
+    }
+    fn description(&self) -> &Description {
+        &self.description
+    }
+    fn instance(&self) -> u64 {
+        1
+    }
+    fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
+        for delta in deltas {
+            let (Delta::Upsert(text) | Delta::Remove(text)) = delta;
+            let object: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(object["metadata"]["namespace"], "default", "{object}");
+            let name = object["metadata"]["name"].as_str().unwrap().to_string();
+            match delta {
+                Delta::Upsert(_) if object["kind"] == "ConfigMap" => self.known.lock().insert(name),
+                Delta::Upsert(_) | Delta::Remove(_) => self.known.lock().remove(&name),
+            };
+        }
+        Ok(())
+    }
+    fn review(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError> {
+        let request: Value = serde_json::from_str(request).unwrap();
+        let full = request["resource"]["resource"] == "configmaps" && self.known.lock().len() >= 5;
+        let denial = Denial { code: 403, reason: "Forbidden".into(), message: "full".into() };
+        Ok(if full { Err(denial) } else { Ok(Admitted { patch: String::new(), warnings: vec![] }) })
+    }
+}
+
+#[tokio::test]
+async fn what_is_counted_is_never_exceeded() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = server(dir.path(), store(dir.path()).await).await;
+    let client = admin(&server);
+    server.admission().install("five-maps", Default::default(), Arc::new(FiveMaps::new()));
+    let at_once = |count: usize, namespace: &'static str| {
+        let client = client.clone();
+        async move {
+            let creates = (0..count).map(|_| {
+                let map = json!({ "metadata": { "generateName": "m-" } });
+                let client = client.clone();
+                async move {
+                    client.create(&Target::within(&MAPS, namespace), map, &WriteOptions::default()).await
+                }
+            });
+            let answers = futures::future::join_all(creates).await;
+            answers.into_iter().filter_map(Result::ok).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(at_once(7, "default").await.len(), 7, "without a quota nothing is counted");
+    let maps = Target::within(&MAPS, "default");
+    client.delete_collection(&maps, &ListOptions::default(), &DeleteOptions::default()).await.unwrap();
+    let quotas = Resource::core("resourcequotas");
+    create(&client, &quotas, json!({ "metadata": { "name": "q" }, "spec": { "hard": { "pods": "1" } } }))
+        .await;
+    let made = at_once(20, "default").await;
+    assert_eq!(made.len(), 5);
+    assert_eq!(at_once(7, "kube-public").await.len(), 7, "elsewhere there is no quota");
+    let name = made[0]["metadata"]["name"].as_str().unwrap();
+    client.delete(&Target::named(&MAPS, "default", name), &DeleteOptions::default()).await.unwrap();
+    assert_eq!(at_once(3, "default").await.len(), 1, "what is deleted makes room");
+    client.delete(&Target::named(&quotas, "default", "q"), &DeleteOptions::default()).await.unwrap();
+    assert_eq!(at_once(3, "default").await.len(), 3);
+    create(&client, &quotas, json!({ "metadata": { "name": "q" }, "spec": { "hard": { "pods": "1" } } }))
+        .await;
+    assert_eq!(at_once(3, "default").await.len(), 0, "a quota counts what was there before it");
 }

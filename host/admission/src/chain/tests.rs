@@ -75,6 +75,10 @@ impl State for Script {
     fn open(&self, _: &str, _: &str) -> Box<dyn Feed> {
         Box::new(self.clone())
     }
+    fn open_governed(&self, governors: &[(String, String)]) -> Box<dyn Feed> {
+        assert_eq!(governors, [("v1".to_string(), "Namespace".to_string())]);
+        Box::new(self.clone())
+    }
 }
 impl Feed for Script {
     fn drain(&mut self) -> Vec<Change> {
@@ -118,21 +122,24 @@ fn pods() -> Kind {
     }
 }
 
-fn run(chain: &Chain, object: &mut Value) -> Result<(), Status> {
-    let identity = Identity::new("jane", &[]);
-    let kind = pods();
-    let review = Review {
+fn review<'a>(kind: &'a Kind, identity: &'a Identity) -> Review<'a> {
+    Review {
         uid: "1",
-        kind: &kind,
+        kind,
         subresource: "",
         namespace: "default",
         name: "web",
         operation: Operation::Create,
-        identity: &identity,
+        identity,
         old: None,
         dry_run: false,
         options: Options::None,
-    };
+    }
+}
+
+fn run(chain: &Chain, object: &mut Value) -> Result<(), Status> {
+    let (identity, kind) = (Identity::new("jane", &[]), pods());
+    let review = review(&kind, &identity);
     let mut notes = Notes::default();
     let asked = async {
         chain.mutate(&review, object, &mut notes).await?;
@@ -314,4 +321,23 @@ fn components_are_asked_again_after_a_stage_changed_the_object() {
     let mut object = json!({});
     run(&chain, &mut object).unwrap();
     assert_eq!(object, json!({"stage": true, "seen": true}));
+}
+
+#[test]
+fn who_counts_a_namespace_is_asked_last_and_only_there() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let mut counts = fake(
+        false,
+        Box::new(|_| Ok(Err(Denial { code: 403, reason: "Forbidden".into(), message: "full".into() }))),
+    );
+    let every = Interest { api_version: "*".into(), kind: "*".into(), fields: vec!["spec".into()] };
+    Arc::get_mut(&mut counts).unwrap().description.interests.push(every);
+    chain.install("counts", Settings::default(), counts);
+    run(&chain, &mut json!({})).unwrap();
+    let (identity, kind) = (Identity::new("jane", &[]), pods());
+    let review = review(&kind, &identity);
+    assert_eq!(chain.governors(&review), [("v1".to_string(), "Namespace".to_string())]);
+    assert_eq!(chain.account(&review, &json!({})).unwrap_err().message, r#"pods "web" is forbidden: full"#);
+    let deletes = Review { operation: Operation::Delete, ..review };
+    assert!(chain.governors(&deletes).is_empty() && chain.account(&deletes, &Value::Null).is_ok());
 }

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::stamp;
+use super::turns::Turns;
 use crate::allocate::Allocator;
 use crate::audit::{Annotations, Auditor};
 use crate::authn::Authenticator;
@@ -73,6 +74,7 @@ pub struct Api {
     pub(crate) fairness: Fairness,
     pub(crate) auditor: Auditor,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) turns: Turns,
 }
 
 /// One request: who asks, and what it is told besides the answer.
@@ -204,6 +206,7 @@ impl Api {
             auditor,
             converter,
             clock,
+            turns: Turns::default(),
         }
     }
 

@@ -106,6 +106,7 @@ impl Api {
             return Err(Status::invalid(kind, &name, &errors));
         }
         self.admit(call, &review, &object).await?;
+        let _turn = self.account(call, &review, &object).await?;
         let key = key::of(kind, namespace(&target), &name);
         if options.dry_run {
             return self.dry_create(kind, &key, &name, object);

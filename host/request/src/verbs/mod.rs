@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! authorize → decode → default → admission (mutate) → default → validate
-//!           → admission (validate) → store (compare-and-swap) → answer
+//!           → admission (validate, account) → store (compare-and-swap) → answer
 //! ```
 
 mod api;
@@ -16,6 +16,7 @@ mod metadata;
 mod modify;
 mod patch;
 mod stamp;
+mod turns;
 mod update;
 mod watch;
 

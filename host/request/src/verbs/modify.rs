@@ -113,6 +113,9 @@ impl Api {
         if kind.has_generation && target.subresource != "binding" {
             metadata::bump_generation(&mut new, &old, kind);
         }
+        let options = Options::Update(modification.options);
+        let review = self.review(call, kind, target, Operation::Update, Some(&old), options);
+        let _turn = self.account(call, &review, &new).await?;
         if modification.options.dry_run {
             let bytes = stamp::stamped_at(&new, &current.revision.to_string());
             return Ok(Some(Written { value: Arc::new(new), bytes, created: false }));
