@@ -38,6 +38,7 @@ pub mod node;
 pub mod object;
 pub mod pod;
 pub mod quantity;
+pub mod quota;
 pub mod replicas;
 pub mod scheduler;
 pub mod selector;

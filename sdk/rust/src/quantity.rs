@@ -1,4 +1,9 @@
-//! Quantities (`500m`, `1Gi`, `1e3`) as whole units or thousandths, rounded up as Kubernetes does.
+//! Quantities (`500m`, `1Gi`, `1e3`) as whole units or thousandths, rounded up as Kubernetes does, or
+//! exactly, as an [`Amount`] that is added up and written again.
+
+mod amount;
+
+pub use amount::Amount;
 
 /// The value in thousandths: millicores of a CPU quantity.
 pub fn milli(text: &str) -> Option<i64> {
@@ -32,18 +37,22 @@ fn plain(text: &str, scale: i64) -> Option<i64> {
 }
 
 fn any(text: &str, scale: i128) -> Option<i64> {
+    exact(text, scale).map(|value| value.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+}
+
+/// As [`scaled`], in 128 bits.
+fn exact(text: &str, scale: i128) -> Option<i128> {
     let digits = text.find(|c: char| !matches!(c, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     let (mantissa, decimals) = mantissa(number)?;
     let (factor, exponent) = unit(suffix)?;
     let exponent = exponent - decimals;
     let value = mantissa.checked_mul(factor)?.checked_mul(scale)?;
-    let value = if exponent >= 0 {
+    Some(if exponent >= 0 {
         value.checked_mul(power_of_ten(exponent)?).unwrap_or(i128::MAX)
     } else {
         divide_away_from_zero(value, power_of_ten(-exponent)?)
-    };
-    Some(value.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+    })
 }
 
 /// `1.25` as 125 and 2 decimals. Digits beyond what could matter are cut.
