@@ -25,6 +25,7 @@ pub mod admission;
 #[doc(hidden)]
 pub mod bindings;
 pub mod claim;
+pub mod class;
 pub mod cni;
 pub mod config;
 pub mod controller;
