@@ -78,6 +78,35 @@ fn pods_get_the_priority_of_their_class() {
 }
 
 #[test]
+fn a_quota_counts_what_it_is_told_of() {
+    let check = load("resource-quota");
+    let kinds: Vec<&str> = check.description().interests.iter().map(|i| i.kind.as_str()).collect();
+    assert_eq!((kinds, check.description().mutates), (vec!["ResourceQuota", "*"], false));
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "1"}},
+        "metadata": {"name": "q", "namespace": "a", "creationTimestamp": "2026-11-21T12:00:00Z"}});
+    let pod =
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "a"}, "spec": {}});
+    check.sync(&[Delta::Upsert(quota.to_string())]).unwrap();
+    assert!(check.review(&create("pods", "a", pod.clone())).unwrap().is_ok());
+    check.sync(&[Delta::Upsert(pod.to_string())]).unwrap();
+    let denied = check.review(&create("pods", "a", pod)).unwrap().unwrap_err();
+    assert_eq!(denied.message, "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1");
+}
+
+#[test]
+fn pods_are_judged_by_their_namespaces_labels() {
+    let check = load("pod-security");
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": "a", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}});
+    check.sync(&[Delta::Upsert(namespace.to_string())]).unwrap();
+    let pod =
+        json!({"kind": "Pod", "metadata": {"name": "web"}, "spec": {"hostPID": true, "containers": []}});
+    let denied = check.review(&create("pods", "a", pod.clone())).unwrap().unwrap_err();
+    assert_eq!(denied.message, "violates PodSecurity \"baseline:latest\": host namespaces (hostPID=true)");
+    assert!(check.review(&create("pods", "b", pod)).unwrap().is_ok());
+}
+
+#[test]
 fn a_request_that_is_none_is_denied_not_trapped() {
     let check = load("default-toleration-seconds");
     let denied = check.review("{}").unwrap().unwrap_err();
