@@ -224,7 +224,8 @@ fn a_definition_is_refused_by_field() {
         "metadata.name",
         "spec.versions",
         "spec.versions[1].additionalPrinterColumns[0].type",
-        "spec.conversion.strategy",
+        "spec.conversion.webhookClientConfig",
+        "spec.conversion.conversionReviewVersions",
     ];
     assert_eq!(fields, expected, "{errors:?}");
 }
