@@ -20,7 +20,7 @@ use crate::managed_fields::{
     Diff, Entries, Entry, FieldManager, FieldSet, Operation, compare, everything, owned_fields,
     take_managed_fields, without_unowned, written,
 };
-use crate::schema::Node;
+use crate::schema::{ListType, Node};
 use crate::status::Status;
 
 /// Why a configuration was not applied.
@@ -80,6 +80,58 @@ pub fn apply(
         last_applied::refresh(&mut object, applied);
     }
     Ok(object)
+}
+
+/// `live` with what a configuration sets, without anybody's ownership.
+///
+/// # Errors
+/// The configuration is not of the schema, or would replace a list or map as a whole.
+pub fn merge_configuration(
+    live: &Value,
+    configuration: &Value,
+    node: Option<Node<'_>>,
+) -> Result<Value, String> {
+    if let Some(errors) = check::errors(configuration, node) {
+        return Err(format!("failed to convert patch object to typed object: {errors}"));
+    }
+    let mut atomic = Vec::new();
+    if let Some(node) = node {
+        atomics(configuration, node, "", &mut atomic);
+    }
+    if !atomic.is_empty() {
+        let paths = atomic.join(", ");
+        return Err(format!(
+            "invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {paths}"
+        ));
+    }
+    Ok(merge::merge(live, configuration, node))
+}
+
+/// The paths of lists and maps that a configuration could only replace as a whole.
+fn atomics(value: &Value, node: Node<'_>, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if node.is_atomic_map() {
+                found.push(path.to_owned());
+            }
+            for (name, value) in fields {
+                if let Some(field) = node.field(name).or_else(|| node.values()) {
+                    atomics(value, field, &format!("{path}.{name}"), found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if node.list_type() == ListType::Atomic {
+                found.push(path.to_owned());
+            }
+            for (index, item) in items.iter().enumerate() {
+                if let Some(each) = node.items() {
+                    atomics(item, each, &format!("{path}[{index}]"), found);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn refuse_malformed(

@@ -8,7 +8,9 @@
 //! not: a type checker that knows schemas, a price for every step, variables made when they are
 //! first asked for, and Kubernetes' libraries. Messages are cel-go's, because clients see them.
 
+mod admission;
 mod check;
+mod cost;
 mod environment;
 mod evaluate;
 mod fault;
@@ -17,19 +19,25 @@ mod meter;
 mod node;
 mod parse;
 mod source;
+mod type_checking;
 mod types;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Composition, Given, Wanted};
+pub use cost::Bounds;
 pub use environment::{Declared, Environment};
 pub use evaluate::Variables;
 pub use fault::Fault;
 pub use library::{Authority, Authorizer, Decision, Native, Question, ResourceCheck};
 pub use meter::{MATCH_CONDITIONS, Meter, PER_CALL, PER_POLICY};
+pub use type_checking::expression_warnings;
 pub use types::{Fields, Type};
 pub use value::{Key, List, Map, Merge, Value};
+
+pub(crate) use library::time::{parse_duration, parse_timestamp};
 
 use evaluate::Run;
 use node::Node;
@@ -58,6 +66,11 @@ impl Program {
     /// Whether it asks for a variable.
     pub fn uses(&self, variable: &str) -> bool {
         self.node.uses(variable)
+    }
+
+    /// Units it costs at most, by the bounds of its variables.
+    pub fn most_cost<'b>(&self, variables: &dyn Bounds<'b>) -> u64 {
+        cost::most(&self.node, variables)
     }
 
     /// Its value; what it costs is the meter's.

@@ -17,6 +17,7 @@ pub mod names;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+pub(crate) use expression::escaped;
 pub(crate) use format::matches as matches_format;
 pub use path::FieldPath;
 use serde_json::{Value, json};

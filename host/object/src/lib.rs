@@ -4,7 +4,6 @@
 pub mod apply;
 pub mod cel;
 pub mod client_config;
-pub mod conditions;
 mod conversion;
 pub mod custom;
 pub mod duration;

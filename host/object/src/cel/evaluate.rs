@@ -42,6 +42,13 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     pub fn value(&mut self, node: &Node) -> Result<Value, Fault> {
+        self.meter.descend()?;
+        let value = self.part(node);
+        self.meter.rise();
+        value
+    }
+
+    fn part(&mut self, node: &Node) -> Result<Value, Fault> {
         match &node.expression {
             Expression::Literal(value) => Ok(value.clone()),
             Expression::Name(name) => self.name(name),

@@ -16,6 +16,9 @@ const UNITS_BETWEEN_CLOCKS: u64 = 4096;
 /// Whatever the units say, expressions do not run longer than this together.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// Parts within parts; each takes a kilobyte or two of a worker's stack.
+const DEEPEST: u16 = 400;
+
 /// Counts units; one for all expressions that share a budget.
 #[derive(Debug)]
 pub struct Meter {
@@ -26,6 +29,8 @@ pub struct Meter {
     budget: u64,
     next_look: Cell<u64>,
     until: Instant,
+    /// Parts within parts that are being worked out, variables within variables included.
+    depth: Cell<u16>,
 }
 
 impl Meter {
@@ -36,6 +41,7 @@ impl Meter {
             budget,
             next_look: Cell::new(UNITS_BETWEEN_CLOCKS),
             until: Instant::now() + PATIENCE,
+            depth: Cell::new(0),
         }
     }
 
@@ -55,6 +61,23 @@ impl Meter {
         self.spend((bytes as u64).div_ceil(10))
     }
 
+    /// One level deeper; [`Meter::rise`] must follow.
+    ///
+    /// # Errors
+    /// It would take more stack than there is.
+    pub(super) fn descend(&self) -> Result<(), Fault> {
+        let depth = self.depth.get() + 1;
+        if depth > DEEPEST {
+            return Err(Fault::TooCostly);
+        }
+        self.depth.set(depth);
+        Ok(())
+    }
+
+    pub(super) fn rise(&self) {
+        self.depth.set(self.depth.get() - 1);
+    }
+
     fn is_late(&self) -> bool {
         self.next_look.set(self.spent.get() + UNITS_BETWEEN_CLOCKS);
         let late = Instant::now() > self.until;
@@ -70,6 +93,11 @@ impl Meter {
         self.spent.set(0);
         self.next_look.set(UNITS_BETWEEN_CLOCKS);
         !self.is_spent()
+    }
+
+    /// Nothing more is to run.
+    pub fn exhaust(&self) {
+        self.before.set(u64::MAX);
     }
 
     pub fn is_spent(&self) -> bool {

@@ -1,25 +1,31 @@
 //! `x-kubernetes-validations`: rules in CEL, on the place they stand at
 //! (`apiextensions-apiserver/pkg/apiserver/schema/cel`).
 
-use cel::{Program, Value};
+mod cost;
+mod definition;
+mod types;
+
 use serde_json::Value as Json;
 
-use super::expression::{self, Budget, optional};
+pub(super) use definition::{validate_expressions, validate_form};
+
+use super::expression::{self, optional};
 use super::path::FieldPath;
-use super::schema::{Additional, List, Schema, list};
+use super::schema::{Additional, Kind, List, Schema, list};
 use super::text;
+use crate::cel::{self, Environment, Fault, Meter, PER_POLICY, Program, Type, Value, Variables};
 use crate::status::{FieldError, FieldErrorKind};
-use crate::validation::{Errors, Path};
 
 const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
-const REASONS: [&str; 4] =
-    ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
 /// One rule of one place.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    program: Option<Program>,
+    /// Or why it cannot run; definitions that were accepted earlier may hold such.
+    program: Result<Program, String>,
+    /// The message, or the rule itself.
+    subject: String,
     message: String,
     message_expression: Option<Program>,
     kind: FieldErrorKind,
@@ -34,17 +40,24 @@ pub(crate) struct Rule {
 impl Rule {
     pub fn parse(json: &Json) -> Rule {
         let source = text(&json["rule"]).trim();
-        let program = expression::compile(source).ok();
+        // Types were checked with the definition.
+        let environment = Environment::default().with("self", Type::Dyn).with("oldSelf", Type::Dyn);
+        let compile = |text: &str| cel::compile(text, &environment);
+        let program = compile(source);
         let message = match text(&json["message"]) {
             "" => format!("failed rule: {source}"),
             message => message.trim().to_owned(),
         };
         let field_text = text(&json["fieldPath"]).to_owned();
         Rule {
-            is_transition: program.as_ref().is_some_and(|p| p.references().has_variable("oldSelf")),
+            is_transition: program.as_ref().is_ok_and(|program| program.uses("oldSelf")),
             program,
+            subject: match text(&json["message"]).trim() {
+                "" => source.to_owned(),
+                message => message.to_owned(),
+            },
             message,
-            message_expression: json["messageExpression"].as_str().and_then(|e| expression::compile(e).ok()),
+            message_expression: json["messageExpression"].as_str().and_then(|text| compile(text).ok()),
             kind: match text(&json["reason"]) {
                 "FieldValueForbidden" => FieldErrorKind::Forbidden,
                 "FieldValueRequired" => FieldErrorKind::Required,
@@ -60,7 +73,9 @@ impl Rule {
 
 /// An object on its way through its schema.
 struct Walk {
-    budget: Budget,
+    meter: Meter,
+    /// A rule cost more than one may, and that has been said.
+    stopped: bool,
     errors: Vec<FieldError>,
 }
 
@@ -69,14 +84,14 @@ pub(super) fn evaluate(schema: &Schema, new: &Json, old: Option<&Json>) -> Vec<F
     if !schema.has_rules {
         return Vec::new();
     }
-    let mut walk = Walk { budget: Budget::new(), errors: Vec::new() };
+    let mut walk = Walk { meter: Meter::new(PER_POLICY), stopped: false, errors: Vec::new() };
     walk.place(schema, new, old, "", true);
     walk.errors
 }
 
 impl Walk {
     fn place(&mut self, schema: &Schema, new: &Json, old: Option<&Json>, path: &str, resource: bool) {
-        if !schema.has_rules || new.is_null() || self.budget.is_spent() {
+        if !schema.has_rules || new.is_null() || self.meter.is_spent() {
             return;
         }
         self.rules(schema, new, old, path, resource);
@@ -115,39 +130,63 @@ impl Walk {
                 (true, false, Some(before)) => Some(before.clone()),
                 (true, false, None) => continue,
             };
-            self.rule(rule, schema, &value, before.as_ref(), path);
-            if self.budget.is_spent() {
-                self.errors.push(FieldError::invalid(path, shown(schema), OUT_OF_BUDGET));
+            self.rule(rule, schema, new, &value, before, path);
+            if self.meter.is_spent() {
+                if !self.stopped {
+                    self.errors.push(FieldError::invalid(path, type_name(schema), OUT_OF_BUDGET));
+                }
                 return;
             }
         }
     }
 
-    fn rule(&mut self, rule: &Rule, schema: &Schema, value: &Value, before: Option<&Value>, path: &str) {
-        let Some(program) = &rule.program else { return };
-        let message = match expression::run(program, value, before, &self.budget) {
-            Ok(Value::Bool(true)) => return,
-            Ok(Value::Bool(false)) => self.message(rule, value, before),
-            Ok(_) => "internal error: rule evaluated to a non-boolean value".into(),
-            Err(_) if self.budget.is_spent() => return,
-            Err(error) => format!("{}: {error}", rule.message),
+    fn rule(
+        &mut self,
+        rule: &Rule,
+        schema: &Schema,
+        json: &Json,
+        value: &Value,
+        before: Option<Value>,
+        path: &str,
+    ) {
+        let mut variables = vec![("self", value.clone())];
+        variables.extend(before.map(|before| ("oldSelf", before)));
+        let ran = match &rule.program {
+            Ok(program) => program.run(&variables, &self.meter),
+            Err(why) => {
+                let why = format!("rule compile error: {why}");
+                return self.errors.push(FieldError::invalid(path, type_name(schema), why));
+            }
         };
-        let at = match (&rule.field_path, path) {
-            (None, path) => path.to_owned(),
-            (Some(_), "") => rule.field_text.trim_start_matches('.').to_owned(),
-            (Some(_), path) => format!("{path}{}", rule.field_text),
-        };
-        let error = FieldError::invalid(&at, shown(schema), message);
-        self.errors.push(match rule.kind {
-            FieldErrorKind::Invalid | FieldErrorKind::Duplicate => FieldError { kind: rule.kind, ..error },
-            kind => FieldError { kind, value: None, ..error },
-        });
+        match ran {
+            Ok(Value::Bool(true)) => {}
+            Ok(_) => {
+                let message = self.message(rule, &variables);
+                self.errors.push(failure(rule, schema, json, path, message));
+            }
+            Err(_) if self.meter.is_spent() => {}
+            Err(fault) => {
+                let subject = &rule.subject;
+                let why = match &fault {
+                    Fault::NoSuchOverload => format!(
+                        "'{fault}': call arguments did not match a supported operator, function or macro signature for rule: {subject}"
+                    ),
+                    Fault::TooCostly => format!(
+                        "'{fault}': no further validation rules will be run due to call cost exceeds limit for rule: {subject}"
+                    ),
+                    _ => format!("{fault} evaluating rule: {subject}"),
+                };
+                self.errors.push(FieldError::invalid(path, type_name(schema), why));
+                if fault.is_final() {
+                    self.stopped = true;
+                    self.meter.exhaust();
+                }
+            }
+        }
     }
 
-    fn message(&self, rule: &Rule, value: &Value, before: Option<&Value>) -> String {
-        let computed =
-            rule.message_expression.as_ref().map(|e| expression::run(e, value, before, &self.budget));
-        match computed {
+    fn message(&self, rule: &Rule, variables: &dyn Variables) -> String {
+        match rule.message_expression.as_ref().map(|program| program.run(variables, &self.meter)) {
             // A message is one line that says something.
             Some(Ok(Value::String(text))) if !text.trim().is_empty() && !text.contains('\n') => {
                 text.trim().to_owned()
@@ -157,8 +196,20 @@ impl Walk {
     }
 }
 
-/// Upstream shows the type of the place instead of its value.
-fn shown(schema: &Schema) -> &'static str {
+/// Upstream shows the value where it is short, and nothing of objects and lists.
+fn failure(rule: &Rule, schema: &Schema, json: &Json, path: &str, message: String) -> FieldError {
+    let at = match (&rule.field_path, path) {
+        (None, path) => path.to_owned(),
+        (Some(_), "") => rule.field_text.trim_start_matches('.').to_owned(),
+        (Some(_), path) => format!("{path}{}", rule.field_text),
+    };
+    let shows = matches!(rule.kind, FieldErrorKind::Invalid | FieldErrorKind::Duplicate)
+        && !matches!(schema.kind, Some(Kind::Object | Kind::Array));
+    FieldError { field: at, kind: rule.kind, value: shows.then(|| json.clone()), detail: message }
+}
+
+/// What stands for the value where a rule has no answer.
+fn type_name(schema: &Schema) -> &'static str {
     schema.kind.map_or("", |kind| kind.name())
 }
 
@@ -166,61 +217,6 @@ fn shown(schema: &Schema) -> &'static str {
 fn counterpart<'v>(schema: &Schema, item: &Json, old: &'v Json) -> Option<&'v Json> {
     let List::Map(keys) = &schema.list else { return None };
     list(old).iter().find(|before| keys.iter().all(|key| before.get(key) == item.get(key)))
-}
-
-/// What is wrong with the rules of a place, while its definition is checked.
-pub(super) fn validate(schema: &Json, path: &Path, errors: &mut Errors) {
-    for (index, rule) in list(&schema["x-kubernetes-validations"]).iter().enumerate() {
-        let at = path.child("x-kubernetes-validations").index(index);
-        let source = text(&rule["rule"]).trim();
-        if source.is_empty() {
-            errors.required(&at.child("rule"), "rule is not specified");
-        } else if let Err(why) = expression::compile(source) {
-            errors.invalid(&at.child("rule"), &rule["rule"], why);
-        } else if let Some(unknown) = unknown_variable(source) {
-            let why = format!("compilation failed: undeclared reference to '{unknown}' (in container '')");
-            errors.invalid(&at.child("rule"), &rule["rule"], why);
-        }
-        let message = text(&rule["message"]);
-        if message.trim().is_empty() && !rule["message"].is_null() && !message.is_empty() {
-            errors.invalid(&at.child("message"), &rule["message"], "message must be non-empty if specified");
-        } else if message.trim().contains('\n') {
-            errors.invalid(&at.child("message"), &rule["message"], "message must not contain line breaks");
-        } else if source.contains('\n') && message.is_empty() && rule["messageExpression"].is_null() {
-            errors.required(&at.child("message"), "message must be specified if rule contains line breaks");
-        }
-        if let Some(computed) = rule["messageExpression"].as_str()
-            && let Err(why) = expression::compile(computed)
-        {
-            errors.invalid(&at.child("messageExpression"), &rule["messageExpression"], why);
-        }
-        errors.optional_one_of(&at.child("reason"), &rule["reason"], &REASONS);
-        field_path(rule, schema, &at, errors);
-    }
-}
-
-fn field_path(rule: &Json, schema: &Json, at: &Path, errors: &mut Errors) {
-    let given = text(&rule["fieldPath"]);
-    if given.is_empty() {
-        return;
-    }
-    let place = given.split('.').skip(1).try_fold(schema, |schema, name| {
-        schema["properties"]
-            .get(name)
-            .or_else(|| schema.get("additionalProperties").filter(|each| each.is_object()))
-    });
-    if !given.starts_with('.') || place.is_none() {
-        let why = format!("fieldPath must be a valid path: {given} does not refer to a valid field");
-        errors.invalid(&at.child("fieldPath"), &rule["fieldPath"], why);
-    }
-}
-
-/// A variable that no rule has. Loop variables are the rule's own and do not count.
-fn unknown_variable(source: &str) -> Option<String> {
-    let program = expression::compile(source).ok()?;
-    expression::free_variables(program.expression())
-        .into_iter()
-        .find(|name| name != "self" && name != "oldSelf" && !expression::is_type(name))
 }
 
 /// True when a rule stands here or below.

@@ -32,6 +32,7 @@ enum Place {
 pub(crate) fn validate_schema(schema: &Value, path: &Path, errors: &mut Errors) {
     place(schema, path, Place::Root, 0, errors);
     if errors.is_empty() {
+        rules::validate_expressions(schema, path, errors);
         defaults(schema, path, errors);
     }
 }
@@ -43,7 +44,7 @@ fn place(schema: &Value, path: &Path, place_: Place, depth: usize, errors: &mut 
     }
     type_of(schema, path, place_, errors);
     keywords(schema, path, errors);
-    rules::validate(schema, path, errors);
+    rules::validate_form(schema, path, errors);
     if place_ == Place::Root {
         metadata(schema, path, errors);
     }

@@ -297,12 +297,12 @@ fn rules_say_what_is_wrong() {
         [""; 0]
     );
     let cases = [
-        (json!({ "least": 3, "most": 2 }), "spec.least: Invalid value: \"object\": least above most"),
-        (json!({ "name": "b" }), "spec: Invalid value: \"object\": not b"),
+        (json!({ "least": 3, "most": 2 }), "spec.least: Invalid value: least above most"),
+        (json!({ "name": "b" }), "spec: Invalid value: not b"),
         (json!({ "load": 2 }), "spec: Forbidden: failed rule: !has(self.load) || self.load < 1.5"),
         (
             json!({ "since": "2019-01-01T00:00:00Z" }),
-            "spec: Invalid value: \"object\": failed rule: !has(self.since) || self.since > timestamp('2020-01-01T00:00:00Z')",
+            "spec: Invalid value: failed rule: !has(self.since) || self.since > timestamp('2020-01-01T00:00:00Z')",
         ),
     ];
     for (spec, expected) in cases {
@@ -324,17 +324,14 @@ fn transitions_look_at_what_was() {
         { "rule": "oldSelf.hasValue() || self.most < 5", "message": "begins small", "optionalOldSelf": true },
     ]));
     assert_eq!(broken(&kind, json!({ "most": 1 }), None), [""; 0]);
-    assert_eq!(broken(&kind, json!({ "most": 7 }), None), ["spec: Invalid value: \"object\": begins small"]);
+    assert_eq!(broken(&kind, json!({ "most": 7 }), None), ["spec: Invalid value: begins small"]);
     assert_eq!(
         broken(&kind, json!({ "most": 2 }), Some(json!({ "most": 1 }))),
-        ["spec: Invalid value: \"object\": most is for ever"]
+        ["spec: Invalid value: most is for ever"]
     );
     let list = |n: i64| json!({ "most": 1, "list": [{ "key": "a", "n": n }] });
     assert_eq!(broken(&kind, list(2), Some(list(1))), [""; 0]);
-    assert_eq!(
-        broken(&kind, list(1), Some(list(2))),
-        ["spec.list[0]: Invalid value: \"object\": n only grows"]
-    );
+    assert_eq!(broken(&kind, list(1), Some(list(2))), ["spec.list[0]: Invalid value: n only grows"]);
 }
 
 #[test]
@@ -345,14 +342,65 @@ fn rules_that_cannot_be_are_refused_with_their_definition() {
         made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
         refused(&made).join("\n")
     };
+    let syntax = rule("self.");
+    assert!(syntax.contains("x-kubernetes-validations[0].rule: Invalid value: {"), "{syntax}");
+    assert!(syntax.contains("\"Rule\":\"self.\""), "{syntax}");
+    assert!(syntax.contains("compilation failed: ERROR: <input>:1:6: Syntax error: "), "{syntax}");
+    let cases = [
+        ("other == 1", "undeclared reference to 'other' (in container '')"),
+        ("self.z == 100", "ERROR: <input>:1:5: undefined field 'z'\n | self.z == 100\n | ....^"),
+        ("self.kind", "cel expression must evaluate to a bool"),
+        ("self.metadata.name.nothing()", "undeclared reference to 'nothing' (in container '')"),
+        ("self.metadata.name + 1 == 'a'", "found no matching overload for '_+_' applied to '(string, int)'"),
+    ];
+    for (text, why) in cases {
+        assert!(rule(text).contains(why), "{text}: {}", rule(text));
+    }
+    assert_eq!(rule("[1].all(x, x == 1) && self.metadata.name != '' && self.kind == 'Widget'"), "");
+}
+
+fn refusal_of(spec: Value) -> String {
+    let mut made = definition(json!({ "type": "object", "properties": { "spec": spec } }));
+    made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
+    refused(&made).join("\n")
+}
+
+#[test]
+fn what_a_rule_may_cost_is_estimated_from_the_schema() {
+    let lists = |outer: Value, inner: Value| {
+        let mut spec = json!({ "type": "object", "properties": { "x": { "type": "array", "items": {
+            "type": "array", "items": { "type": "string" },
+            "x-kubernetes-validations": [{ "rule": "self.all(s, s == 'string constant')" }],
+        } } } });
+        let x = &mut spec["properties"]["x"];
+        x["maxItems"] = outer;
+        x["items"]["maxItems"] = inner;
+        refusal_of(spec)
+    };
+    let unbounded = lists(Value::Null, Value::Null);
     assert!(
-        rule("self.")
-            .contains("x-kubernetes-validations[0].rule: Invalid value: \"self.\": compilation failed: ")
+        unbounded.contains("estimated rule cost exceeds budget by factor of more than 100x"),
+        "{unbounded}"
     );
-    assert!(rule("other == 1").contains("undeclared reference to 'other'"));
-    assert_eq!(rule("[1].all(x, x == 1)"), "");
-    let deep = "[1].all(a, [1].all(b, [1].all(c, [1].all(d, [1].all(e, {'k': e}.k == 1)))))";
-    assert!(rule(deep).contains("estimated rule cost exceeds budget"));
+    assert!(unbounded.contains("estimated rule cost total for entire OpenAPIv3 schema"), "{unbounded}");
+    assert_eq!(lists(10.into(), 100.into()), "");
+}
+
+#[test]
+fn the_old_value_must_be_known_and_asked_for() {
+    let ruled = |rule: Value| {
+        json!({ "type": "object", "properties": { "list": { "type": "array", "maxItems": 9,
+        "items": { "type": "integer", "x-kubernetes-validations": [rule] } } } })
+    };
+    let unknown = refusal_of(ruled(json!({ "rule": "self >= oldSelf" })));
+    assert!(
+        unknown.contains("oldSelf cannot be used on the uncorrelatable portion of the schema"),
+        "{unknown}"
+    );
+    let unused = refusal_of(ruled(json!({ "rule": "self >= 0", "optionalOldSelf": true })));
+    assert!(unused.contains("may not be set if oldSelf is not used in rule"), "{unused}");
+    let message = refusal_of(ruled(json!({ "rule": "self >= 0", "messageExpression": "self" })));
+    assert!(message.contains("messageExpression must evaluate to a string"), "{message}");
 }
 
 #[test]
@@ -362,5 +410,5 @@ fn a_rule_that_runs_too_long_is_stopped() {
     let object = json!({ "list": vec![1; 2000] });
     let errors = rules::evaluate(&schema::Schema::parse(&schema), &object, None);
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].detail.contains("running out of cost budget"), "{errors:?}");
+    assert!(errors[0].detail.contains("call cost exceeds limit for rule: "), "{errors:?}");
 }

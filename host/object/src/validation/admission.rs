@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::{Errors, Path, items, metadata, selector, text};
+use crate::cel::{Composition, Given, Wanted};
 use crate::names;
 use crate::status::FieldError;
 
@@ -27,16 +28,18 @@ pub(crate) fn validate_validating_policy(policy: &Value, old: Option<&Value>) ->
     let mut errors = Errors::default();
     metadata::validate(policy, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &policy["spec"]);
-    common(spec, &path, &mut errors);
+    let mut expressions = Expressions::of(policy, old);
+    common(spec, &path, &mut expressions, &mut errors);
     let (validations, annotations) = (items(&spec["validations"]), items(&spec["auditAnnotations"]));
     if validations.is_empty() && annotations.is_empty() {
         errors.required(&path.child("validations"), NO_ITEM);
         errors.required(&path.child("auditAnnotations"), NO_ITEM);
     }
     for (index, validation) in validations.iter().enumerate() {
-        validate_validation(validation, &path.child("validations").index(index), &mut errors);
+        let at = path.child("validations").index(index);
+        validate_validation(validation, &at, &expressions, &mut errors);
     }
-    audit_annotations(policy, annotations, &path.child("auditAnnotations"), &mut errors);
+    audit_annotations(policy, annotations, &path.child("auditAnnotations"), &expressions, &mut errors);
     errors.into_vec()
 }
 
@@ -44,14 +47,15 @@ pub(crate) fn validate_mutating_policy(policy: &Value, old: Option<&Value>) -> V
     let mut errors = Errors::default();
     metadata::validate(policy, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &policy["spec"]);
-    common(spec, &path, &mut errors);
+    let mut expressions = Expressions::of(policy, old);
+    common(spec, &path, &mut expressions, &mut errors);
     mutable_operations(&spec["matchConstraints"], &path.child("matchConstraints"), &mut errors);
     let mutations = path.child("mutations");
     if items(&spec["mutations"]).is_empty() {
         errors.required(&mutations, "mutations must contain at least one item");
     }
     for (index, mutation) in items(&spec["mutations"]).iter().enumerate() {
-        validate_mutation(mutation, &mutations.index(index), &mut errors);
+        validate_mutation(mutation, &mutations.index(index), &expressions, &mut errors);
     }
     let reinvocation = path.child("reinvocationPolicy");
     errors.required_one_of(&reinvocation, &spec["reinvocationPolicy"], &REINVOCATION_POLICIES);
@@ -76,8 +80,53 @@ pub(crate) fn validate_mutating_binding(binding: &Value, old: Option<&Value>) ->
     errors.into_vec()
 }
 
+/// The expressions of a policy, and what they are given.
+struct Expressions<'a> {
+    composition: Composition,
+    given: Given,
+    /// What was accepted before is not looked at again.
+    before: Vec<&'a Value>,
+}
+
+impl<'a> Expressions<'a> {
+    fn of(policy: &Value, old: Option<&'a Value>) -> Expressions<'a> {
+        let params = !policy["spec"]["paramKind"].is_null();
+        // Without variables of its own, and the same params, a policy's expressions mean what they did.
+        let same = |old: &&Value| {
+            let fixed = |field: &str| old["spec"][field] == policy["spec"][field];
+            fixed("paramKind") && fixed("variables")
+        };
+        let before = old.filter(same).map(texts).unwrap_or_default();
+        Expressions { composition: Composition::default(), given: Given { params, authorizer: true }, before }
+    }
+
+    fn check(&self, expression: &Value, given: Given, wanted: Wanted, path: &Path, errors: &mut Errors) {
+        if self.before.contains(&expression) {
+            return;
+        }
+        if let Err(why) = self.composition.compile(text(expression), given, wanted) {
+            errors.invalid(path, expression, why);
+        }
+    }
+}
+
+/// Every text in a policy's spec; its expressions are among them.
+fn texts(policy: &Value) -> Vec<&Value> {
+    let mut found = Vec::new();
+    let mut open = vec![&policy["spec"]];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::String(_) => found.push(value),
+            Value::Array(items) => open.extend(items),
+            Value::Object(fields) => open.extend(fields.values()),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    found
+}
+
 /// What both policies have.
-fn common(spec: &Value, path: &Path, errors: &mut Errors) {
+fn common(spec: &Value, path: &Path, expressions: &mut Expressions<'_>, errors: &mut Errors) {
     errors.required_one_of(&path.child("failurePolicy"), &spec["failurePolicy"], &FAILURE_POLICIES);
     if !spec["paramKind"].is_null() {
         param_kind(&spec["paramKind"], &path.child("paramKind"), errors);
@@ -91,9 +140,10 @@ fn common(spec: &Value, path: &Path, errors: &mut Errors) {
             errors.required(&constraints.child("resourceRules"), "");
         }
     }
-    match_conditions(&spec["matchConditions"], &path.child("matchConditions"), errors);
+    let params = expressions.given.params;
+    match_conditions(&spec["matchConditions"], params, &path.child("matchConditions"), errors);
     for (index, variable) in items(&spec["variables"]).iter().enumerate() {
-        validate_variable(variable, &path.child("variables").index(index), errors);
+        validate_variable(variable, &path.child("variables").index(index), expressions, errors);
     }
 }
 
@@ -240,8 +290,9 @@ fn resources(listed: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-/// `matchConditions` of a webhook or a policy.
-pub(crate) fn match_conditions(conditions: &Value, path: &Path, errors: &mut Errors) {
+/// `matchConditions` of a webhook or a policy; `params`: they may ask for them.
+pub(crate) fn match_conditions(conditions: &Value, params: bool, path: &Path, errors: &mut Errors) {
+    let given = Given { params, authorizer: true };
     let conditions = items(conditions);
     if conditions.len() > MOST_CONDITIONS {
         errors.push(FieldError::too_many(path.as_str(), conditions.len(), MOST_CONDITIONS));
@@ -249,8 +300,11 @@ pub(crate) fn match_conditions(conditions: &Value, path: &Path, errors: &mut Err
     let mut seen: Vec<&str> = Vec::new();
     for (index, condition) in conditions.iter().enumerate() {
         let (at, name) = (path.index(index), text(&condition["name"]));
-        if text(&condition["expression"]).trim().is_empty() {
+        let expression = text(&condition["expression"]).trim();
+        if expression.is_empty() {
             errors.required(&at.child("expression"), "");
+        } else if let Err(why) = Composition::default().condition(expression, given) {
+            errors.invalid(&at.child("expression"), &expression.into(), why);
         }
         if name.is_empty() {
             errors.required(&at.child("name"), "");
@@ -264,26 +318,39 @@ pub(crate) fn match_conditions(conditions: &Value, path: &Path, errors: &mut Err
     }
 }
 
-fn validate_variable(variable: &Value, path: &Path, errors: &mut Errors) {
+fn validate_variable(variable: &Value, path: &Path, expressions: &mut Expressions<'_>, errors: &mut Errors) {
     let name = text(&variable["name"]);
     if name.trim().is_empty() {
         errors.required(&path.child("name"), "name is not specified");
     } else if !is_identifier(name) {
         errors.invalid(&path.child("name"), &variable["name"], "must be a valid CEL identifier");
     }
-    if text(&variable["expression"]).trim().is_empty() {
-        errors.required(&path.child("expression"), "expression is not specified");
+    let at = path.child("expression");
+    let expression = &variable["expression"];
+    if text(expression).trim().is_empty() {
+        return errors.required(&at, "expression is not specified");
+    }
+    let declared = expressions.composition.declare(name, text(expression), expressions.given);
+    if let Err(why) = declared.map(drop)
+        && !expressions.before.contains(&expression)
+    {
+        errors.invalid(&at, expression, why);
     }
 }
 
-fn validate_validation(validation: &Value, path: &Path, errors: &mut Errors) {
-    if text(&validation["expression"]).trim().is_empty() {
-        errors.required(&path.child("expression"), "expression is not specified");
+fn validate_validation(validation: &Value, path: &Path, expressions: &Expressions<'_>, errors: &mut Errors) {
+    let (at, expression) = (path.child("expression"), &validation["expression"]);
+    if text(expression).trim().is_empty() {
+        errors.required(&at, "expression is not specified");
+    } else {
+        expressions.check(expression, expressions.given, Wanted::Bool, &at, errors);
     }
-    let computed = text(&validation["messageExpression"]);
-    if !computed.is_empty() && computed.trim().is_empty() {
-        let at = path.child("messageExpression");
-        errors.invalid(&at, &validation["messageExpression"], "must be non-empty if specified");
+    let (at, computed) = (path.child("messageExpression"), &validation["messageExpression"]);
+    if !text(computed).is_empty() && text(computed).trim().is_empty() {
+        errors.invalid(&at, computed, "must be non-empty if specified");
+    } else if !text(computed).is_empty() {
+        let given = Given { authorizer: false, ..expressions.given };
+        expressions.check(computed, given, Wanted::String, &at, errors);
     }
     let message = text(&validation["message"]);
     if !message.is_empty() && message.trim().is_empty() {
@@ -294,7 +361,13 @@ fn validate_validation(validation: &Value, path: &Path, errors: &mut Errors) {
     errors.optional_one_of(&path.child("reason"), &validation["reason"], &REASONS);
 }
 
-fn audit_annotations(policy: &Value, annotations: &[Value], path: &Path, errors: &mut Errors) {
+fn audit_annotations(
+    policy: &Value,
+    annotations: &[Value],
+    path: &Path,
+    expressions: &Expressions<'_>,
+    errors: &mut Errors,
+) {
     if annotations.len() > MOST_ANNOTATIONS {
         let why = format!("must not have more than {MOST_ANNOTATIONS} auditAnnotations");
         errors.invalid(path, &policy["spec"]["auditAnnotations"], why);
@@ -315,7 +388,10 @@ fn audit_annotations(policy: &Value, annotations: &[Value], path: &Path, errors:
             long if long.len() > LONGEST_ANNOTATION => {
                 errors.required(&value, &format!("must not exceed {LONGEST_ANNOTATION} bytes in length"));
             }
-            _ => {}
+            _ => {
+                let expression = &annotation["valueExpression"];
+                expressions.check(expression, expressions.given, Wanted::StringOrNull, &value, errors);
+            }
         }
         if seen.contains(&key) {
             errors.duplicate(&at.child("key"), key);
@@ -324,7 +400,7 @@ fn audit_annotations(policy: &Value, annotations: &[Value], path: &Path, errors:
     }
 }
 
-fn validate_mutation(mutation: &Value, path: &Path, errors: &mut Errors) {
+fn validate_mutation(mutation: &Value, path: &Path, expressions: &Expressions<'_>, errors: &mut Errors) {
     let (wanted, other) = match text(&mutation["patchType"]) {
         "" => return errors.required(&path.child("patchType"), ""),
         "JSONPatch" => ("jsonPatch", "applyConfiguration"),
@@ -337,6 +413,10 @@ fn validate_mutation(mutation: &Value, path: &Path, errors: &mut Errors) {
         errors.required(&at, &format!("must be specified when patchType is {patch_type}"));
     } else if text(&mutation[wanted]["expression"]).trim().is_empty() {
         errors.required(&at.child("expression"), "");
+    } else {
+        let gives = if wanted == "jsonPatch" { Wanted::JsonPatches } else { Wanted::Object };
+        let expression = &mutation[wanted]["expression"];
+        expressions.check(expression, expressions.given, gives, &at.child("expression"), errors);
     }
     if !mutation[other].is_null() {
         let why = format!("must not be specified when patchType is {patch_type}");
@@ -434,4 +514,134 @@ fn is_identifier(name: &str) -> bool {
     letters.next().is_some_and(|first| first == '_' || first.is_ascii_alphabetic())
         && letters.all(|letter| letter == '_' || letter.is_ascii_alphanumeric())
         && !RESERVED.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Kinds;
+
+    fn policy() -> Value {
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+            "metadata": { "name": "p.example.com" },
+            "spec": {
+                "matchConstraints": { "resourceRules": [
+                    { "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"] },
+                ] },
+                "validations": [{ "expression": "object.spec.replicas < 5" }],
+            },
+        })
+    }
+
+    /// What is wrong with a policy or binding of a kind, after its defaults.
+    fn errors(kind: &str, mut object: Value) -> Vec<String> {
+        let kinds = Kinds::builtin();
+        let kind = kinds.by_kind("admissionregistration.k8s.io/v1", kind).unwrap();
+        kind.default(&mut object);
+        kind.validate(&object, None).iter().map(ToString::to_string).collect()
+    }
+
+    /// The policy with one place of its spec changed.
+    fn changed(path: &str, value: Value) -> Vec<String> {
+        let mut policy = policy();
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        policy.pointer_mut(&format!("/spec{parent}")).unwrap()[field] = value;
+        errors("ValidatingAdmissionPolicy", policy)
+    }
+
+    #[test]
+    fn defaults_make_a_short_policy_whole() {
+        assert_eq!(errors("ValidatingAdmissionPolicy", policy()), [""; 0]);
+    }
+
+    #[test]
+    fn a_policy_says_what_is_wrong_with_it() {
+        let cases = [
+            (
+                "/validations",
+                json!([]),
+                "spec.validations: Required value: validations or auditAnnotations must contain at least one item",
+            ),
+            (
+                "/failurePolicy",
+                json!("No"),
+                "spec.failurePolicy: Unsupported value: \"No\": supported values: \"Fail\", \"Ignore\"",
+            ),
+            (
+                "/paramKind",
+                json!({ "apiVersion": "a/b/c", "kind": "K" }),
+                "spec.paramKind.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c",
+            ),
+            (
+                "/matchConstraints/resourceRules",
+                json!([]),
+                "spec.matchConstraints.resourceRules: Required value",
+            ),
+            (
+                "/variables",
+                json!([{ "name": "a b", "expression": "1" }]),
+                "spec.variables[0].name: Invalid value: \"a b\": must be a valid CEL identifier",
+            ),
+            (
+                "/matchConditions",
+                json!([{ "name": "a", "expression": "object.x" }]),
+                "spec.matchConditions[0].expression: Invalid value: \"object.x\": must evaluate to bool but got dyn",
+            ),
+            (
+                "/auditAnnotations",
+                json!([{ "key": "k", "valueExpression": "1" }]),
+                "must evaluate to one of [string null] but got int",
+            ),
+        ];
+        for (path, value, expected) in cases {
+            let found = changed(path, value).join("\n");
+            assert!(found.contains(expected), "{path}: {found}");
+        }
+        let expression = |text: &str| changed("/validations", json!([{ "expression": text }])).join("\n");
+        assert!(
+            expression("object.spec.replicas <")
+                .contains("compilation failed: ERROR: <input>:1:23: Syntax error: ")
+        );
+        assert!(expression("params.x == 1").contains("undeclared reference to 'params'"));
+        assert!(expression("variables.x == 1").contains("undefined field 'x'"));
+    }
+
+    #[test]
+    fn a_mutation_gives_what_its_type_asks_for() {
+        let mutating = |mutation: Value| {
+            let mut policy = policy();
+            policy["spec"]["validations"] = Value::Null;
+            policy["spec"]["reinvocationPolicy"] = "Never".into();
+            policy["spec"]["mutations"] = json!([mutation]);
+            errors("MutatingAdmissionPolicy", policy)
+        };
+        let apply = |text: &str| json!({ "patchType": "ApplyConfiguration", "applyConfiguration": { "expression": text } });
+        assert_eq!(mutating(apply("Object{metadata: Object.metadata{labels: {'a': 'b'}}}")), [""; 0]);
+        let wrong = mutating(apply("'text'")).join("");
+        assert!(wrong.contains("must evaluate to Object but got string"), "{wrong}");
+        let patch = json!({ "patchType": "JSONPatch", "jsonPatch": { "expression": "[JSONPatch{op: 'remove', path: '/' + jsonpatch.escapeKey('a/b')}]" } });
+        assert_eq!(mutating(patch), [""; 0]);
+    }
+
+    #[test]
+    fn a_binding_says_what_it_does() {
+        let binding = |spec: Value| json!({ "metadata": { "name": "b" }, "spec": spec });
+        let good = json!({ "policyName": "p", "validationActions": ["Deny"] });
+        assert_eq!(errors("ValidatingAdmissionPolicyBinding", binding(good)), [""; 0]);
+        let both = json!({ "policyName": "p", "validationActions": ["Deny", "Warn"] });
+        assert!(
+            errors("ValidatingAdmissionPolicyBinding", binding(both))[0]
+                .contains("must not contain both Deny and Warn")
+        );
+        let params = json!({ "policyName": "p", "paramRef": { "name": "x", "selector": {} } });
+        let found = errors("MutatingAdmissionPolicyBinding", binding(params)).join("\n");
+        assert!(
+            found.contains("spec.paramRef.name: Forbidden: name and selector are mutually exclusive"),
+            "{found}"
+        );
+        assert!(found.contains("spec.paramRef.parameterNotFoundAction: Required value"), "{found}");
+    }
 }

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::admission::{match_conditions, rule_with_operations};
 use super::{Errors, Path, client_config, items, metadata, same, selector, text};
-use crate::conditions;
 use crate::names;
 use crate::status::FieldError;
 
@@ -29,8 +28,7 @@ pub(crate) fn validate_webhooks(configuration: &Value, old: Option<&Value>) -> V
         validate_webhook(hook, &path, &mut errors);
         let conditions = &hook["matchConditions"];
         if !same_conditions {
-            match_conditions(conditions, &path.child("matchConditions"), &mut errors);
-            compile(conditions, &path.child("matchConditions"), &mut errors);
+            match_conditions(conditions, false, &path.child("matchConditions"), &mut errors);
         }
         let missing = format!("must specify one of {}", REVIEWS.join(", "));
         let at = path.child("admissionReviewVersions");
@@ -73,16 +71,6 @@ fn validate_webhook(hook: &Value, path: &Path, errors: &mut Errors) {
     let policies = ["IfNeeded", "Never"];
     errors.optional_one_of(&path.child("reinvocationPolicy"), &hook["reinvocationPolicy"], &policies);
     client_config::validate(&hook["clientConfig"], &path.child("clientConfig"), errors);
-}
-
-/// Expressions that cannot be understood are refused before they are asked.
-fn compile(given: &Value, path: &Path, errors: &mut Errors) {
-    for (index, condition) in items(given).iter().enumerate() {
-        let expression = text(&condition["expression"]).trim();
-        if let Some(why) = conditions::problem(expression).filter(|_| !expression.is_empty()) {
-            errors.invalid(&path.index(index).child("expression"), &expression.into(), why);
-        }
-    }
 }
 
 /// Names of webhooks are domains of their owner.

@@ -53,7 +53,7 @@ fn to_timestamp(a: &[Value], _: &Meter) -> Result<Value, Fault> {
 }
 
 /// RFC 3339, years 1 to 9999.
-pub(in crate::cel) fn parse_timestamp(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let is_whole = text.len() >= 20 && matches!(text.as_bytes()[10], b'T' | b't');
     let at: Timestamp = text.parse().ok().filter(|_| is_whole && !text.contains('['))?;
     SECONDS.contains(&at.as_second()).then_some(at)
@@ -70,7 +70,7 @@ fn to_duration(a: &[Value], _: &Meter) -> Result<Value, Fault> {
 }
 
 /// Go's notation: `1h30m`, `-1.5s`, `100ms`.
-pub(in crate::cel) fn parse_duration(text: &str) -> Option<SignedDuration> {
+pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
