@@ -13,14 +13,18 @@
 
 mod account;
 mod chain;
+mod cluster;
 mod matching;
+mod policy;
 mod resident;
 mod review;
 mod stage;
 pub mod webhooks;
 
 pub use chain::{Chain, FailurePolicy, Settings};
+pub use cluster::Cluster;
 pub use matching::{Matcher, Namespaces, is_exempt, namespace_of, request_kind};
+pub use policy::{Inputs, MatchConditions, Policies};
 pub use resident::{Change, Feed, State};
 pub use review::{Options, Review};
 pub use stage::{Memory, Notes, Stage};

@@ -246,6 +246,3 @@ fn is_resource(pattern: &str, kind: &Kind, subresource: &str) -> bool {
     let (resource, sub) = pattern.split_once('/').unwrap_or((pattern, ""));
     (resource == "*" || resource == kind.plural) && (sub == "*" || sub == subresource)
 }
-
-#[cfg(test)]
-mod tests;

@@ -18,6 +18,8 @@ use orch_object::client_config::ClientConfig;
 use orch_object::{Kind, Kinds};
 use serde_json::Value;
 
+use crate::Cluster;
+
 pub use hook::{Hooks, Webhook};
 pub use stage::Webhooks;
 
@@ -26,6 +28,9 @@ pub use stage::Webhooks;
 pub trait Surroundings: Send + Sync + 'static {
     /// The webhooks configured now.
     fn hooks(&self) -> Arc<Hooks>;
+
+    /// What match conditions may ask about.
+    fn cluster(&self) -> Arc<dyn Cluster>;
 
     /// `None`: there is no such namespace.
     fn namespace(&self, name: &str) -> Option<Arc<Value>>;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orch_object::client_config::ClientConfig;
-use orch_object::conditions::Conditions;
 use serde_json::Value;
 
 use super::exchange::ReviewVersion;
 use crate::matching::Matcher;
+use crate::policy::MatchConditions;
 
 /// Every configured webhook, in the order they are asked in.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Webhook {
     pub id: String,
     /// Whom it concerns; the error is that of a selector that cannot be read.
     pub matcher: Result<Matcher, String>,
-    pub conditions: Conditions,
+    pub conditions: MatchConditions,
     /// A call that fails is as good as an admission.
     pub ignores_failures: bool,
     pub timeout: Duration,
@@ -66,7 +66,7 @@ impl Webhook {
             name,
             configuration: configuration.to_owned(),
             matcher: Matcher::of_webhook(hook).map_err(|error| error.to_string()),
-            conditions: Conditions::parse(&hook["matchConditions"]),
+            conditions: MatchConditions::compile(&hook["matchConditions"], false),
             ignores_failures: hook["failurePolicy"] == "Ignore",
             timeout: Duration::from_secs(hook["timeoutSeconds"].as_u64().unwrap_or(10)),
             side_effects: text(&hook["sideEffects"]).to_owned(),

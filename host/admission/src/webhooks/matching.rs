@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use orch_object::conditions::Matched;
 use orch_object::{Kind, Status};
 use serde_json::{Value, json};
 
 use super::Surroundings;
 use super::hook::Webhook;
+use crate::policy::Inputs;
 use crate::review::Review;
 
 /// The objects of a request in one version.
@@ -81,18 +81,24 @@ pub fn wanted_version(
 }
 
 /// Whether the webhook's conditions hold; a condition that fails is judged by the failure policy.
-pub fn conditions_hold(hook: &Webhook, review: &Review<'_>, shown: &Shown<'_>) -> Result<bool, Status> {
+pub fn conditions_hold(
+    hook: &Webhook,
+    review: &Review<'_>,
+    shown: &Shown<'_>,
+    around: &dyn Surroundings,
+) -> Result<bool, Status> {
     if hook.conditions.is_empty() {
         return Ok(true);
     }
-    let request = review.request_shown_as(review.uid, shown.kind.as_deref().unwrap_or(review.kind), None);
-    match hook.conditions.evaluate(&shown.object, &shown.old, &request) {
-        Matched::Yes => Ok(true),
-        Matched::No => Ok(false),
-        Matched::Failed(why) if hook.ignores_failures => {
+    let kind = shown.kind.as_deref().unwrap_or(review.kind);
+    let old = Some(&*shown.old).filter(|old| !old.is_null());
+    let cluster = around.cluster();
+    match hook.conditions.hold(&Inputs::new(review, kind, &shown.object, old, &cluster), None) {
+        Ok(holds) => Ok(holds),
+        Err(why) if hook.ignores_failures => {
             tracing::debug!(webhook = %hook.name, why, "a match condition failed; the webhook is left out");
             Ok(false)
         }
-        Matched::Failed(why) => Err(Status::forbidden(review.kind, review.name, &why)),
+        Err(why) => Err(Status::forbidden(review.kind, review.name, &why)),
     }
 }

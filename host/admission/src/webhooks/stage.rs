@@ -80,7 +80,7 @@ impl Stage for Webhooks {
                 None if own.is_of(wanted.as_deref()) => own.clone(),
                 None => own.converted(&*self.around, review.kind, wanted).await?,
             };
-            if conditions_hold(hook, review, &shown)? {
+            if conditions_hold(hook, review, &shown, &*self.around)? {
                 relevant.push((hook, shown));
             }
         }
@@ -141,7 +141,7 @@ impl Mutation<'_> {
         if !self.shown.is_of(wanted.as_deref()) {
             self.shown = self.shown.converted(self.around, self.review.kind, wanted).await?;
         }
-        if !conditions_hold(hook, self.review, &self.shown)? {
+        if !conditions_hold(hook, self.review, &self.shown, self.around)? {
             return Ok(());
         }
         let round = usize::from(self.memory.is_second_round());

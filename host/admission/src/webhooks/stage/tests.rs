@@ -6,12 +6,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use orch_client::{Identity, WriteOptions};
 use orch_object::Kinds;
+use orch_object::cel::{Decision, Question};
 use orch_object::client_config::ClientConfig;
 use orch_plugin::calls::admission::Operation;
 use parking_lot::Mutex;
 
 use super::super::hook::Hooks;
 use super::*;
+use crate::Cluster;
 use crate::review::Options;
 
 /// What a webhook says, made of what it is asked.
@@ -26,10 +28,35 @@ struct Fake {
     calls: Mutex<VecDeque<(String, Value)>>,
 }
 
+/// A cluster without objects, in which nobody may do anything.
+struct Empty;
+
+impl Cluster for Empty {
+    fn kinds(&self) -> Arc<Kinds> {
+        Arc::new(Kinds::builtin())
+    }
+
+    fn get(&self, _: &Kind, _: &str, _: &str) -> Option<Arc<Value>> {
+        None
+    }
+
+    fn list(&self, _: &Kind, _: &str) -> Vec<Arc<Value>> {
+        Vec::new()
+    }
+
+    fn authorize(&self, _: &orch_client::Identity, _: &Question<'_>) -> Decision {
+        Decision::default()
+    }
+}
+
 #[async_trait]
 impl Surroundings for Fake {
     fn hooks(&self) -> Arc<Hooks> {
         Arc::new(Hooks::parse(&self.mutating, &self.validating))
+    }
+
+    fn cluster(&self) -> Arc<dyn Cluster> {
+        Arc::new(Empty)
     }
 
     fn namespace(&self, name: &str) -> Option<Arc<Value>> {

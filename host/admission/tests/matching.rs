@@ -1,7 +1,14 @@
-use orch_client::Identity;
-use serde_json::json;
+//! Which requests rules and selectors choose.
 
-use super::*;
+#![allow(clippy::unwrap_used)] // a test may fail where it stands
+
+use std::sync::Arc;
+
+use orch_admission::{Matcher, Options, Review};
+use orch_client::Identity;
+use orch_object::{Kind, Kinds, Status};
+use orch_plugin::calls::admission::Operation;
+use serde_json::{Value, json};
 
 /// One request; what the tests change of it stands first.
 struct Request {
@@ -50,7 +57,7 @@ fn matched(matcher: &Matcher, request: &Request) -> Result<Option<String>, Statu
         identity: &identity,
         old: request.old.as_ref(),
         dry_run: false,
-        options: crate::Options::None,
+        options: Options::None,
     };
     let found = matcher.matches(&review, &request.object, &kinds, &namespace)?;
     Ok(found.map(Kind::api_version))
