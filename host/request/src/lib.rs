@@ -25,6 +25,7 @@ mod local;
 mod oidc;
 mod outbound;
 pub mod pki;
+mod policies;
 mod proxy;
 mod routes;
 mod serve;

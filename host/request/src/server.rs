@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use orch_admission::Chain;
 use orch_admission::webhooks::Webhooks;
+use orch_admission::{Chain, Cluster, Policies};
 use orch_client::node::Nodes;
 use orch_client::plugin::{PluginLogs, Traces};
 use orch_client::{Client, Identity};
@@ -33,11 +33,11 @@ use crate::pki::{Pki, PkiError, ServingNames};
 use crate::routes::{DiscoveryOf, Health, OpenApiOf, Routes};
 use crate::serve::{self, Tls, TlsError};
 use crate::signer;
-use crate::state::CachedState;
+use crate::state::{CachedCluster, CachedState};
 use crate::surroundings::ServerSurroundings;
 use crate::tokens::{TokenError, Tokens};
-use crate::upkeep;
 use crate::verbs::{Api, Parts, SystemClock};
+use crate::{policies, upkeep};
 
 /// Where nodes are found; empty until the node agent is up.
 pub type NodesSlot = Arc<ArcSwapOption<Box<dyn Nodes>>>;
@@ -137,12 +137,24 @@ impl Server {
         let kinds = Arc::new(KindTable::new(kinds, cache.clone()));
         let outbound = Outbound::new(cache.clone());
         let converter = Arc::new(Converter::new(outbound.clone()));
-        let admission = Arc::new(Chain::new(Arc::new(CachedState::new(cache.clone(), kinds.clone()))));
-        let around =
-            ServerSurroundings::new(cache.clone(), kinds.clone(), outbound.clone(), converter.clone());
-        admission.add_stage(Arc::new(Webhooks::new(Arc::new(around))));
         let rbac = Rbac::new(cache.clone());
         let authorizer = Arc::new(Authorizer::new(rbac.clone(), pod_nodes(cache.clone())));
+        let state = Arc::new(CachedState::new(cache.clone(), kinds.clone()));
+        let admission = Arc::new(Chain::new(state.clone()));
+        let cluster: Arc<dyn Cluster> = Arc::new(CachedCluster {
+            cache: cache.clone(),
+            kinds: kinds.clone(),
+            authorizer: authorizer.clone(),
+        });
+        admission.add_stage(Arc::new(Policies::new(&*state, cluster.clone())));
+        let around = ServerSurroundings::new(
+            cache.clone(),
+            kinds.clone(),
+            outbound.clone(),
+            converter.clone(),
+            cluster,
+        );
+        admission.add_stage(Arc::new(Webhooks::new(Arc::new(around))));
         let issuer = format!("https://kubernetes.default.svc.{}", config.cluster_domain);
         let tokens = Arc::new(Tokens::new(pki.service_account_key(), &issuer, cache.clone())?);
         let allocator = Allocator::new(cache.clone(), config.service_cidr, config.node_ports.clone());
@@ -279,6 +291,7 @@ impl Server {
             _ = self.rbac.follow() => {}
             _ = fairness::follow(self.api.clone(), self.api.fairness.clone()) => {}
             _ = signer::follow(self.api.clone(), pki) => {}
+            _ = policies::follow(self.api.clone()) => {}
             _ = definitions::follow(self.api.clone()) => {}
             _ = aggregation::keep(self.api.clone()) => {}
             _ = aggregation::follow(self.api, self.aggregator) => {}

@@ -4,11 +4,16 @@ mod governed;
 
 use std::sync::Arc;
 
-use crate::definitions::KindTable;
 use futures::{FutureExt, Stream, StreamExt};
-use orch_admission::{Change, Feed, State};
-use orch_watch::{Cache, Event, Watch};
+use orch_admission::{Change, Cluster, Feed, State};
+use orch_client::Identity;
+use orch_object::cel::{Decision, Question};
+use orch_object::{Kind, Kinds};
+use orch_watch::{Cache, Event, Object, Watch};
+use serde_json::Value;
 
+use crate::authz::{self, Attributes, Authorizer};
+use crate::definitions::KindTable;
 use crate::key;
 
 pub struct CachedState {
@@ -82,4 +87,47 @@ fn change(event: &Event) -> Change {
         true => Change::Remove(event.object.value()),
         false => Change::Upsert(event.object.value()),
     }
+}
+
+/// What policies look up, from the watch cache.
+pub struct CachedCluster {
+    pub cache: Cache,
+    pub kinds: Arc<KindTable>,
+    pub authorizer: Arc<Authorizer>,
+}
+
+impl Cluster for CachedCluster {
+    fn kinds(&self) -> Arc<Kinds> {
+        self.kinds.current()
+    }
+
+    fn get(&self, kind: &Kind, namespace: &str, name: &str) -> Option<Arc<Value>> {
+        self.cache.get(&key::of(kind, namespace, name)).map(|stored| shown(kind, &stored))
+    }
+
+    fn list(&self, kind: &Kind, namespace: &str) -> Vec<Arc<Value>> {
+        let prefix = key::kind_prefix(kind, (!namespace.is_empty()).then_some(namespace));
+        self.cache.list(&prefix).items.iter().map(|stored| shown(kind, stored)).collect()
+    }
+
+    fn authorize(&self, identity: &Identity, question: &Question<'_>) -> Decision {
+        let attributes = Attributes {
+            verb: question.verb.into(),
+            namespace: question.namespace.into(),
+            group: question.group.into(),
+            resource: question.resource.into(),
+            subresource: question.subresource.into(),
+            name: question.name.into(),
+            path: question.path.map(String::from),
+        };
+        match self.authorizer.decide(identity, &attributes) {
+            authz::Decision::Allow(reason) => Decision { allowed: true, reason, error: None },
+            authz::Decision::NoOpinion => Decision::default(),
+        }
+    }
+}
+
+fn shown(kind: &Kind, stored: &Object) -> Arc<Value> {
+    let value = stored.value();
+    kind.present(&value).map_or(value, Arc::new)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
+use orch_admission::Cluster;
 use orch_admission::webhooks::{Hooks, Surroundings};
 use orch_object::client_config::ClientConfig;
 use orch_object::{Kind, Kinds};
@@ -26,6 +27,7 @@ pub struct ServerSurroundings {
     kinds: Arc<KindTable>,
     outbound: Outbound,
     converter: Arc<Converter>,
+    cluster: Arc<dyn Cluster>,
     read: ArcSwapOption<Read>,
 }
 
@@ -41,8 +43,9 @@ impl ServerSurroundings {
         kinds: Arc<KindTable>,
         outbound: Outbound,
         converter: Arc<Converter>,
+        cluster: Arc<dyn Cluster>,
     ) -> ServerSurroundings {
-        ServerSurroundings { cache, kinds, outbound, converter, read: ArcSwapOption::empty() }
+        ServerSurroundings { cache, kinds, outbound, converter, cluster, read: ArcSwapOption::empty() }
     }
 
     fn configurations(&self, plural: &str) -> Vec<Arc<Object>> {
@@ -65,6 +68,10 @@ impl Surroundings for ServerSurroundings {
         let hooks = Arc::new(Hooks::parse(&values(&mutating), &values(&validating)));
         self.read.store(Some(Arc::new(Read { versions, hooks: hooks.clone() })));
         hooks
+    }
+
+    fn cluster(&self) -> Arc<dyn Cluster> {
+        self.cluster.clone()
     }
 
     fn namespace(&self, name: &str) -> Option<Arc<Value>> {

@@ -18,6 +18,7 @@ mod discovery;
 mod lists;
 mod objects;
 mod patches;
+mod policies;
 mod proxy;
 mod security;
 mod services;
