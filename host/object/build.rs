@@ -119,7 +119,7 @@ fn upstream() -> Definitions {
         (api::storagemigration::v1) { StorageVersionMigration },
         (apiextensions::v1) { CustomResourceDefinition },
         (apiregistration::v1) { APIService },
-        (meta::v1) { DeleteOptions, ListMeta, Status },
+        (meta::v1) { APIGroup, APIGroupList, APIResourceList, APIVersions, DeleteOptions, ListMeta, Status },
     );
     generator.take_definitions(true).into_iter().collect()
 }

@@ -9,6 +9,8 @@ pub mod custom;
 pub mod duration;
 mod field_error;
 pub mod field_path;
+#[cfg(test)]
+mod fuzz;
 pub mod image;
 pub mod kind;
 mod kinds;

@@ -1,11 +1,14 @@
-//! OpenAPI v3: one document for each group and version, made when asked for and not kept.
+//! OpenAPI v3: one document for each group and version, made when asked for and not kept; and v2, one
+//! document of everything, converted from it.
 //!
 //! Good for `kubectl explain`, for kubectl's choice of server-side validation (the `fieldValidation`
 //! parameter of PATCH) and for its strategic merge patches (list and merge markers of the schemas).
 
+mod gnostic;
 mod operations;
 mod paths;
 mod schemas;
+mod v2;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -13,6 +16,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{Kind, Kinds};
+
+pub use gnostic::encode as v2_protobuf;
+pub use v2::v2;
 
 /// The Kubernetes version whose API this is.
 const VERSION: &str = "v1.37.0";
@@ -26,18 +32,6 @@ pub fn v3(kinds: &Kinds, group: &str, version: &str) -> Value {
         "paths": paths::paths(&rows),
         "components": { "schemas": schemas::schemas(&rows) },
     })
-}
-
-/// The content type of `v2`.
-pub const V2_CONTENT_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-/// `/openapi/v2` as a protobuf `Document` that names no path and no type.
-///
-/// kubectl 1.27 and 1.28 fail when this document is missing, although they take everything from v3.
-pub fn v2() -> Vec<u8> {
-    let field = |number: u8, bytes: &[u8]| [&[number << 3 | 2, bytes.len() as u8], bytes].concat();
-    let info = [field(1, b"Kubernetes"), field(2, VERSION.as_bytes())].concat();
-    [field(1, b"2.0"), field(2, &info)].concat()
 }
 
 /// Changes whenever the document does: for the index, which would otherwise have to build them all.

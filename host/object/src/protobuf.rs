@@ -1,21 +1,31 @@
-//! Requests in Kubernetes' protobuf (`application/vnd.kubernetes.protobuf`), turned into the JSON
-//! form that everything else works on. Go clients send it by default.
+//! Kubernetes' protobuf (`application/vnd.kubernetes.protobuf`), which Go clients prefer, turned into
+//! the JSON form that everything else works on, and back.
 //!
 //! The wire says field numbers; `fields.txt` gives their names, and the schema their types. The
 //! envelope is `k8s\0` and a `runtime.Unknown` (`k8s.io/apimachinery/pkg/runtime/generated.proto`).
 
+pub(crate) mod encode;
 mod fields;
+mod union;
 mod wire;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::de::DeserializeSeed;
 use serde_json::{Map, Value};
 
+use crate::Kind;
 use crate::schema::{Node, Schemas, ValueType};
-use fields::{Fields, Target};
+use encode::{Message, TypeMeta, head, held, text};
+use fields::{Entry, Fields, Target};
+use union::Union;
 use wire::{Reader, Scalar};
 
 const MAGIC: &[u8] = b"k8s\0";
+const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
+/// Its `metadata` is that of every object.
+const ANY_OBJECT: &str = "io.k8s.api.core.v1.ConfigMap";
 /// As deep as JSON bodies may be.
 const MOST_DEPTH: usize = 64;
 
@@ -29,13 +39,176 @@ pub enum ProtobufError {
     TooDeep,
     #[error("no protobuf form of kind {kind} in {api_version} is known: send JSON")]
     UnknownKind { api_version: String, kind: String },
+    #[error("the object does not fit its protobuf form: {0}")]
+    Unwritable(String),
+}
+
+impl From<serde_json::Error> for ProtobufError {
+    fn from(error: serde_json::Error) -> Self {
+        ProtobufError::Unwritable(error.to_string())
+    }
+}
+
+/// How the objects of a kind are written as messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Form {
+    node: Node<'static>,
+    fields: &'static Fields,
+}
+
+impl Form {
+    /// `None`: the kind has JSON alone, as custom resources and orch's own kinds have.
+    pub fn of(kind: &Kind) -> Option<Form> {
+        if kind.custom.is_some() {
+            return None;
+        }
+        Form::defined(&kind.schema, &kind.schema)
+    }
+
+    fn defined(schema: &str, message: &str) -> Option<Form> {
+        Some(Form { node: Schemas::builtin().root(schema)?, fields: Fields::of(message)? })
+    }
+
+    /// The kind's name in requests and answers. Go's packages are named by a group's first label; options
+    /// (`DeleteOptions`) are meta's, whatever group they are sent in.
+    fn named(api_version: &str, kind: &str) -> Option<Form> {
+        let (group, version) = api_version.split_once('/').unwrap_or(("core", api_version));
+        let package = group.split('.').next().unwrap_or_default();
+        if (api_version, kind) == ("meta.k8s.io/v1", "PartialObjectMetadata") {
+            return Form::defined(ANY_OBJECT, &format!("{META}{kind}"));
+        }
+        let names = [
+            format!("io.k8s.api.{package}.{version}.{kind}"),
+            format!("io.k8s.{package}-apiserver.pkg.apis.{package}.{version}.{kind}"),
+            format!("io.k8s.kube-aggregator.pkg.apis.{package}.{version}.{kind}"),
+            format!("{META}{kind}"),
+        ];
+        names.iter().find_map(|name| Form::defined(name, name))
+    }
+
+    /// The object's message, without envelope.
+    pub fn message(self, json: &[u8]) -> Result<Vec<u8>, ProtobufError> {
+        let mut out = Vec::with_capacity(json.len());
+        let Form { node, fields } = self;
+        let message = Message { out: &mut out, node, fields };
+        message.deserialize(&mut serde_json::Deserializer::from_slice(json))?;
+        out.shrink_to_fit();
+        Ok(out)
+    }
+}
+
+/// An object or `PartialObjectMetadataList` in JSON, as the whole body of an answer.
+pub fn encode(json: &[u8]) -> Result<Vec<u8>, ProtobufError> {
+    let TypeMeta { mut api_version, kind } = serde_json::from_slice(json)?;
+    // Legacy discovery documents do not say it.
+    if api_version.is_empty() {
+        api_version = "v1".into();
+    }
+    if kind == "PartialObjectMetadataList" {
+        return encode_partial_list(json);
+    }
+    match Form::named(&api_version, &kind) {
+        Some(form) => Ok(enveloped(&api_version, &kind, &form.message(json)?)),
+        None => Err(ProtobufError::UnknownKind { api_version, kind }),
+    }
+}
+
+fn encode_partial_list(json: &[u8]) -> Result<Vec<u8>, ProtobufError> {
+    #[derive(serde::Deserialize)]
+    struct PartialList {
+        metadata: Value,
+        items: Vec<Box<serde_json::value::RawValue>>,
+    }
+    let list: PartialList = serde_json::from_slice(json)?;
+    let form = Form::named("meta.k8s.io/v1", "PartialObjectMetadata").ok_or(ProtobufError::NotKubernetes)?;
+    let items: Result<Vec<Bytes>, ProtobufError> =
+        list.items.iter().map(|item| Ok(form.message(item.get().as_bytes())?.into())).collect();
+    let pieces = List::new("meta.k8s.io/v1", "PartialObjectMetadataList", &list.metadata, items?)?;
+    Ok(pieces.into_pieces().collect::<Vec<Bytes>>().concat())
+}
+
+/// A message in its envelope.
+pub fn enveloped(api_version: &str, kind: &str, message: &[u8]) -> Vec<u8> {
+    let mut out = envelope_head(api_version, kind, message.len());
+    out.reserve_exact(message.len());
+    out.extend_from_slice(message);
+    out
+}
+
+/// Everything of an envelope that stands before its message of so many bytes.
+fn envelope_head(api_version: &str, kind: &str, length: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(api_version.len() + kind.len() + 24);
+    out.extend_from_slice(MAGIC);
+    held(&mut out, 1, |out| {
+        text(out, 1, api_version);
+        text(out, 2, kind);
+    });
+    head(&mut out, 2, length);
+    out
+}
+
+/// A list, made of its items' messages.
+pub struct List {
+    head: Bytes,
+    items: Vec<Bytes>,
+    length: usize,
+}
+
+impl List {
+    pub fn new(
+        api_version: &str,
+        kind: &str,
+        metadata: &Value,
+        items: Vec<Bytes>,
+    ) -> Result<List, ProtobufError> {
+        let list_meta = Form::named("v1", "ListMeta").ok_or(ProtobufError::NotKubernetes)?;
+        let metadata = list_meta.message(metadata.to_string().as_bytes())?;
+        let mut start = Vec::new();
+        encode::bytes(&mut start, 1, &metadata);
+        let length = items.iter().map(|item| item_head(item).len() + item.len()).sum::<usize>();
+        let mut head = envelope_head(api_version, kind, start.len() + length);
+        head.extend_from_slice(&start);
+        Ok(List { length: head.len() + length, head: head.into(), items })
+    }
+
+    /// Of the whole body, in bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The body, to be sent piece by piece; the items are not copied.
+    pub fn into_pieces(self) -> impl Iterator<Item = Bytes> + Send {
+        let items = self.items.into_iter().flat_map(|item| [Bytes::from(item_head(&item)), item]);
+        std::iter::once(self.head).chain(items)
+    }
+}
+
+fn item_head(item: &Bytes) -> Vec<u8> {
+    let mut out = Vec::with_capacity(6);
+    head(&mut out, 2, item.len());
+    out
+}
+
+/// A watch event: a length of four bytes and a `WatchEvent` that holds an object in its envelope.
+pub fn watch_frame(event: &str, object: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(object.len() + event.len() + 24);
+    out.extend_from_slice(&[0; 4]);
+    text(&mut out, 1, event);
+    let mut raw = Vec::with_capacity(6);
+    head(&mut raw, 1, object.len());
+    head(&mut out, 2, raw.len() + object.len());
+    out.extend_from_slice(&raw);
+    out.extend_from_slice(object);
+    let length = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    out
 }
 
 /// The object in JSON, with `apiVersion` and `kind`.
 pub fn decode(bytes: &[u8]) -> Result<Value, ProtobufError> {
     let envelope = Envelope::read(bytes.strip_prefix(MAGIC).ok_or(ProtobufError::NotKubernetes)?)?;
     let Envelope { api_version, kind, raw } = envelope;
-    let Some((node, fields)) = definition(&api_version, &kind) else {
+    let Some(Form { node, fields }) = Form::named(&api_version, &kind) else {
         return Err(ProtobufError::UnknownKind { api_version, kind });
     };
     let mut object = Map::new();
@@ -43,19 +216,6 @@ pub fn decode(bytes: &[u8]) -> Result<Value, ProtobufError> {
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Ok(Value::Object(object))
-}
-
-/// The schema and numbers of a kind. Go's packages are named by a group's first label; options
-/// (`DeleteOptions`) are meta's, whatever group they are sent in.
-fn definition(api_version: &str, kind: &str) -> Option<(Node<'static>, &'static Fields)> {
-    let (group, version) = api_version.split_once('/').unwrap_or(("core", api_version));
-    let package = group.split('.').next().unwrap_or_default();
-    let names = [
-        format!("io.k8s.api.{package}.{version}.{kind}"),
-        format!("io.k8s.{package}-apiserver.pkg.apis.{package}.{version}.{kind}"),
-        format!("io.k8s.apimachinery.pkg.apis.meta.v1.{kind}"),
-    ];
-    names.iter().find_map(|name| Some((Schemas::builtin().root(name)?, Fields::of(name)?)))
 }
 
 /// `runtime.Unknown`.
@@ -102,17 +262,17 @@ fn message(
     }
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
-        match fields.get(number) {
-            Some(Target::Field(name)) => {
-                let Some(child) = node.field(name) else { continue };
-                field(object, name, value, child, depth)?;
+        let Some(Entry { target, omits_zero, .. }) = fields.get(number) else { continue };
+        match target {
+            Target::Field(name) => {
+                let Some((name, child)) = node.named_field(name) else { continue };
+                field(object, name, value, child, *omits_zero, depth)?;
             }
-            Some(Target::Inline(definition)) => {
+            Target::Inline(definition) => {
                 if let Some(fields) = Fields::of(definition) {
                     message(object, value.bytes()?, node, fields, depth + 1)?;
                 }
             }
-            None => {}
         }
     }
     Ok(())
@@ -123,6 +283,7 @@ fn field(
     name: &str,
     value: Scalar<'_>,
     node: Node<'_>,
+    omits_zero: bool,
     depth: usize,
 ) -> Result<(), ProtobufError> {
     match node.value_type() {
@@ -152,20 +313,33 @@ fn field(
                     _ => {}
                 }
             }
-            // An absent value is its type's zero; only texts and bytes are maps' values here.
-            map.insert(key, found.unwrap_or_else(|| Value::String(String::new())));
+            let zero = || match values.value_type() {
+                ValueType::Object => Value::Object(Map::new()),
+                _ => Value::String(String::new()),
+            };
+            map.insert(key, found.unwrap_or_else(zero));
         }
         _ => {
             if let Some(value) = single(value, node, depth)? {
-                // Go writes every text that is not a pointer, set or not; JSON has the set ones only.
-                // Where the empty text means something, Go's field is a pointer.
-                if value != "" || name == "storageClassName" {
+                // Go writes every field that is not a pointer, set or not; its JSON has the set ones only.
+                if !(omits_zero && is_zero(&value)) {
                     object.insert(name.into(), value);
                 }
             }
         }
     }
     Ok(())
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
 }
 
 /// One value; `None` for a time that is not set.
@@ -175,15 +349,16 @@ fn single(value: Scalar<'_>, node: Node<'_>, depth: usize) -> Result<Option<Valu
         ValueType::Bytes => STANDARD.encode(value.bytes()?).into(),
         ValueType::Boolean => (value.number()? != 0).into(),
         ValueType::Integer => (value.number()? as i64).into(),
-        ValueType::Number => serde_json::Number::from_f64(value.float()?).map_or(Value::Null, Value::Number),
-        ValueType::Quantity => inner(value.bytes()?, 1)?.map_or(Ok(String::new()), |v| v.text())?.into(),
+        ValueType::Number => number(value.float()?),
+        ValueType::Quantity => inner(value.bytes()?, 1)?.map_or(Ok("0".into()), |v| v.text())?.into(),
         ValueType::IntOrString => int_or_string(value.bytes()?)?,
         kind @ (ValueType::Time | ValueType::MicroTime) => return time(value.bytes()?, kind),
-        ValueType::Any => return raw(value.bytes()?),
-        ValueType::Object => {
+        ValueType::Any | ValueType::Object => {
+            if let Some(union) = Union::of(node) {
+                return union.decode(value.bytes()?, depth).map(Some);
+            }
             let mut object = Map::new();
-            let fields = node.definition().and_then(Fields::of);
-            match fields {
+            match node.definition().and_then(Fields::of) {
                 Some(fields) => message(&mut object, value.bytes()?, node, fields, depth + 1)?,
                 // FieldsV1 and its like: JSON inside.
                 None => return raw(value.bytes()?),
@@ -195,11 +370,19 @@ fn single(value: Scalar<'_>, node: Node<'_>, depth: usize) -> Result<Option<Valu
             let mut object = Map::new();
             let mut reader = Reader::new(value.bytes()?);
             while let Some((_, item)) = reader.next()? {
-                field(&mut object, "items", item, node, depth + 1)?;
+                field(&mut object, "items", item, node, false, depth + 1)?;
             }
             object.remove("items").unwrap_or_else(|| Value::Array(Vec::new()))
         }
     }))
+}
+
+/// Whole numbers without a fraction, as Go writes them.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
+        return (value as i64).into();
+    }
+    serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
 }
 
 /// The last value of one field of a message.
@@ -242,4 +425,4 @@ fn raw(bytes: &[u8]) -> Result<Option<Value>, ProtobufError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

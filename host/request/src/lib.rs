@@ -18,6 +18,8 @@ mod conversion;
 mod definitions;
 mod encode;
 mod fairness;
+#[cfg(test)]
+mod fuzz;
 mod impersonate;
 mod key;
 pub mod kubeconfig;

@@ -22,3 +22,9 @@ pub use command::{serve_attach, serve_exec};
 pub use log::{answer_log, serve_log, text_stream};
 pub use options::{ExecOptions, PortForwardOptions, log_options};
 pub use port_forward::serve_port_forward;
+
+/// What reads frames, for the crate's fuzzing.
+#[cfg(test)]
+pub(crate) mod fuzzed {
+    pub(crate) use super::spdy::{FrameCodec, HeaderCompressor, HeaderDecompressor};
+}

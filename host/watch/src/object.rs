@@ -15,12 +15,13 @@ pub struct Object {
     pub bytes: Bytes,
     owners: Box<[Box<str>]>,
     value: Mutex<Option<Arc<Value>>>,
+    encoded: Mutex<Option<Bytes>>,
 }
 
 impl Object {
     pub(crate) fn new(key: Arc<str>, revision: Revision, bytes: Bytes) -> Arc<Self> {
         let owners = crate::owners::uids(&bytes);
-        Arc::new(Object { key, revision, bytes, owners, value: Mutex::new(None) })
+        Arc::new(Object { key, revision, bytes, owners, value: Mutex::new(None), encoded: Mutex::new(None) })
     }
 
     /// The parsed object: parsed by the first who asks, then shared.
@@ -37,6 +38,7 @@ impl Object {
             bytes,
             owners: self.owners.clone(),
             value: Mutex::new(Some(Arc::new(value))),
+            encoded: Mutex::new(None),
         })
     }
 
@@ -45,9 +47,21 @@ impl Object {
         &self.owners
     }
 
-    /// Drops the parsed form, several times the size of the bytes, of a version few will ask for.
-    pub(crate) fn forget_value(&self) {
+    /// The object in its one other encoding: made by the first who asks, then shared.
+    pub fn encoded<E>(&self, make: impl FnOnce(&Bytes) -> Result<Bytes, E>) -> Result<Bytes, E> {
+        let mut slot = self.encoded.lock();
+        if let Some(bytes) = &*slot {
+            return Ok(bytes.clone());
+        }
+        let bytes = make(&self.bytes)?;
+        *slot = Some(bytes.clone());
+        Ok(bytes)
+    }
+
+    /// Drops the other forms, several times the size of the bytes, of a version few will ask for.
+    pub(crate) fn forget_forms(&self) {
         *self.value.lock() = None;
+        *self.encoded.lock() = None;
     }
 
     fn parse(&self) -> Value {

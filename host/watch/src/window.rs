@@ -67,10 +67,10 @@ impl Window {
         let Some(at) = self.events.len().checked_sub(PARSED) else { return };
         let event = &self.events[at].1;
         if let Some(before) = &event.before {
-            before.forget_value();
+            before.forget_forms();
         }
         if event.deleted {
-            event.object.forget_value();
+            event.object.forget_forms();
         }
     }
 }

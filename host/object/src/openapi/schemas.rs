@@ -11,6 +11,7 @@ use crate::Kind;
 use crate::schema::{definitions_digest, full_definitions};
 
 pub(super) const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+const ANY_OBJECT: &str = "io.k8s.api.core.v1.ConfigMap";
 const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 
@@ -30,7 +31,9 @@ pub(super) fn schemas(kinds: &[&Arc<Kind>]) -> Value {
     ]);
     for kind in kinds {
         if let Some(custom) = &kind.custom {
-            enter(&kind.schema, custom.openapi().clone(), &definitions, &mut reached);
+            let mut schema = custom.openapi().clone();
+            complete(&mut schema, &object_fields(&definitions), true);
+            enter(&kind.schema, schema, &definitions, &mut reached);
         }
     }
     for root in roots {
@@ -66,6 +69,33 @@ pub(super) fn part_definition(kind: &Kind, part_kind: &str) -> Option<String> {
         "TokenRequest" => Some("io.k8s.api.authentication.v1.TokenRequest".into()),
         own if own == kind.kind => Some(kind.schema.clone()),
         _ => None,
+    }
+}
+
+/// `apiVersion`, `kind` and `metadata` as every kind has them, with their descriptions.
+fn object_fields(definitions: &BTreeMap<String, String>) -> Map<String, Value> {
+    let known = definitions.get(ANY_OBJECT).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let properties = known.map(|schema| schema["properties"].clone()).unwrap_or_default();
+    ["apiVersion", "kind", "metadata"]
+        .map(|name| (name.to_owned(), properties[name].clone()))
+        .into_iter()
+        .collect()
+}
+
+/// Writes those fields into a custom resource's schema, and wherever one is embedded.
+fn complete(schema: &mut Value, fields: &Map<String, Value>, is_object: bool) {
+    let Value::Object(map) = schema else { return };
+    if is_object || map.get("x-kubernetes-embedded-resource") == Some(&true.into()) {
+        let properties = map.entry("properties").or_insert_with(|| json!({}));
+        properties.as_object_mut().into_iter().for_each(|own| own.extend(fields.clone()));
+    }
+    if let Some(Value::Object(properties)) = map.get_mut("properties") {
+        properties.values_mut().for_each(|property| complete(property, fields, false));
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(child) = map.get_mut(key) {
+            complete(child, fields, false);
+        }
     }
 }
 

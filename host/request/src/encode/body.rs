@@ -3,10 +3,10 @@
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use orch_object::Status;
+use orch_object::{Status, protobuf};
 use serde_json::Value;
 
-use super::negotiate::{Accepted, Format};
+use super::negotiate::{Accepted, Format, PROTOBUF};
 
 pub use axum::body::Body;
 
@@ -19,27 +19,47 @@ pub fn full(code: u16, content_type: &'static str, bytes: impl Into<Bytes>) -> R
     response
 }
 
-/// JSON bytes, or the same as YAML or indented where the client wants that.
-pub fn json_response(code: u16, bytes: Bytes, accepted: Accepted) -> Response {
-    if accepted.format == Format::Json && !accepted.pretty {
-        return full(code, "application/json", bytes);
-    }
-    let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+/// JSON bytes, or the same in the form the client wants.
+pub fn respond(code: u16, json: Bytes, accepted: Accepted) -> Response {
     match accepted.format {
-        Format::Json => full(code, "application/json", format!("{value:#}")),
-        Format::Yaml => match serde_saphyr::to_string(&value) {
+        Format::Json if accepted.pretty => match serde_json::from_slice::<Value>(&json) {
+            Ok(value) => full(code, "application/json", format!("{value:#}")),
+            Err(_) => full(code, "application/json", json),
+        },
+        Format::Json => full(code, "application/json", json),
+        Format::Yaml => match yaml(&json) {
             Ok(text) => full(code, "application/yaml", text),
-            Err(error) => {
-                tracing::error!(%error, "an object cannot be written as YAML");
-                full(code, "application/json", bytes)
-            }
+            Err(error) => unwritable("YAML", &error),
+        },
+        Format::Protobuf => match protobuf::encode(&json) {
+            Ok(bytes) => full(code, PROTOBUF, bytes),
+            Err(error) => unwritable("protobuf", &error),
         },
     }
 }
 
-/// A failure, always as JSON `Status`.
+fn yaml(json: &[u8]) -> Result<String, Box<dyn std::error::Error>> {
+    let value: Value = serde_json::from_slice(json)?;
+    Ok(serde_saphyr::to_string(&value)?)
+}
+
+fn unwritable(format: &str, error: &dyn std::fmt::Display) -> Response {
+    tracing::error!(%error, format, "an answer cannot be written");
+    status_response(&Status::new(
+        500,
+        "InternalError",
+        format!("the answer cannot be written as {format}: {error}"),
+    ))
+}
+
+/// A failure in JSON.
 pub fn status_response(status: &Status) -> Response {
-    let mut response = full(status.code, "application/json", status.to_json().to_string());
+    refusal(status, Accepted::default())
+}
+
+/// A failure in the form the client reads.
+pub fn refusal(status: &Status, accepted: Accepted) -> Response {
+    let mut response = respond(status.code, status.to_json().to_string().into(), accepted);
     if status.code == 401 {
         response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

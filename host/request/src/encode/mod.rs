@@ -1,8 +1,10 @@
-//! Answers as bytes: JSON objects, lists framed around the cache's bytes, watch frames, tables.
+//! Answers as bytes: objects, lists framed around the cache's bytes, watch frames, tables; in JSON,
+//! YAML and protobuf.
 
 pub mod body;
 pub mod gzip;
 pub mod negotiate;
 pub mod output;
+pub mod pieces;
 
-pub use body::{full, json_response, status_response};
+pub use body::{full, refusal, respond, status_response};

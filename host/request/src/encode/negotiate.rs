@@ -23,6 +23,7 @@ pub enum Format {
     #[default]
     Json,
     Yaml,
+    Protobuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,8 +34,44 @@ pub struct Accepted {
     pub pretty: bool,
 }
 
-/// Upstream's list of what it offers, for the 406.
-const OFFERED: &str = "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml";
+/// What there is to choose from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offer {
+    /// False where objects have JSON alone; their metadata has protobuf always.
+    pub protobuf: bool,
+    /// `as=Table`, `as=PartialObjectMetadata`
+    pub transforms: bool,
+    /// `as=APIGroupDiscoveryList`
+    pub discovery: bool,
+}
+
+impl Offer {
+    /// Documents of one form, and failures.
+    pub const PLAIN: Offer = Offer { protobuf: true, transforms: false, discovery: false };
+    pub const DISCOVERY: Offer = Offer { discovery: true, ..Offer::PLAIN };
+
+    /// A kind's objects.
+    pub fn objects(protobuf: bool) -> Offer {
+        Offer { protobuf, transforms: true, discovery: false }
+    }
+
+    fn has(self, form: Form, format: Format) -> bool {
+        match form {
+            Form::Object => self.protobuf || format != Format::Protobuf,
+            // Upstream's Table has no protobuf form.
+            Form::Table => self.transforms && format != Format::Protobuf,
+            Form::Metadata => self.transforms,
+            Form::Discovery => self.discovery && format == Format::Json,
+        }
+    }
+}
+
+pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+pub const PROTOBUF_WATCH: &str = "application/vnd.kubernetes.protobuf;stream=watch";
+
+/// What upstream says is acceptable, in its order.
+const OFFERED: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+const STREAMS: &str = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
 struct MediaRange {
     media: String,
@@ -60,28 +97,49 @@ impl MediaRange {
         self.parameters.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 
-    /// `None`: cannot be served.
-    fn accepted(&self) -> Option<Accepted> {
-        let format = match self.media.as_str() {
-            "application/json" | "*/*" | "application/*" | "text/html" | "text/plain" => Format::Json,
-            "application/yaml" => Format::Yaml,
-            _ => return None,
-        };
-        let form = match (self.parameter("as"), self.parameter("g"), self.parameter("v")) {
-            ("", ..) => Form::Object,
-            ("Table", "meta.k8s.io", "v1" | "v1beta1") => Form::Table,
+    /// The formats it allows, the preferred one first.
+    fn formats(&self) -> &'static [Format] {
+        match self.media.as_str() {
+            "application/json" => &[Format::Json],
+            "application/yaml" => &[Format::Yaml],
+            PROTOBUF => &[Format::Protobuf],
+            "application/*" | "*/*" | "*" => &[Format::Json, Format::Yaml, Format::Protobuf],
+            _ => &[],
+        }
+    }
+
+    /// `None`: nothing of the kind exists.
+    fn form(&self) -> Option<Form> {
+        if !matches!(self.parameter("stream"), "" | "watch") {
+            return None;
+        }
+        match (self.parameter("as"), self.parameter("g"), self.parameter("v")) {
+            ("", "", "") => Some(Form::Object),
+            ("Table", "meta.k8s.io", "v1" | "v1beta1") => Some(Form::Table),
             ("PartialObjectMetadata" | "PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1") => {
-                Form::Metadata
+                Some(Form::Metadata)
             }
-            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => Form::Discovery,
-            _ => return None,
-        };
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => Some(Form::Discovery),
+            _ => None,
+        }
+    }
+
+    /// `None`: cannot be served.
+    fn accepted(&self, offer: Offer) -> Option<Accepted> {
+        let form = self.form()?;
+        let format = *self.formats().iter().find(|format| offer.has(form, **format))?;
         Some(Accepted { form, format, pretty: self.parameter("pretty") == "1" })
+    }
+
+    /// Of equal quality what is named exactly counts before what a wildcard covers.
+    fn rank(&self) -> (std::cmp::Reverse<u32>, bool, bool) {
+        let (main, sub) = self.media.split_once('/').unwrap_or((&self.media, "*"));
+        (std::cmp::Reverse(self.quality), main == "*", sub == "*")
     }
 }
 
 /// The best of what the client reads; 406 when it reads nothing of ours.
-pub fn accept(headers: &HeaderMap) -> Result<Accepted, Status> {
+pub fn accept(headers: &HeaderMap, offer: Offer) -> Result<Accepted, Status> {
     let texts: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
     let mut ranges: Vec<MediaRange> = texts
         .iter()
@@ -92,13 +150,19 @@ pub fn accept(headers: &HeaderMap) -> Result<Accepted, Status> {
     if ranges.is_empty() {
         return Ok(Accepted::default());
     }
-    // Stable: of equal quality the first named counts.
-    ranges.sort_by_key(|range| std::cmp::Reverse(range.quality));
-    let acceptable = || {
-        let media = "application/json, application/yaml";
-        Status::new(406, "NotAcceptable", format!("only the following media types are accepted: {media}"))
-    };
-    ranges.iter().filter(|r| r.quality > 0).find_map(MediaRange::accepted).ok_or_else(acceptable)
+    // Stable: of equal rank the first named counts.
+    ranges.sort_by_key(MediaRange::rank);
+    let mut served = ranges.iter().filter(|r| r.quality > 0).filter_map(|range| range.accepted(offer));
+    served.next().ok_or_else(|| not_acceptable(OFFERED))
+}
+
+/// 406 for a watch in YAML, which has no frames.
+pub fn no_stream() -> Status {
+    not_acceptable(STREAMS)
+}
+
+fn not_acceptable(offered: &str) -> Status {
+    Status::new(406, "NotAcceptable", format!("only the following media types are accepted: {offered}"))
 }
 
 /// The media type of a body, without parameters; JSON when none is named.
@@ -110,10 +174,23 @@ pub fn content_type(headers: &HeaderMap) -> String {
     }
 }
 
-/// 415, as upstream words it for protobuf where it has none (custom resources).
-pub fn unsupported(media: &str) -> Status {
-    tracing::debug!(media, "unsupported media type");
-    Status::new(415, "UnsupportedMediaType", OFFERED)
+/// 415 for a body.
+pub fn unsupported() -> Status {
+    unsupported_of(OFFERED)
+}
+
+/// 415 for a patch of a built-in kind.
+pub fn unsupported_patch() -> Status {
+    unsupported_of(
+        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
+         application/apply-patch+yaml",
+    )
+}
+
+fn unsupported_of(offered: &str) -> Status {
+    let message =
+        format!("the body of the request was in an unknown format - accepted media types include: {offered}");
+    Status::new(415, "UnsupportedMediaType", message)
 }
 
 #[cfg(test)]
@@ -121,9 +198,13 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Result<Accepted, Status> {
+        offered(text, Offer { discovery: true, ..Offer::objects(true) })
+    }
+
+    fn offered(text: &str, offer: Offer) -> Result<Accepted, Status> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, text.parse().unwrap());
-        accept(&headers)
+        accept(&headers, offer)
     }
 
     #[test]
@@ -137,10 +218,26 @@ mod tests {
             "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
         assert_eq!(of(beta).unwrap().form, Form::Object);
         let go = "application/vnd.kubernetes.protobuf,application/json";
-        assert_eq!(of(go).unwrap(), Accepted::default());
-        assert_eq!(of("application/vnd.kubernetes.protobuf").unwrap_err().code, 406);
+        assert_eq!(of(go).unwrap().format, Format::Protobuf);
+        assert_eq!(of("application/vnd.kubernetes.protobuf;stream=watch").unwrap().format, Format::Protobuf);
         assert_eq!(of("application/yaml").unwrap().format, Format::Yaml);
         assert_eq!(of("application/json;q=0.1, application/yaml").unwrap().format, Format::Yaml);
+        assert_eq!(of("*/*, application/yaml").unwrap().format, Format::Yaml);
         assert_eq!(of("*/*").unwrap(), Accepted::default());
+        for nothing in ["text/plain", "application/json;as=Nonsense", "application/json;stream=other"] {
+            assert_eq!(of(nothing).unwrap_err().code, 406, "{nothing}");
+        }
+    }
+
+    #[test]
+    fn protobuf_is_for_what_has_it() {
+        let go = "application/vnd.kubernetes.protobuf,application/json";
+        assert_eq!(offered(go, Offer::objects(false)).unwrap().format, Format::Json);
+        let refused = offered("application/vnd.kubernetes.protobuf", Offer::objects(false)).unwrap_err();
+        assert_eq!(refused.code, 406);
+        let metadata = "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+        assert_eq!(offered(metadata, Offer::objects(false)).unwrap().format, Format::Protobuf);
+        let table = "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1";
+        assert_eq!(of(table).unwrap_err().code, 406);
     }
 }

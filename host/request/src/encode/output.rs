@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+use orch_object::protobuf::{self, ProtobufError};
 use orch_object::table::{IncludeObject, partial_metadata, partial_metadata_list, table};
 use orch_object::{Kind, Status};
+use orch_watch::Object;
 use serde_json::{Value, json};
 
-use super::negotiate::Form;
-use crate::verbs::{Listed, WatchItem};
+use super::negotiate::{Form, Format};
+use super::pieces::Pieces;
+use crate::verbs::{Listed, Payload, WatchItem};
 
 /// The form of an answer, and what a Table's rows carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,12 +33,17 @@ pub fn object(kind: &Kind, bytes: Bytes, value: &Value, shape: Shape) -> Bytes {
 }
 
 /// A list: a frame around the items' own bytes.
-pub fn list(listed: &Listed, shape: Shape) -> Bytes {
+pub async fn list(listed: Listed, shape: Shape, format: Format) -> Result<Pieces, Status> {
     let revision = listed.revision.to_string();
     let metadata = list_meta(Some(&revision), listed.continue_token.as_deref(), listed.remaining);
-    if matches!(shape.form, Form::Object | Form::Discovery) {
-        return framed(listed, &metadata);
+    match (shape.form, format) {
+        (Form::Object | Form::Discovery, Format::Protobuf) => list_of_messages(listed, &metadata).await,
+        (Form::Object | Form::Discovery, Format::Json | Format::Yaml) => Ok(framed(listed, &metadata)),
+        (Form::Table | Form::Metadata, _) => Ok(transformed(&listed, shape, metadata).into()),
     }
+}
+
+fn transformed(listed: &Listed, shape: Shape, metadata: Value) -> Bytes {
     let values: Vec<Arc<Value>> = listed.items.iter().map(|object| object.value()).collect();
     let values = values.iter().map(|value| &**value);
     match shape.form {
@@ -46,24 +54,55 @@ pub fn list(listed: &Listed, shape: Shape) -> Bytes {
     .into()
 }
 
-fn framed(listed: &Listed, metadata: &Value) -> Bytes {
+fn framed(listed: Listed, metadata: &Value) -> Pieces {
     let kind = &listed.kind;
     let head = format!(
         "{{\"apiVersion\":{},\"kind\":{},\"metadata\":{metadata},\"items\":[",
         Value::from(kind.api_version()),
         Value::from(kind.list_kind.as_str()),
     );
-    let size: usize = listed.items.iter().map(|o| o.bytes.len() + 1).sum();
-    let mut out = BytesMut::with_capacity(head.len() + size + 2);
-    out.put(head.as_bytes());
+    let size: usize = listed.items.iter().map(|o| o.bytes.len()).sum();
+    let length = head.len() + size + listed.items.len().saturating_sub(1) + 2;
+    let items = listed.items.into_iter().enumerate().flat_map(|(index, object)| {
+        let comma = if index > 0 { Bytes::from_static(b",") } else { Bytes::new() };
+        [comma, object.bytes.clone()]
+    });
+    let end = std::iter::once(Bytes::from_static(b"]}"));
+    Pieces::new(length, std::iter::once(Bytes::from(head)).chain(items).chain(end))
+}
+
+/// Objects turned into messages before others on this thread get their turn.
+const TURN: usize = 100;
+
+async fn list_of_messages(listed: Listed, metadata: &Value) -> Result<Pieces, Status> {
+    let kind = &listed.kind;
+    let form = form(kind)?;
+    let mut items = Vec::with_capacity(listed.items.len());
     for (index, object) in listed.items.iter().enumerate() {
-        if index > 0 {
-            out.put_u8(b',');
+        items.push(message(form, object)?);
+        if index % TURN == TURN - 1 {
+            tokio::task::yield_now().await;
         }
-        out.put(object.bytes.clone());
     }
-    out.put(&b"]}"[..]);
-    out.freeze()
+    let list =
+        protobuf::List::new(&kind.api_version(), &kind.list_kind, metadata, items).map_err(unwritable)?;
+    Ok(Pieces::new(list.length(), list.into_pieces()))
+}
+
+fn form(kind: &Kind) -> Result<protobuf::Form, Status> {
+    protobuf::Form::of(kind).ok_or_else(|| {
+        unwritable(ProtobufError::UnknownKind { api_version: kind.api_version(), kind: kind.kind.clone() })
+    })
+}
+
+/// An object's message; made once for all who list or watch it.
+fn message(form: protobuf::Form, object: &Object) -> Result<Bytes, Status> {
+    object.encoded(|json| form.message(json).map(Bytes::from)).map_err(unwritable)
+}
+
+fn unwritable(error: ProtobufError) -> Status {
+    tracing::error!(%error, "an object cannot be written as protobuf");
+    Status::new(500, "InternalError", format!("the answer cannot be written as protobuf: {error}"))
 }
 
 fn list_meta(revision: Option<&str>, continue_token: Option<&str>, remaining: Option<usize>) -> Value {
@@ -77,16 +116,17 @@ fn list_meta(revision: Option<&str>, continue_token: Option<&str>, remaining: Op
     metadata
 }
 
-/// Writes watch events, each a line.
+/// Writes watch events: each a line of JSON, or a frame of protobuf.
 pub struct WatchEncoder {
     kind: Arc<Kind>,
     shape: Shape,
+    format: Format,
     first: bool,
 }
 
 impl WatchEncoder {
-    pub fn new(kind: Arc<Kind>, shape: Shape) -> Self {
-        WatchEncoder { kind, shape, first: true }
+    pub fn new(kind: Arc<Kind>, shape: Shape, format: Format) -> Self {
+        WatchEncoder { kind, shape, format, first: true }
     }
 
     pub fn encode(&mut self, item: Result<WatchItem, Status>) -> Bytes {
@@ -95,13 +135,18 @@ impl WatchEncoder {
             Ok(WatchItem::Modified(payload)) => ("MODIFIED", payload),
             Ok(WatchItem::Deleted(payload)) => ("DELETED", payload),
             Ok(WatchItem::Bookmark(payload)) => ("BOOKMARK", payload),
-            Err(status) => return frame("ERROR", status.to_json().to_string().as_bytes()),
+            Err(status) => return self.error(&status),
         };
-        match self.shape.form {
-            Form::Object | Form::Discovery => frame(event, payload.bytes()),
-            Form::Metadata => frame(event, partial_metadata(&payload.value()).to_string().as_bytes()),
-            Form::Table => frame(event, self.table(event, &payload.value()).to_string().as_bytes()),
-        }
+        let framed = match (self.shape.form, self.format) {
+            (Form::Object | Form::Discovery, Format::Protobuf) => self.message(event, &payload),
+            (Form::Object | Form::Discovery, Format::Json | Format::Yaml) => Ok(line(event, payload.bytes())),
+            (Form::Metadata, _) => self.frame(event, &partial_metadata(&payload.value())),
+            (Form::Table, _) => {
+                let table = self.table(event, &payload.value());
+                self.frame(event, &table)
+            }
+        };
+        framed.unwrap_or_else(|status| self.error(&status))
     }
 
     /// The first carries the headers.
@@ -111,9 +156,35 @@ impl WatchEncoder {
         let rows = Some(value).filter(|_| event != "BOOKMARK");
         table(&self.kind, rows, self.shape.include, metadata, headers)
     }
+
+    fn error(&self, status: &Status) -> Bytes {
+        let value = status.to_json();
+        self.frame("ERROR", &value).unwrap_or_else(|_| line("ERROR", value.to_string().as_bytes()))
+    }
+
+    fn frame(&self, event: &str, value: &Value) -> Result<Bytes, Status> {
+        let json = value.to_string();
+        match self.format {
+            Format::Json | Format::Yaml => Ok(line(event, json.as_bytes())),
+            Format::Protobuf => {
+                let object = protobuf::encode(json.as_bytes()).map_err(unwritable)?;
+                Ok(protobuf::watch_frame(event, &object).into())
+            }
+        }
+    }
+
+    fn message(&self, event: &str, payload: &Payload) -> Result<Bytes, Status> {
+        let form = form(&self.kind)?;
+        let message = match payload {
+            Payload::Shared(object) => message(form, object)?,
+            Payload::Own { bytes, .. } => form.message(bytes).map_err(unwritable)?.into(),
+        };
+        let object = protobuf::enveloped(&self.kind.api_version(), &self.kind.kind, &message);
+        Ok(protobuf::watch_frame(event, &object).into())
+    }
 }
 
-fn frame(event: &str, object: &[u8]) -> Bytes {
+fn line(event: &str, object: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(object.len() + 40);
     out.put(format!("{{\"type\":\"{event}\",\"object\":").as_bytes());
     out.put(object);

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::aggregation::{Discovered, RemoteVersion};
 use crate::definitions::Latest;
-use crate::encode::negotiate::{Form, accept};
-use crate::encode::{full, json_response};
+use crate::encode::negotiate::{Form, Offer, accept};
+use crate::encode::{full, respond};
 
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
@@ -75,12 +75,12 @@ impl Discovery {
     /// `None`: no discovery path.
     pub fn answer(&self, path: &str, headers: &HeaderMap) -> Result<Option<Response>, Status> {
         let Some(plain) = self.plain.get(path) else { return Ok(None) };
-        let accepted = accept(headers)?;
+        let accepted = accept(headers, Offer::DISCOVERY)?;
         let document = match (accepted.form, path) {
             (Form::Discovery, "/api") => &self.core,
             (Form::Discovery, "/apis") => &self.groups,
             _ => {
-                let mut response = json_response(200, plain.clone(), accepted);
+                let mut response = respond(200, plain.clone(), accepted);
                 response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
                 return Ok(Some(response));
             }

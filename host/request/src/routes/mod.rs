@@ -128,6 +128,9 @@ impl Routes {
             return Ok(answer);
         }
         let kinds = self.api.kinds_now().await?;
+        if trimmed == "/openapi/v2" {
+            return self.openapi.of(&kinds).v2(&headers).await;
+        }
         let remote = self.aggregator.discovered();
         self.discovery
             .of(&kinds, &remote)
@@ -149,7 +152,17 @@ impl Routes {
 }
 
 fn root_paths() -> String {
-    let paths = ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"];
+    let paths = [
+        "/api",
+        "/api/v1",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ];
     serde_json::json!({ "paths": paths }).to_string()
 }
 
@@ -173,4 +186,12 @@ fn add_warnings(response: &mut Response, warnings: &[String]) {
             response.headers_mut().append(http::header::WARNING, value);
         }
     }
+}
+
+/// What reads requests, for the crate's fuzzing.
+#[cfg(test)]
+pub mod fuzzed {
+    pub use super::options::Query;
+    pub use super::read_body::{parse, parse_json, parse_yaml};
+    pub use super::request_info::RequestInfo;
 }

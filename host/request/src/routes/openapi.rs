@@ -1,4 +1,4 @@
-//! OpenAPI v3: an index, and one document for each group and version, with hashes to cache by.
+//! OpenAPI v3: an index, and one document for each group and version, with hashes to cache by; and v2.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,17 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
+use http::header::{ACCEPT, ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY};
+use jiff::Timestamp;
 use orch_object::{Kinds, Status, openapi};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use super::options::Query;
 use crate::aggregation::Discovered;
-use crate::causes;
 use crate::definitions::Latest;
-use crate::encode::full;
+use crate::encode::{full, gzip};
 
 /// The index of the table as it is.
 #[derive(Default)]
@@ -25,9 +28,12 @@ impl OpenApiOf {
     }
 }
 
-/// Documents are built when asked for, and not kept: clients keep them by their hashes.
+/// Documents of v3 are built when asked for, and not kept: clients keep them by their hashes.
 pub struct OpenApi {
     kinds: Arc<Kinds>,
+    /// When the table became as it is.
+    since: Timestamp,
+    v2: OnceCell<V2>,
     /// `api/v1`, `apis/apps/v1`, … with group and version.
     paths: BTreeMap<String, (String, String)>,
 }
@@ -43,7 +49,7 @@ impl OpenApi {
             .iter()
             .map(|k| (path(&k.group, &k.version), (k.group.clone(), k.version.clone())))
             .collect();
-        OpenApi { kinds, paths }
+        OpenApi { kinds, since: Timestamp::now(), v2: OnceCell::new(), paths }
     }
 
     /// `None`: no OpenAPI path.
@@ -54,9 +60,6 @@ impl OpenApi {
         query: &Query,
         remote: &Discovered,
     ) -> Result<Option<Response>, Status> {
-        if path == "/openapi/v2" {
-            return v2(headers).map(Some);
-        }
         if path == "/openapi/v3" {
             return Ok(Some(full(200, "application/json", self.index(remote))));
         }
@@ -99,11 +102,95 @@ impl OpenApi {
     }
 }
 
-/// kubectl below 1.29 wants the document to exist, in protobuf, and uses v3; the JSON form is not built.
-fn v2(headers: &HeaderMap) -> Result<Response, Status> {
-    let accepted = headers.get_all(http::header::ACCEPT).iter().filter_map(|v| v.to_str().ok());
-    if accepted.into_iter().any(|accept| accept.contains("com.github.proto-openapi.spec.v2")) {
-        return Ok(full(200, openapi::V2_CONTENT_TYPE, openapi::v2()));
+/// The document of everything: large, so kept compressed once somebody has asked for it.
+struct V2 {
+    json: Bytes,
+    protobuf: Bytes,
+}
+
+const GNOSTIC: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+impl V2 {
+    fn new(kinds: &Kinds) -> V2 {
+        let document = openapi::v2(kinds);
+        let json = gzip::compressed(document.to_string().as_bytes());
+        V2 { json, protobuf: gzip::compressed(&openapi::v2_protobuf(&document)) }
     }
-    Err(causes::no_such_resource())
+}
+
+impl OpenApi {
+    /// `/openapi/v2`
+    pub async fn v2(self: Arc<Self>, headers: &HeaderMap) -> Result<Response, Status> {
+        let Some(content_type) = v2_content_type(headers) else {
+            return Ok(full(406, "text/plain; charset=utf-8", Bytes::new()));
+        };
+        let etag = format!("\"{}\"", self.fingerprint());
+        let mut response = match is_known(headers, &etag, self.since) {
+            true => full(304, content_type, Bytes::new()),
+            false => self.clone().v2_body(content_type, headers).await?,
+        };
+        let modified = self.since.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        for (name, value) in [(ETAG, etag), (LAST_MODIFIED, modified)] {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        Ok(response)
+    }
+
+    async fn v2_body(
+        self: Arc<Self>,
+        content_type: &'static str,
+        headers: &HeaderMap,
+    ) -> Result<Response, Status> {
+        let make = || {
+            let kinds = self.kinds.clone();
+            tokio::task::spawn_blocking(move || V2::new(&kinds))
+        };
+        let made = self.v2.get_or_try_init(make).await.map_err(|error| {
+            tracing::error!(%error, "the OpenAPI document cannot be made");
+            Status::new(500, "InternalError", "the OpenAPI document cannot be made")
+        })?;
+        let compressed = if content_type == GNOSTIC { made.protobuf.clone() } else { made.json.clone() };
+        if gzip::accepts(headers) {
+            let mut response = full(200, content_type, compressed);
+            gzip::mark(&mut response);
+            return Ok(response);
+        }
+        Ok(full(200, content_type, gzip::decompress(&compressed).unwrap_or_default()))
+    }
+
+    /// Of all documents together.
+    fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for (group, version) in self.paths.values() {
+            hasher.update(openapi::fingerprint(&self.kinds, group, version));
+        }
+        hex::encode_upper(hasher.finalize())
+    }
+}
+
+/// The first of the client's media types that the document has.
+fn v2_content_type(headers: &HeaderMap) -> Option<&'static str> {
+    let accepted: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
+    if accepted.is_empty() {
+        return Some("application/json");
+    }
+    let named = accepted.iter().flat_map(|text| text.split(','));
+    named.filter_map(|range| range.split(';').next()).find_map(|media| match media.trim() {
+        "application/json" | "application/*" | "*/*" => Some("application/json"),
+        GNOSTIC | "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" => Some(GNOSTIC),
+        _ => None,
+    })
+}
+
+/// Whether the client has the document already; its tag counts before its time.
+fn is_known(headers: &HeaderMap, etag: &str, since: Timestamp) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if let Some(tags) = text(IF_NONE_MATCH) {
+        return tags.split(',').any(|tag| tag.trim() == etag || tag.trim() == "*");
+    }
+    let known = text(IF_MODIFIED_SINCE).and_then(|time| jiff::fmt::rfc2822::parse(time).ok());
+    known.is_some_and(|known| known.timestamp().as_second() >= since.as_second())
 }

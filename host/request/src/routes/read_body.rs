@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use orch_object::Status;
 use serde_json::Value;
 
-use crate::encode::negotiate::{content_type, unsupported};
+use crate::encode::negotiate::{PROTOBUF, content_type, unsupported};
 
 /// What one request may send (upstream's `MaxRequestBodyBytes`).
 const MAX_BYTES: usize = 3 << 20;
@@ -31,10 +31,10 @@ pub fn parse(bytes: &[u8], media: &str) -> Result<(Value, Vec<String>), Status> 
     match media {
         "application/json" => parse_json(bytes),
         "application/yaml" => Ok((parse_yaml(bytes)?, Vec::new())),
-        "application/vnd.kubernetes.protobuf" => orch_object::protobuf::decode(bytes)
+        PROTOBUF => orch_object::protobuf::decode(bytes)
             .map(|object| (object, Vec::new()))
             .map_err(|error| Status::bad_request(error.to_string())),
-        other => Err(unsupported(other)),
+        _ => Err(unsupported()),
     }
 }
 

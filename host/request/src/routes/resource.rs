@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::HeaderMap;
 use orch_client::{Patch, PatchType, Resource, Target};
+use orch_object::protobuf::Form;
 use orch_object::table::IncludeObject;
 use orch_object::{Kind, Status};
 use serde_json::Value;
@@ -18,9 +19,10 @@ use super::Routes;
 use super::options::Query;
 use super::read_body;
 use super::request_info::ResourceRequest;
-use crate::encode::negotiate::{Accepted, accept, unsupported};
+use crate::encode::negotiate::{self, Accepted, Format, Offer, PROTOBUF, PROTOBUF_WATCH, accept};
 use crate::encode::output::{self, Shape, WatchEncoder};
-use crate::encode::{full, gzip, json_response};
+use crate::encode::pieces::Pieces;
+use crate::encode::{full, respond};
 use crate::verbs::{Api, Call, Deleted, Written, success};
 use crate::{causes, subresources};
 
@@ -68,14 +70,14 @@ pub async fn answer(
         return Err(causes::method_not_allowed());
     }
     let headers = request.headers().clone();
-    let accepted = accept(&headers)?;
+    let accepted = accept(&headers, Offer::objects(Form::of(&kind).is_some()))?;
     let answer = Answer { accepted, shape: shape(accepted, query)? };
     let api = &routes.api;
     match info.verb.as_str() {
         "get" => get(api, call, &kind, &target, query, answer).await,
         "list" => {
             let listed = api.list(call, &target, &query.list()?).await?;
-            Ok(large(output::list(&listed, answer.shape), answer, &headers))
+            Ok(large(output::list(listed, answer.shape, accepted.format).await?, answer, &headers))
         }
         "watch" => watch(routes, call, &kind, &target, query, answer).await,
         "create" | "update" => write(api, call, &kind, &target, &info, query, request, answer).await,
@@ -84,7 +86,7 @@ pub async fn answer(
         "deletecollection" => {
             let options = query.delete(&delete_body(request).await?)?;
             let listed = api.delete_collection(call, &target, &query.list()?, &options).await?;
-            Ok(large(output::list(&listed, answer.shape), answer, &headers))
+            Ok(large(output::list(listed, answer.shape, accepted.format).await?, answer, &headers))
         }
         _ => Err(causes::method_not_allowed()),
     }
@@ -145,7 +147,7 @@ async fn get(
     let version = Some(query.get("resourceVersion")).filter(|v| !v.is_empty());
     let found = api.get(call, target, version).await?;
     let bytes = output::object(kind, found.bytes.clone(), &found.value(), answer.shape);
-    Ok(json_response(200, bytes, answer.accepted))
+    Ok(respond(200, bytes, answer.accepted))
 }
 
 async fn watch(
@@ -156,6 +158,11 @@ async fn watch(
     query: &Query,
     answer: Answer,
 ) -> Result<Response, Status> {
+    let content_type = match answer.accepted.format {
+        Format::Json => "application/json",
+        Format::Protobuf => PROTOBUF_WATCH,
+        Format::Yaml => return Err(negotiate::no_stream()),
+    };
     let mut options = query.list()?;
     let spread = rand::random_range(0..MIN_WATCH_SECONDS);
     options.timeout_seconds = Some(options.timeout_seconds.unwrap_or(MIN_WATCH_SECONDS + spread));
@@ -165,12 +172,12 @@ async fn watch(
     }
     let target = Target { name: String::new(), ..target.clone() };
     let items = routes.api.watch(call, &target, &options).await?;
-    let mut encoder = WatchEncoder::new(kind.clone(), answer.shape);
+    let mut encoder = WatchEncoder::new(kind.clone(), answer.shape, answer.accepted.format);
     let stop = routes.stop.clone();
     let frames = items
         .take_until(async move { stop.cancelled().await })
         .map(move |item| Ok::<Bytes, std::convert::Infallible>(encoder.encode(item)));
-    let mut response = full(200, "application/json", Bytes::new());
+    let mut response = full(200, content_type, Bytes::new());
     *response.body_mut() = Body::from_stream(frames);
     Ok(response)
 }
@@ -221,7 +228,7 @@ async fn patch(
         "application/merge-patch+json" => PatchType::Merge,
         "application/strategic-merge-patch+json" => PatchType::Strategic,
         "application/apply-patch+yaml" => PatchType::Apply,
-        other => return Err(unsupported(other)),
+        _ => return Err(negotiate::unsupported_patch()),
     };
     let body = match patch_type {
         PatchType::Apply => read_body::parse_yaml(&bytes)?,
@@ -257,7 +264,7 @@ async fn delete(
     let returns = RETURN_DELETED.contains(&(kind.group.as_str(), kind.plural.as_str()));
     Ok(match &deleted {
         Deleted::Gone(written) if !returns => {
-            json_response(200, success(kind, &written.value).to_string().into(), answer.accepted)
+            respond(200, success(kind, &written.value).to_string().into(), answer.accepted)
         }
         Deleted::Gone(written) | Deleted::Pending(written) => object(200, kind, written, target, answer),
     })
@@ -279,18 +286,15 @@ fn object(code: u16, kind: &Kind, written: &Written, target: &Target, answer: An
         true => output::object(kind, written.bytes.clone(), &written.value, answer.shape),
         false => written.bytes.clone(),
     };
-    json_response(code, bytes, answer.accepted)
+    respond(code, bytes, answer.accepted)
 }
 
-fn large(bytes: Bytes, answer: Answer, headers: &HeaderMap) -> Response {
-    let accepted = answer.accepted;
-    if accepted != (Accepted { form: accepted.form, ..Default::default() }) {
-        return json_response(200, bytes, accepted);
+fn large(pieces: Pieces, answer: Answer, headers: &HeaderMap) -> Response {
+    let Accepted { format, pretty, .. } = answer.accepted;
+    let transformed = !matches!(answer.shape.form, negotiate::Form::Object);
+    match format {
+        Format::Json if !pretty => pieces.respond("application/json", headers),
+        Format::Protobuf if !transformed => pieces.respond(PROTOBUF, headers),
+        Format::Json | Format::Yaml | Format::Protobuf => respond(200, pieces.whole(), answer.accepted),
     }
-    let (bytes, compressed) = gzip::compress(bytes, headers);
-    let mut response = full(200, "application/json", bytes);
-    if compressed {
-        gzip::mark(&mut response);
-    }
-    response
 }

@@ -21,7 +21,8 @@ use super::options::Query;
 use super::{RequestInfo, Routes, default_manager, read_body, resource};
 use crate::audit::{self, Level, Stage, Trail};
 use crate::authz::Attributes;
-use crate::encode::{full, status_response};
+use crate::encode::negotiate::{Offer, accept};
+use crate::encode::{full, refusal};
 use crate::fairness::{Permit, Place};
 use crate::verbs::{Call, attributes};
 use crate::{causes, impersonate};
@@ -144,6 +145,7 @@ impl Routes {
         let started = std::time::Instant::now();
         let visit = Visit::new(&request, &peer);
         let method = request.method().clone();
+        let readable = readable(request.headers());
         let answer = match visit.limit() {
             Err(status) => Err(status),
             Ok(None) => self.enter(&visit, request, &peer).await,
@@ -151,7 +153,10 @@ impl Routes {
                 .await
                 .unwrap_or_else(|_| Err(causes::out_of_time())),
         };
-        let mut response = answer.unwrap_or_else(|status| status_response(&status));
+        let mut response = answer.unwrap_or_else(|status| {
+            let accepted = accept(&readable, Offer::PLAIN).unwrap_or_default();
+            refusal(&status, accepted)
+        });
         if method == http::Method::HEAD {
             *response.body_mut() = Body::empty();
         }
@@ -291,6 +296,12 @@ async fn with_object(response: Response) -> (Response, Option<Value>) {
     let media = crate::encode::negotiate::content_type(&parts.headers);
     let object = plain.and_then(|bytes| read_body::parse(&bytes, &media).ok()).map(|(object, _)| object);
     (Response::from_parts(parts, Body::from(bytes)), object)
+}
+
+/// What a failure may be written in.
+fn readable(headers: &HeaderMap) -> HeaderMap {
+    let accepted = headers.get_all(http::header::ACCEPT).iter();
+    accepted.map(|value| (http::header::ACCEPT, value.clone())).collect()
 }
 
 /// The client's own, or a new one.

@@ -9,7 +9,7 @@ mod headers;
 
 pub(super) use connection::{Connection, Outgoing, Stream};
 #[cfg(test)]
-pub(super) use {frame::Frame, frame::FrameCodec, headers::HeaderCompressor, headers::HeaderDecompressor};
+pub(crate) use {frame::Frame, frame::FrameCodec, headers::HeaderCompressor, headers::HeaderDecompressor};
 
 /// Why a connection cannot go on.
 #[derive(Debug, thiserror::Error)]

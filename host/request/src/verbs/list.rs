@@ -99,14 +99,14 @@ fn gv(kind: &Kind) -> String {
 
 /// `continue`: opaque to clients.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct ContinueToken {
+pub struct ContinueToken {
     #[serde(rename = "v")]
     version: String,
     /// The list's; `None` goes on at the present one.
     #[serde(rename = "rv")]
     revision: Option<Revision>,
     /// The last key already sent.
-    start: String,
+    pub start: String,
 }
 
 impl ContinueToken {
@@ -115,7 +115,7 @@ impl ContinueToken {
         URL_SAFE_NO_PAD.encode(serde_json::json!(token).to_string())
     }
 
-    fn decode(token: &str, prefix: &str) -> Result<Self, Status> {
+    pub fn decode(token: &str, prefix: &str) -> Result<Self, Status> {
         let invalid = || Status::bad_request("continue key is not valid");
         let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
         let token: ContinueToken = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
@@ -152,7 +152,13 @@ impl Api {
             ));
         }
         let (at, after) = match continued {
-            Some(token) => (token.revision, Some(token.start)),
+            Some(token) => {
+                // Another host may have begun the list; a revision that never was does not come.
+                if let Some(revision) = token.revision {
+                    self.not_older_than(revision).await?;
+                }
+                (token.revision, Some(token.start))
+            }
             None => (self.list_revision(options).await?, None),
         };
         let paging = Paging { prefix: &prefix, at, after, limit: options.limit };

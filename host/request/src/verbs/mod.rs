@@ -30,4 +30,10 @@ pub(crate) use modify::{Facade, Reviewed};
 pub use modify::{Modification, Part};
 pub(crate) use patch::patched;
 pub(crate) use stamp::{stamp, stamped_at};
-pub use watch::WatchItem;
+pub use watch::{Payload, WatchItem};
+
+/// What reads continue tokens, for the crate's fuzzing.
+#[cfg(test)]
+pub mod fuzzed {
+    pub use super::list::ContinueToken;
+}

@@ -49,7 +49,7 @@ fn definition(group: &str) -> Value {
 }
 
 /// The definition, established, and the path of its instances.
-async fn established(api: &Api) -> (String, String, String) {
+pub async fn established(api: &Api) -> (String, String, String) {
     let namespace = api.namespace().await;
     let group = format!("{namespace}.example.com");
     let name = format!("widgets.{group}");

@@ -10,7 +10,9 @@ mod outside;
 
 mod access;
 mod aggregation;
+mod bad_input;
 mod certificates;
+mod content;
 mod conversion;
 mod definitions;
 mod deletion;
