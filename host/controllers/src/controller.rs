@@ -16,8 +16,9 @@ use crate::informers::{Informers, SharedInformer};
 use crate::mapping::Mapping;
 use crate::queue::WorkQueue;
 
-/// How often wildcard watches look for kinds that have come to be served.
-const NEW_KINDS: Duration = Duration::from_secs(10);
+/// How often wildcard watches look for kinds that have come to be served. An object of a new kind that
+/// comes and goes in between is not seen: its dependents would stay.
+const NEW_KINDS: Duration = Duration::from_millis(250);
 
 pub(crate) struct Running {
     pub queue: Arc<WorkQueue>,
