@@ -1,7 +1,7 @@
 # The two commands of the README are `make up` and `make test`. Everything else serves them.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: up test build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
+.PHONY: up test fuzz build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
 
 CARGO ?= cargo
 ORCH := target/release/orch
@@ -22,6 +22,11 @@ test: build target/hello.tar
 	$(CARGO) test --release --workspace --exclude orch-tests
 	$(CARGO) test --release --workspace --test e2e -- --test-threads=1
 	target/release/conformance --slice
+
+## The fuzzing and property tests with many more cases: make fuzz FUZZ_CASES=100000
+FUZZ_CASES ?= 20000
+fuzz:
+	PROPTEST_CASES=$(FUZZ_CASES) $(CARGO) test --release --workspace --lib -- fuzz::
 
 # Always the whole workspace: another selection of packages means other features of what they
 # depend on, and a second build of it.
@@ -44,6 +49,7 @@ bench: build target/hello.tar
 	$(CARGO) build --release --workspace --example store_bench
 	target/release/bench
 	target/release/plugin_bench --record
+	target/release/api_bench --record
 
 ## Upstream's scheduling loads on orch and on upstream's own scheduler. SCHEDULER_BENCH narrows it:
 ## make bench-scheduler SCHEDULER_BENCH='--side orch --only SchedulingBasic --nodes 1000 --pods 2000'

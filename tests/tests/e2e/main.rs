@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod clients;
 mod crd;
 mod hello;
 mod images;
