@@ -11,6 +11,11 @@ use crate::encode::negotiate::{PROTOBUF, content_type, unsupported};
 /// What one request may send (upstream's `MaxRequestBodyBytes`).
 const MAX_BYTES: usize = 3 << 20;
 
+/// Levels of nesting in YAML: as many as JSON's parser takes.
+const MOST_DEPTH: usize = 128;
+/// In bytes; only what is used is ever real.
+const YAML_STACK: usize = 32 << 20;
+
 /// The whole body, and its media type.
 pub async fn read(request: Request) -> Result<(Bytes, String), Status> {
     let media = content_type(request.headers());
@@ -47,10 +52,29 @@ pub fn parse_json(bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     })
 }
 
+/// What clients apply is JSON mostly, which YAML's parser would read too, at many times the cost.
 pub fn parse_yaml(bytes: &[u8]) -> Result<Value, Status> {
+    if let Ok((value, duplicates)) = orch_object::schema::parse_json(bytes)
+        && duplicates.is_empty()
+    {
+        return Ok(value);
+    }
     let text = std::str::from_utf8(bytes)
         .map_err(|_| Status::bad_request("the object provided is unrecognized: the YAML is not UTF-8"))?;
-    serde_saphyr::from_str(text).map_err(|error| {
+    // Some twenty kilobytes of stack for each level: more than a worker of the runtime has.
+    let read = std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(YAML_STACK);
+        reader.spawn_scoped(scope, || from_yaml(text)).ok()?.join().ok()
+    });
+    read.unwrap_or_else(|| {
+        tracing::error!("no thread for a body in YAML");
+        Err(Status::new(500, "InternalError", "the body cannot be read at the moment"))
+    })
+}
+
+fn from_yaml(text: &str) -> Result<Value, Status> {
+    let budget = serde_saphyr::budget! { max_depth: MOST_DEPTH };
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { budget: budget }).map_err(|error| {
         Status::bad_request(format!("the object provided is unrecognized: yaml parse error: {error}"))
     })
 }
