@@ -128,9 +128,9 @@ pub async fn create_object(
 ) -> Result<Written, Status> {
     let group_resource = (&*target.resource.group, &*target.resource.plural);
     if let Some(review) = reviews::find(group_resource.0, group_resource.1) {
-        api.kind(&target.resource).await?;
+        let kind = api.kind(&target.resource).await?;
         api.authorize(call, "create", target)?;
-        return reviews::answer(api, call, target, review, object).await.map(Written::unstored);
+        return reviews::answer(api, call, &kind, target, review, object).await.map(Written::unstored);
     }
     if group_resource == ("", "bindings") {
         // The old way to bind: the Binding's own name is the pod's.

@@ -1,7 +1,7 @@
 //! Kinds that ask the server: may this user do that, who am I, whose is this token.
 
 use orch_client::{Identity, Target};
-use orch_object::Status;
+use orch_object::{Kind, Status};
 use serde_json::{Value, json};
 
 use crate::authn::user_info;
@@ -34,6 +34,7 @@ pub fn find(group: &str, plural: &str) -> Option<Review> {
 pub async fn answer(
     api: &Api,
     call: &Call,
+    kind: &Kind,
     target: &Target,
     review: Review,
     mut object: Value,
@@ -58,7 +59,7 @@ pub async fn answer(
         Review::Token => token(api, &spec).await,
     };
     let mut answer = json!({
-        "apiVersion": target.resource.api_version(), "kind": object["kind"],
+        "apiVersion": target.resource.api_version(), "kind": kind.kind,
         "metadata": { "creationTimestamp": null }, "status": status,
     });
     if !spec.is_null() {

@@ -75,6 +75,7 @@ async fn people_can_ask_what_they_may_do() {
     let whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
     let me: Value = api.post(whoami, &json!({})).await.expect(201);
     assert_eq!(me["status"]["userInfo"]["username"], "orch-admin");
+    assert_eq!(me["kind"], "SelfSubjectReview", "whether the body says so or not");
 }
 
 #[tokio::test]
