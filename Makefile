@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .PHONY: up test fuzz build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
+.PHONY: up test differential build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
 
 CARGO ?= cargo
 ORCH := target/release/orch
@@ -22,6 +23,7 @@ test: build target/hello.tar
 	$(CARGO) test --release --workspace --exclude orch-tests
 	$(CARGO) test --release --workspace --test e2e -- --test-threads=1
 	target/release/conformance --slice
+	target/release/differential --slice
 
 ## The fuzzing and property tests with many more cases: make fuzz FUZZ_CASES=100000
 FUZZ_CASES ?= 20000
@@ -64,6 +66,11 @@ NODES ?= 1
 RECORD ?= --record
 conformance: build
 	target/release/conformance --focus '$(FOCUS)' --skip '$(SKIP)' --nodes $(NODES) $(RECORD)
+
+## The same requests at upstream's API server and at orch: where the answers differ.
+## FOCUS narrows it: make differential FOCUS='^v1 pods life'
+differential: build
+	target/release/differential '$(if $(filter file,$(origin FOCUS)),,$(FOCUS))'
 
 fmt:
 	$(CARGO) fmt --all --check

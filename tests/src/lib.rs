@@ -6,6 +6,7 @@ pub mod host;
 pub mod kubectl;
 pub mod postgres;
 pub mod registry;
+pub mod upstream;
 
 use std::path::PathBuf;
 use std::process::{Command, Output};

@@ -15,9 +15,10 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use cluster::{Cluster, Side, Upstream};
+use cluster::{Cluster, Side};
 use load::Load;
 use orch_tests::host::Network;
+use orch_tests::upstream::Upstream;
 
 #[derive(Parser)]
 struct Arguments {

@@ -1,0 +1,107 @@
+//! `tests/differential/objects`: good objects of every kind.
+
+use std::path::Path;
+
+use orch_tests::workspace;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KindUnderTest {
+    /// `apps/v1`
+    pub api: String,
+    pub resource: String,
+    pub kind: String,
+    #[serde(default)]
+    pub cluster: bool,
+    /// Where names have a form of their own.
+    #[serde(default)]
+    name: Option<String>,
+    /// Good in `status`.
+    #[serde(default)]
+    pub status: Value,
+    /// Good but for apiVersion, kind and name.
+    pub objects: Vec<Value>,
+    #[serde(skip)]
+    scene: String,
+}
+
+/// Set on every object; lists ask for it, so that what each cluster has of its own does not show.
+const LABEL: &str = "differential";
+
+impl KindUnderTest {
+    pub fn read_all() -> Vec<KindUnderTest> {
+        let folder = workspace().join("tests/differential/objects");
+        let mut files: Vec<_> =
+            std::fs::read_dir(&folder).expect("the objects' folder").flatten().map(|e| e.path()).collect();
+        files.sort();
+        files.iter().flat_map(|file| KindUnderTest::read(file)).collect()
+    }
+
+    fn read(file: &Path) -> Vec<KindUnderTest> {
+        let text = std::fs::read_to_string(file).expect("a readable file");
+        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+    }
+
+    /// `apps/v1 deployments`
+    pub fn title(&self) -> String {
+        format!("{} {}", self.api, self.resource)
+    }
+
+    pub fn namespace(&self) -> String {
+        format!("diff-{}-{}{}", self.resource, self.api.replace(['/', '.'], "-"), self.scene)
+    }
+
+    /// The kind in a script of its own: what it makes is not in the way of other scripts.
+    pub fn in_scene(&self, scene: &str) -> KindUnderTest {
+        KindUnderTest { scene: format!("-{scene}"), ..self.clone() }
+    }
+
+    /// Selects what this script has made.
+    pub fn selector(&self) -> String {
+        format!("labelSelector={LABEL}%3D{}", self.label())
+    }
+
+    fn label(&self) -> String {
+        format!("yes{}", self.scene)
+    }
+
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("x")
+    }
+
+    /// Where the kind lets objects be called what one likes, the word; its own name otherwise.
+    pub fn another_name(&self, word: &str) -> String {
+        self.name.clone().unwrap_or_else(|| word.into())
+    }
+
+    pub fn root(&self) -> String {
+        match self.api.contains('/') {
+            true => format!("/apis/{}", self.api),
+            false => format!("/api/{}", self.api),
+        }
+    }
+
+    /// The URL of the collection.
+    pub fn collection(&self) -> String {
+        match self.cluster {
+            true => format!("{}/{}", self.root(), self.resource),
+            false => format!("{}/namespaces/{}/{}", self.root(), self.namespace(), self.resource),
+        }
+    }
+
+    /// A good object under a name.
+    pub fn object(&self, index: usize, name: &str) -> Value {
+        let text = self.objects[index].to_string().replace("$namespace", &self.namespace());
+        let mut object: Value = serde_json::from_str(&text).expect("it was JSON before");
+        object["apiVersion"] = self.api.clone().into();
+        object["kind"] = self.kind.clone().into();
+        if object["metadata"].is_null() {
+            object["metadata"] = json!({});
+        }
+        object["metadata"]["name"] = name.into();
+        object["metadata"]["labels"] = json!({ LABEL: self.label() });
+        object
+    }
+}
