@@ -1,8 +1,7 @@
 # The two commands of the README are `make up` and `make test`. Everything else serves them.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: up test fuzz build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
-.PHONY: up test differential build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
+.PHONY: up test differential fuzz build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
 
 CARGO ?= cargo
 ORCH := target/release/orch

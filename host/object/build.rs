@@ -19,14 +19,17 @@ use serde_json::{Map, Value};
 
 const MARKERS: &str = "data/markers.txt";
 const OWN: &str = "data/plugin.json";
+const FORMS: &str = "data/forms.txt";
 
 type Definitions = BTreeMap<String, Value>;
 
 fn main() {
-    for input in ["build.rs", MARKERS, OWN] {
+    for input in ["build.rs", MARKERS, OWN, FORMS] {
         println!("cargo:rerun-if-changed={input}");
     }
-    let mut definitions = upstream();
+    let upstream = upstream();
+    let theirs: Vec<String> = upstream.keys().cloned().collect();
+    let mut definitions = upstream;
     definitions.extend(own());
     for schema in definitions.values_mut() {
         open_free_form(schema);
@@ -34,6 +37,8 @@ fn main() {
     apply_markers(&mut definitions, &read(MARKERS));
     write("schemas.full", &definitions);
     definitions.values_mut().for_each(drop_descriptions);
+    // Only the compact file: clients have no use for how the server writes its fields.
+    apply_forms(&mut definitions, &theirs, &read(FORMS));
     write("schemas.compact", &definitions);
 }
 
@@ -121,7 +126,18 @@ fn upstream() -> Definitions {
         (apiregistration::v1) { APIService },
         (meta::v1) { APIGroup, APIGroupList, APIResourceList, APIVersions, DeleteOptions, ListMeta, Status },
     );
-    generator.take_definitions(true).into_iter().collect()
+    let mut definitions: Definitions = generator.take_definitions(true).into_iter().collect();
+    definitions.values_mut().for_each(let_metadata_be_absent);
+    definitions
+}
+
+/// k8s-openapi's types always have `metadata`; upstream's documents require it of nobody.
+fn let_metadata_be_absent(schema: &mut Value) {
+    let Some(Value::Array(required)) = schema.get_mut("required") else { return };
+    required.retain(|name| name != "metadata");
+    if required.is_empty() {
+        schema.as_object_mut().map(|schema| schema.remove("required"));
+    }
 }
 
 /// The definitions of orch's own kinds, with markers in place.
@@ -195,6 +211,37 @@ fn mark(schema: &mut Map<String, Value>, marker: &str) {
         other => panic!("{MARKERS}: unknown marker {other}"),
     };
     schema.insert(key.into(), value);
+}
+
+/// Says of each field of upstream's types how it is written when it is zero: `x-form` is a letter of
+/// `data/forms.txt`; fields without are left out when they are absent, and only then.
+fn apply_forms(definitions: &mut Definitions, theirs: &[String], table: &str) {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    let listed: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once(' ')).collect();
+    for name in theirs {
+        let exceptions = listed.get(name.as_str()).copied().unwrap_or_default();
+        let forms: BTreeMap<&str, &str> =
+            exceptions.split(' ').filter_map(|field| field.split_once('=')).collect();
+        let properties = definitions.get_mut(name).and_then(|schema| schema.get_mut("properties"));
+        let properties = properties.and_then(Value::as_object_mut);
+        for (field, schema) in properties.into_iter().flatten() {
+            let usual = if is_left_out_when_empty(schema) { "z" } else { "p" };
+            let form = forms.get(field.as_str()).copied().unwrap_or(usual);
+            if let Some(schema) = schema.as_object_mut().filter(|_| form != "p") {
+                schema.insert("x-form".into(), form.into());
+            }
+        }
+    }
+}
+
+/// Strings, lists and maps.
+fn is_left_out_when_empty(schema: &Value) -> bool {
+    match schema["type"].as_str() {
+        Some("array") => true,
+        Some("string") => schema["format"] != "date-time",
+        Some("object") => schema["additionalProperties"].is_object(),
+        _ => false,
+    }
 }
 
 fn write(name: &str, definitions: &Definitions) {

@@ -283,7 +283,19 @@ fn refusal(review: &Review<'_>, denial: &Denial) -> Status {
         return Status::forbidden(review.kind, review.name, &denial.message);
     }
     let about = Status::forbidden(review.kind, review.name, "");
-    Status { details: about.details, ..Status::new(denial.code, &denial.reason, denial.message.clone()) }
+    let details = missing(&denial.message).or(about.details);
+    Status { details, ..Status::new(denial.code, &denial.reason, denial.message.clone()) }
+}
+
+/// What `namespaces "a" not found` is about: not the object of the request.
+fn missing(message: &str) -> Option<Value> {
+    let (resource, name) = message.strip_suffix("\" not found")?.split_once(" \"")?;
+    let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let mut details = serde_json::json!({ "name": name, "kind": plural });
+    if !group.is_empty() {
+        details["group"] = group.into();
+    }
+    Some(details)
 }
 
 #[cfg(test)]

@@ -226,17 +226,13 @@ impl Planned {
         entries.subtract(&diff.removed);
         if !fields.is_empty() {
             let mut own = Entry::new(manager, Operation::Apply, fields);
-            if let Some(previous) = previous.filter(|p| unchanged(p, &own) && object == live.object) {
-                own.time = previous.time;
+            // An apply that changes nothing but ownership is no event in time.
+            if object == live.object {
+                own.time = previous.map(|previous| previous.time).unwrap_or_default();
             }
             entries.0.push(own);
         }
         entries.write(&mut object);
         object
     }
-}
-
-/// An apply that repeats itself leaves no trace, not even a time.
-fn unchanged(previous: &Entry, own: &Entry) -> bool {
-    previous.api_version == own.api_version && previous.fields == own.fields
 }

@@ -27,7 +27,7 @@ use crate::kind::{Kind, Scope, Subresource};
 use crate::schema::{Decoded, Schemas, decode};
 use crate::status::{FieldError, FieldErrorKind};
 use crate::strategy::PLAIN;
-use crate::validation::metadata::validate_object;
+use crate::validation::metadata::validate_custom;
 
 /// Upstream's name of a custom resource's root in messages and managed fields has none of this; it only
 /// keeps definitions of the table apart.
@@ -256,7 +256,7 @@ impl Custom {
     }
 
     pub(crate) fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
-        let mut errors = validate_object(object, old);
+        let mut errors = validate_custom(object, old);
         let mut found = Vec::new();
         validate::validate(&self.schema, object, "", &mut found);
         if let Some(old) = old {

@@ -107,16 +107,34 @@ impl Status {
         let qualified =
             if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
         let message = format!("{qualified} \"{name}\" is invalid: {}", aggregate(errors));
-        let causes: Vec<Value> = errors
-            .iter()
-            .map(|error| json!({ "reason": error.kind.reason(), "message": error.body(), "field": error.field }))
-            .collect();
-        let mut details = json!({ "name": name, "kind": kind.kind, "causes": causes });
-        if !kind.group.is_empty() {
-            details["group"] = kind.group.clone().into();
+        let mut details = json!({ "kind": kind.kind, "causes": causes(errors) });
+        for (field, value) in [("name", name), ("group", &kind.group)] {
+            if !value.is_empty() {
+                details[field] = value.into();
+            }
         }
         Status { details: Some(details), ..Status::new(422, "Invalid", message) }
     }
+
+    /// `ListOptions.meta.k8s.io "" is invalid: limit: …`: what is wrong with a request's options.
+    pub fn invalid_options(options: &str, errors: &[FieldError]) -> Self {
+        let message = format!("{options}.meta.k8s.io \"\" is invalid: {}", aggregate(errors));
+        let details = json!({ "group": "meta.k8s.io", "kind": options, "causes": causes(errors) });
+        Status { details: Some(details), ..Status::new(422, "Invalid", message) }
+    }
+
+    /// ` "" is invalid: patch: Invalid value: "…": why`: a patch whose result cannot be read.
+    pub fn invalid_patch(patch: impl Into<Value>, why: &str) -> Self {
+        let errors = [FieldError::invalid("patch", patch, why)];
+        let message = format!(" \"\" is invalid: {}", aggregate(&errors));
+        let details = json!({ "causes": causes(&errors) });
+        Status { details: Some(details), ..Status::new(422, "Invalid", message) }
+    }
+}
+
+fn causes(errors: &[FieldError]) -> Vec<Value> {
+    let cause = |error: &FieldError| json!({ "reason": error.kind.reason(), "message": error.body(), "field": error.field });
+    errors.iter().map(cause).collect()
 }
 
 /// One message alone, several (each once) as `[a, b]`.

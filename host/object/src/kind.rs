@@ -8,7 +8,7 @@ use serde_json_path::JsonPath;
 
 use crate::conversion::Conversion;
 use crate::custom::{ConversionWebhook, Custom};
-use crate::schema::{Decoded, Node, Schemas, decode};
+use crate::schema::{Decoded, Node, Schemas, decode, drop_zeros, shape};
 use crate::status::{FieldError, Status};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +167,19 @@ impl Kind {
     pub fn default(&self, object: &mut Value) {
         match &self.custom {
             Some(custom) => custom.default(object),
-            None => (self.strategy.default)(object),
+            None => {
+                if let Some(node) = self.node() {
+                    drop_zeros(node, object);
+                }
+                (self.strategy.default)(object)
+            }
+        }
+    }
+
+    /// Gives the object the form that upstream's types give it in JSON: zeros left out or written.
+    pub fn shape(&self, object: &mut Value) {
+        if let Some(node) = self.node() {
+            shape(node, object);
         }
     }
 
@@ -279,6 +291,16 @@ impl Status {
         let message =
             format!("Operation cannot be fulfilled on {} \"{name}\": {why}", kind.qualified_resource());
         Status::about(kind, name, 409, "Conflict", message)
+    }
+    /// As `conflict`, about the kind by its name: what a delete's preconditions find.
+    pub fn conflict_of_kind(kind: &Kind, name: &str, why: &str) -> Self {
+        let group = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };
+        let message = format!("Operation cannot be fulfilled on {}{group} \"{name}\": {why}", kind.kind);
+        let mut status = Status::about(kind, name, 409, "Conflict", message);
+        if let Some(details) = &mut status.details {
+            details["kind"] = kind.kind.clone().into();
+        }
+        status
     }
     /// `pods "web-0" is forbidden: …`
     pub fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {

@@ -63,12 +63,18 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     errors
 }
 
+/// As [`qualified_name`], in the words that are used of labels.
+pub fn label_key(text: &str) -> Vec<String> {
+    let reworded = |message: String| message.replacen("a qualified name", "a valid label key", 1);
+    qualified_name(text).into_iter().map(reworded).collect()
+}
+
 fn name_part(name: &str) -> Vec<String> {
     let mut errors = Vec::new();
     if name.is_empty() {
         errors.push("name part must be non-empty".into());
     } else if name.len() > LABEL_LENGTH {
-        errors.push(format!("name part {}", too_long(LABEL_LENGTH)));
+        errors.push(format!("name part {}", too_many_bytes(LABEL_LENGTH)));
     }
     if !word(name) {
         errors.push(format!("name part {QUALIFIED_MESSAGE}"));
@@ -77,7 +83,14 @@ fn name_part(name: &str) -> Vec<String> {
 }
 
 pub fn label_value(value: &str) -> Vec<String> {
-    check(value, LABEL_LENGTH, value.is_empty() || word(value), LABEL_VALUE_MESSAGE)
+    let mut errors = Vec::new();
+    if value.len() > LABEL_LENGTH {
+        errors.push(too_many_bytes(LABEL_LENGTH));
+    }
+    if !value.is_empty() && !word(value) {
+        errors.push(LABEL_VALUE_MESSAGE.into());
+    }
+    errors
 }
 
 /// Keys of ConfigMaps and Secrets, which become file names.
@@ -154,6 +167,11 @@ fn check(text: &str, length: usize, well_formed: bool, message: &str) -> Vec<Str
 }
 
 fn too_long(length: usize) -> String {
+    format!("must be no more than {length} characters")
+}
+
+/// Labels are counted in other words than names.
+fn too_many_bytes(length: usize) -> String {
     format!("must be no more than {length} bytes")
 }
 

@@ -8,7 +8,9 @@ mod tests;
 
 pub use json::json_patch;
 pub use merge::merge_patch;
-pub use strategic::strategic_merge_patch;
+pub use strategic::{go_text, strategic_merge_patch};
+
+use serde_json::Value;
 
 use crate::status::Status;
 
@@ -25,6 +27,18 @@ pub enum PatchError {
     Unprocessable(String),
     #[error("{0}")]
     Internal(String),
+}
+
+/// What Go's JSON package calls it.
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 impl From<PatchError> for Status {

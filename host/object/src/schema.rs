@@ -8,6 +8,7 @@ mod builtin;
 mod decode;
 mod load;
 mod parse;
+mod shape;
 
 use std::collections::HashMap;
 
@@ -16,6 +17,7 @@ pub use builtin::{definitions_digest, full_definitions};
 pub use decode::{Decoded, decode};
 pub use parse::{JsonError, parse_json, paths};
 use serde_json::Value;
+pub use shape::{drop_zeros, shape};
 
 /// A set of definitions that refer to one another by name.
 #[derive(Debug, Default)]
@@ -62,6 +64,21 @@ struct NodeData {
 struct FieldData {
     name: NameId,
     node: NodeId,
+    form: Form,
+}
+
+/// How upstream's types write a field that is absent or zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Form {
+    /// Left out when it is absent, and only then.
+    #[default]
+    Optional,
+    /// Left out when it is zero: empty, 0 or false.
+    NotZero,
+    /// Always written, a zero of its type at least.
+    Always,
+    /// Always written, absent as null.
+    Nullable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

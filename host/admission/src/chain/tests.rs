@@ -184,6 +184,16 @@ fn a_denial_reads_as_upstream_writes_it() {
 }
 
 #[test]
+fn a_denial_that_misses_something_is_about_that() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let message = r#"namespaces "gone" not found"#.to_string();
+    let missing = Denial { code: 404, reason: "NotFound".into(), message };
+    chain.install("no", Settings::default(), fake(false, Box::new(move |_| Ok(Err(missing.clone())))));
+    let status = run(&chain, &mut json!({})).unwrap_err();
+    assert_eq!(status.details, Some(json!({"name": "gone", "kind": "namespaces"})));
+}
+
+#[test]
 fn the_failure_policy_decides_when_there_is_no_verdict() {
     let chain = Chain::new(Arc::new(Script::default()));
     chain.install("traps", Settings::default(), fake(false, Box::new(|_| Err(trapped()))));

@@ -58,7 +58,6 @@ fn drivers() -> Vec<Row> {
     vec![
         Row {
             columns: print::storage::driver_columns(),
-            generation: true,
             strategy: strategy::storage::DRIVER,
             ..Row::cluster(STORAGE, "CSIDriver", "csidrivers")
         },

@@ -34,9 +34,15 @@ pub(super) const UNOWNED_METADATA: [&str; 9] = [
 /// `old` may be missing (the object is new). Null counts as missing.
 pub(crate) fn compare(old: Option<&Value>, new: &Value, node: Option<Node<'_>>) -> Diff {
     let typed = node.and_then(|n| n.definition()).is_some_and(|name| name.starts_with("io.k8s."));
-    let walk = Walk { typed };
+    // A new object is compared with what upstream's type is before anything is set.
+    let blank = node.filter(|_| typed && old.is_none()).map(|node| {
+        let mut blank = Value::Object(Map::new());
+        crate::schema::shape(node, &mut blank);
+        blank
+    });
+    let walk = Walk { typed, blank: blank.is_some() };
     let none = Map::new();
-    let old = old.and_then(Value::as_object).unwrap_or(&none);
+    let old = old.or(blank.as_ref()).and_then(Value::as_object).unwrap_or(&none);
     let new = new.as_object().unwrap_or(&none);
     let mut diff = Sides::default();
     zip(old, new, |name, old, new| {
@@ -102,6 +108,8 @@ impl<'v> Side<'v> {
 struct Walk {
     /// Built-in types are Go structs: some of their fields are there even when they are empty.
     typed: bool,
+    /// The old side is a blank of its type: what is held by value stands there by itself.
+    blank: bool,
 }
 
 enum Shape<'a> {
@@ -132,19 +140,20 @@ fn shape<'a>(old: Option<&Value>, new: Option<&Value>, node: Option<Node<'a>>) -
 
 /// Fields that upstream's Go types hold by value: an empty object of the kind already has them, so
 /// creating one does not own them, only what is below.
-fn held_by_value(parent: Option<Node<'_>>, name: &str) -> bool {
-    let known = matches!(
-        name,
-        "metadata"
-            | "spec"
-            | "status"
-            | "template"
-            | "strategy"
-            | "updateStrategy"
-            | "jobTemplate"
-            | "resources"
-            | "source"
-    );
+fn held_by_value(parent: Option<Node<'_>>, name: &str, blank: bool) -> bool {
+    let known = !blank
+        && matches!(
+            name,
+            "metadata"
+                | "spec"
+                | "status"
+                | "template"
+                | "strategy"
+                | "updateStrategy"
+                | "jobTemplate"
+                | "resources"
+                | "source"
+        );
     known || parent.is_some_and(|parent| parent.required().any(|required| required == name))
 }
 
@@ -163,7 +172,8 @@ impl Walk {
     }
 
     fn field(&self, name: &str, old: Side<'_>, new: Option<&Value>, parent: Option<Node<'_>>) -> Sides {
-        let stood = old.value.is_some() || (self.typed && old.parent_stood && held_by_value(parent, name));
+        let stood = old.value.is_some()
+            || (self.typed && old.parent_stood && held_by_value(parent, name, self.blank));
         self.value(old.value, stood, new, parent.and_then(|n| n.field(name)))
     }
 

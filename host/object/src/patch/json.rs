@@ -3,7 +3,7 @@
 use json_patch::{Patch, PatchOperation, patch_unsafe};
 use serde_json::Value;
 
-use super::PatchError;
+use super::{PatchError, type_of};
 
 /// Upstream's `maxJSONPatchOperations`.
 const MOST_OPERATIONS: usize = 10_000;
@@ -12,8 +12,15 @@ const MOST_COPIED_BYTES: usize = 3 * 1024 * 1024;
 
 /// `operations`: the array as sent. The object itself stays as it is.
 pub fn json_patch(object: &Value, operations: &Value) -> Result<Value, PatchError> {
+    if !operations.is_array() {
+        let why = format!(
+            "json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+            type_of(operations)
+        );
+        return Err(PatchError::Malformed(format!("error decoding patch: {why}")));
+    }
     let operations: Patch = serde_json::from_value(operations.clone())
-        .map_err(|e| PatchError::Malformed(format!("error decoding patch: {e}")))?;
+        .map_err(|e| PatchError::Unprocessable(format!("error decoding patch: {e}")))?;
     if operations.len() > MOST_OPERATIONS {
         return Err(PatchError::TooManyOperations { limit: MOST_OPERATIONS, count: operations.len() });
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use self::list::{merge_list, remove_scalars};
 use self::order::apply_element_order;
-use super::PatchError;
+use super::{PatchError, type_of};
 use crate::schema::Node;
 
 type Fields = Map<String, Value>;
@@ -30,7 +30,11 @@ pub fn strategic_merge_patch(
         return Err(PatchError::Malformed("strategic merge patch format is not supported".to_owned()));
     }
     let (Value::Object(original), Value::Object(patch)) = (object, patch) else {
-        return Err(PatchError::Malformed("invalid JSON document".to_owned()));
+        let why = format!(
+            "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+            type_of(patch)
+        );
+        return Err(PatchError::Malformed(why));
     };
     merge_fields(original.clone(), patch.clone(), node).map(Value::Object)
 }
@@ -40,12 +44,14 @@ fn merge_fields(
     mut patch: Fields,
     node: Option<Node<'_>>,
 ) -> Result<Fields, PatchError> {
-    if let Some(directive) = patch.remove(PATCH) {
-        return match directive.as_str() {
-            Some("replace") => Ok(patch),
-            Some("delete") => Ok(Fields::new()),
-            _ => Err(unknown_patch_type(&directive, &patch)),
-        };
+    match patch.get(PATCH).map(|directive| directive.as_str()) {
+        None => {}
+        Some(Some("replace")) => {
+            patch.remove(PATCH);
+            return Ok(patch);
+        }
+        Some(Some("delete")) => return Ok(Fields::new()),
+        Some(_) => return Err(unknown_patch_type(&patch)),
     }
     retain_keys(&mut original, &mut patch)?;
     apply_element_order(&mut original, &mut patch, node)?;
@@ -140,8 +146,12 @@ fn malformed(of: &str) -> PatchError {
     PatchError::Malformed(format!("invalid patch format of {of}"))
 }
 
-fn unknown_patch_type(directive: &Value, patch: &Fields) -> PatchError {
-    PatchError::Malformed(format!("unknown patch type: {} in map: {}", go_text(directive), go_map(patch)))
+fn unknown_patch_type(patch: &Fields) -> PatchError {
+    PatchError::Malformed(format!(
+        "unknown patch type: {} in map: {}",
+        patch.get(PATCH).map_or_else(String::new, go_text),
+        go_map(patch)
+    ))
 }
 
 fn missing_merge_key(item: &Value, key: &str) -> PatchError {
@@ -149,7 +159,7 @@ fn missing_merge_key(item: &Value, key: &str) -> PatchError {
 }
 
 /// A value as Go's `%v` prints it.
-fn go_text(value: &Value) -> String {
+pub fn go_text(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),
         Value::String(text) => text.clone(),

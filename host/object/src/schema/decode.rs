@@ -143,7 +143,10 @@ impl<'a> Decoder<'a> {
         if let Err(error) = STANDARD.decode(text.as_bytes()) {
             let position = match error {
                 base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => text.len(),
+                // Where the last, incomplete group of four begins.
+                base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
+                    text.len() - text.len() % 4
+                }
             };
             self.found.errors.push(format!("illegal base64 data at input byte {position}"));
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::{FieldData, ListKind, NONE, NameId, NodeData, NodeId, PatchStrategies, Schemas, ValueType};
+use super::{FieldData, Form, ListKind, NONE, NameId, NodeData, NodeId, PatchStrategies, Schemas, ValueType};
 
 /// Builds a `Schemas`; `finish` answers references to definitions that never came with "anything goes".
 #[derive(Default)]
@@ -141,7 +141,11 @@ impl Loader {
         let sorted: BTreeMap<&String, &Value> = properties.collect();
         let placed: Vec<FieldData> = sorted
             .into_iter()
-            .map(|(name, schema)| FieldData { name: self.name(name), node: self.place(schema) })
+            .map(|(name, schema)| FieldData {
+                name: self.name(name),
+                node: self.place(schema),
+                form: form(schema),
+            })
             .collect();
         let start = self.schemas.fields.len() as u32;
         self.schemas.fields.extend(placed);
@@ -207,6 +211,15 @@ fn object_type(schema: &Value) -> ValueType {
         Some(Value::Bool(true)) => ValueType::Any,
         _ if flag(schema, "x-kubernetes-preserve-unknown-fields") => ValueType::Any,
         _ => ValueType::Object,
+    }
+}
+
+fn form(schema: &Value) -> Form {
+    match text(schema, "x-form") {
+        Some("z") => Form::NotZero,
+        Some("a") => Form::Always,
+        Some("n") => Form::Nullable,
+        _ => Form::Optional,
     }
 }
 

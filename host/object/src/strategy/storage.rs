@@ -86,6 +86,7 @@ fn default_driver(driver: &mut Value) {
     default_to(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
     default_to(spec, "requiresRepublish", false);
     default_to(spec, "seLinuxMount", false);
+    default_to(spec, "preventPodSchedulingIfMissing", false);
     if spec["volumeLifecycleModes"].as_array().is_none_or(Vec::is_empty) {
         spec["volumeLifecycleModes"] = json!(["Persistent"]);
     }

@@ -25,6 +25,11 @@ pub(crate) const REPLICA_SET: Strategy = Strategy {
 
 pub(crate) const DAEMON_SET: Strategy = Strategy {
     default: default_daemon_set,
+    prepare_create: |set| {
+        drop_status(set);
+        set_template_generation(set, 1);
+    },
+    prepare_update: count_templates,
     validate: validation::workload::validate_daemon_set,
     ..WITH_STATUS
 };
@@ -54,7 +59,28 @@ pub(crate) const POD_TEMPLATE: Strategy = Strategy {
     ..PLAIN
 };
 
+/// Counts the templates a DaemonSet has had; all that is left of a field of older versions.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn count_templates(new: &mut Value, old: &Value) {
+    restore_status(new, old);
+    let before = old["metadata"]["annotations"][TEMPLATE_GENERATION].as_str();
+    let before: i64 = before.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let changed = new["spec"]["template"] != old["spec"]["template"];
+    set_template_generation(new, before + i64::from(changed));
+}
+
+fn set_template_generation(set: &mut Value, generation: i64) {
+    let annotations = ensure(set, "metadata").and_then(|metadata| ensure(metadata, "annotations"));
+    if let Some(annotations) = annotations {
+        annotations[TEMPLATE_GENERATION] = generation.to_string().into();
+    }
+}
+
 fn default_daemon_set(set: &mut Value) {
+    if set["metadata"]["annotations"][TEMPLATE_GENERATION].is_null() {
+        set_template_generation(set, 0);
+    }
     let Some(spec) = ensure(set, "spec") else { return };
     default_to(spec, "revisionHistoryLimit", 10);
     if let Some(strategy) = ensure(spec, "updateStrategy") {
@@ -82,6 +108,7 @@ fn default_stateful_set(set: &mut Value) {
             && let Some(rolling) = ensure(strategy, "rollingUpdate")
         {
             default_to(rolling, "partition", 0);
+            default_to(rolling, "maxUnavailable", 1);
         }
     }
     if let Some(retention) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {

@@ -13,7 +13,7 @@ const APPROVED: &str = "api-approved.kubernetes.io";
 
 pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(definition, old, names::dns1123_subdomain, &mut errors);
+    metadata::validate_common(definition, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &definition["spec"]);
     let name = text(&definition["metadata"]["name"]);
     if name != format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"])) {

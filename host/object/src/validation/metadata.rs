@@ -9,6 +9,9 @@ use crate::status::FieldError;
 /// Of all keys and values together.
 const ANNOTATIONS_SIZE: usize = 256 * 1024;
 
+/// Those that need no domain.
+const STANDARD_FINALIZERS: &[&str] = &["kubernetes", "orphan", "foregroundDeletion"];
+
 /// For kinds with nothing to say beyond metadata.
 pub(crate) fn validate_object(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
@@ -16,8 +19,27 @@ pub(crate) fn validate_object(object: &Value, old: Option<&Value>) -> Vec<FieldE
     errors.into_vec()
 }
 
+/// For custom resources, whose finalizers need no domain.
+pub(crate) fn validate_custom(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    validate_common(object, old, names::dns1123_subdomain, &mut errors);
+    errors.into_vec()
+}
+
 /// `rule` judges the name; that there is a name at all the request pipeline sees to.
 pub(crate) fn validate(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
+    validate_common(object, old, rule, errors);
+    let path = Path::new("metadata").child("finalizers");
+    for (index, name) in items(&object["metadata"]["finalizers"]).iter().map(text).enumerate() {
+        if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(path.index(index).as_str(), name, detail));
+        }
+    }
+}
+
+/// Without the rule that finalizers have a domain, which definitions and custom resources do not know.
+pub(crate) fn validate_common(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
     let path = Path::new("metadata");
     let metadata = &object["metadata"];
     validate_name(metadata, &path, rule, errors);
@@ -49,7 +71,7 @@ fn validate_name(metadata: &Value, path: &Path, rule: Rule, errors: &mut Errors)
 
 pub(crate) fn validate_labels(labels: &Value, path: &Path, errors: &mut Errors) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        errors.rule(path, key, names::qualified_name);
+        errors.rule(path, key, names::label_key);
         errors.rule(path, text(value), names::label_value);
     }
 }
@@ -75,15 +97,15 @@ fn validate_owners(owners: &Value, path: &Path, errors: &mut Errors) {
     let mut controller: Option<&Value> = None;
     for (index, owner) in items(owners).iter().enumerate() {
         let at = path.index(index);
-        for (field, detail) in [
-            ("apiVersion", "version must not be empty"),
-            ("kind", "must not be empty"),
-            ("name", "must not be empty"),
-            ("uid", "must not be empty"),
-        ] {
+        for field in ["apiVersion", "kind", "name", "uid"] {
             if text(&owner[field]).is_empty() {
-                errors.push(FieldError::invalid(at.child(field).as_str(), "", detail));
+                errors.required(&at.child(field), "must not be empty");
+            } else if field == "apiVersion" && !is_group_version(text(&owner[field])) {
+                errors.invalid(&at.child(field), &owner[field], "must be <group>/<version> or <version>");
             }
+        }
+        if (text(&owner["apiVersion"]), text(&owner["kind"])) == ("v1", "Event") {
+            errors.invalid(&at, owner, "/v1, Kind=Event is disallowed from being an owner");
         }
         if owner["controller"] != true {
             continue;
@@ -100,10 +122,14 @@ fn validate_owners(owners: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
+fn is_group_version(text: &str) -> bool {
+    text.split('/').count() <= 2 && !text.ends_with('/')
+}
+
 fn validate_finalizers(finalizers: &Value, path: &Path, errors: &mut Errors) {
     let names: Vec<&str> = items(finalizers).iter().map(text).collect();
-    for (index, name) in names.iter().enumerate() {
-        errors.rule(&path.index(index), name, names::qualified_name);
+    for name in &names {
+        errors.rule(path, name, names::qualified_name);
     }
     if names.contains(&"orphan") && names.contains(&"foregroundDeletion") {
         errors.invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set");

@@ -35,19 +35,23 @@ pub(crate) fn validate_cluster_role(role: &Value, old: Option<&Value>) -> Vec<Fi
 fn validate_rules(rules: &Value, namespaced: bool, errors: &mut Errors) {
     for (index, rule) in items(rules).iter().enumerate() {
         let path = Path::new("rules").index(index);
-        if is_empty(&rule["verbs"]) {
-            errors.required(&path.child("verbs"), "verbs must contain at least one value");
-        }
-        if !is_empty(&rule["nonResourceURLs"]) {
+        if is_empty(&rule["nonResourceURLs"]) {
+            validate_resource_rule(rule, &path, errors);
+        } else {
             validate_url_rule(rule, &path, namespaced, errors);
-            continue;
         }
-        if is_empty(&rule["apiGroups"]) {
-            errors.required(&path.child("apiGroups"), "resource rules must supply at least one api group");
+        if is_empty(&rule["verbs"]) {
+            errors.required(&path.child("verbs"), "");
         }
-        if is_empty(&rule["resources"]) {
-            errors.required(&path.child("resources"), "resource rules must supply at least one resource");
-        }
+    }
+}
+
+fn validate_resource_rule(rule: &Value, path: &Path, errors: &mut Errors) {
+    if is_empty(&rule["apiGroups"]) {
+        errors.required(&path.child("apiGroups"), "resource rules must supply at least one api group");
+    }
+    if is_empty(&rule["resources"]) {
+        errors.required(&path.child("resources"), "resource rules must supply at least one resource");
     }
 }
 

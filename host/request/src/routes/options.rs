@@ -1,10 +1,13 @@
 //! Query parameters.
 
 use orch_client::{DeleteOptions, ListOptions, WriteOptions};
-use orch_object::Status;
+use orch_object::{FieldError, Status};
 use serde_json::json;
 
 use crate::verbs::delete_options;
+
+/// Bytes of a manager's name.
+const MANAGER_LENGTH: usize = 128;
 
 /// A decoded query string.
 #[derive(Debug, Clone, Default)]
@@ -55,7 +58,8 @@ impl Query {
         let options = ListOptions {
             label_selector: self.get("labelSelector").into(),
             field_selector: self.get("fieldSelector").into(),
-            limit: self.number("limit")?.unwrap_or(0),
+            // As upstream: what is no page is no limit.
+            limit: self.number::<i64>("limit")?.map_or(0, |limit| limit.max(0) as usize),
             continue_token: text("continue"),
             resource_version: text("resourceVersion"),
             resource_version_match: text("resourceVersionMatch"),
@@ -68,70 +72,67 @@ impl Query {
     }
 
     fn check_list(&self, options: &ListOptions) -> Result<(), Status> {
-        let invalid = |what: &str| {
-            Status::new(422, "Invalid", format!("ListOptions.meta.k8s.io \"\" is invalid: {what}"))
-        };
+        let invalid = |error: FieldError| Status::invalid_options("ListOptions", &[error]);
+        let forbidden = |field: &str, why: &str| invalid(FieldError::forbidden(field, why));
         let matching = options.resource_version_match.as_deref();
         if let Some(other) = matching.filter(|m| !["Exact", "NotOlderThan"].contains(m)) {
-            return Err(invalid(&format!(
-                "resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\", \"\""
-            )));
+            let mut error = FieldError::not_supported("resourceVersionMatch", other, &[]);
+            error.detail = "supported values: \"Exact\", \"NotOlderThan\", \"\"".into();
+            return Err(invalid(error));
         }
         let watch = self.is_true("watch");
         if !watch && self.has("sendInitialEvents") {
-            return Err(invalid("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list"));
+            return Err(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
         }
         if watch && options.send_initial_events && matching != Some("NotOlderThan") {
-            return Err(invalid(
-                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            return Err(forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
             ));
         }
         if watch && matching.is_some() && !self.has("sendInitialEvents") {
-            return Err(invalid(
-                "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+            return Err(forbidden(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
             ));
         }
         Ok(())
     }
 
-    pub fn write(&self) -> Result<WriteOptions, Status> {
+    /// `options` is what upstream calls them: `CreateOptions`, `UpdateOptions`, `PatchOptions`.
+    pub fn write(&self, options: &str) -> Result<WriteOptions, Status> {
         let manager = self.get("fieldManager");
-        if manager.len() > 128 {
-            return Err(Status::new(
-                422,
-                "Invalid",
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be more than 128 bytes",
-            ));
+        let mut errors: Vec<FieldError> = check_manager(manager).into_iter().collect();
+        errors.extend(self.check_dry_run());
+        let validation = self.get("fieldValidation");
+        let validations = ["", "Ignore", "Strict", "Warn"];
+        if !validations.contains(&validation) {
+            errors.push(FieldError::not_supported("fieldValidation", validation, &validations));
+        }
+        if !errors.is_empty() {
+            return Err(Status::invalid_options(options, &errors));
         }
         Ok(WriteOptions {
             field_manager: manager.into(),
             force: self.is_true("force"),
-            dry_run: self.dry_run()?,
-            field_validation: self.get("fieldValidation").into(),
+            dry_run: self.has("dryRun"),
+            field_validation: validation.into(),
         })
     }
 
-    fn dry_run(&self) -> Result<bool, Status> {
-        match self.all("dryRun").as_slice() {
-            [] => Ok(false),
-            values if values.iter().all(|value| value == "All") => Ok(true),
-            values => Err(Status::new(
-                422,
-                "Invalid",
-                format!(
-                    "CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: {:?}: supported values: \"All\"",
-                    values.join(",")
-                ),
-            )),
-        }
+    fn check_dry_run(&self) -> Option<FieldError> {
+        let values = self.all("dryRun");
+        let unknown = values.iter().any(|value| value != "All");
+        unknown.then(|| FieldError::not_supported("dryRun", values, &["All"]))
     }
 
-    /// The body's `DeleteOptions` count before the query's.
+    /// The body's `DeleteOptions` stand for all of the query's, as upstream has it.
     pub fn delete(&self, body: &serde_json::Value) -> Result<DeleteOptions, Status> {
         if body.is_object() {
-            let mut options = delete_options(body)?;
-            options.dry_run |= self.dry_run()?;
-            return Ok(options);
+            return delete_options(body);
+        }
+        if let Some(error) = self.check_dry_run() {
+            return Err(Status::invalid_options("DeleteOptions", &[error]));
         }
         let mut given = json!({});
         if let Some(seconds) = self.number::<i64>("gracePeriodSeconds")? {
@@ -143,8 +144,18 @@ impl Query {
         if self.has("orphanDependents") {
             given["orphanDependents"] = self.is_true("orphanDependents").into();
         }
-        Ok(DeleteOptions { dry_run: self.dry_run()?, ..delete_options(&given)? })
+        Ok(DeleteOptions { dry_run: self.has("dryRun"), ..delete_options(&given)? })
     }
+}
+
+/// Names of managers are short and can be printed.
+fn check_manager(name: &str) -> Option<FieldError> {
+    if name.len() > MANAGER_LENGTH {
+        return Some(FieldError::too_long("fieldManager", MANAGER_LENGTH));
+    }
+    let (position, wrong) = name.chars().enumerate().find(|(_, c)| c.is_control())?;
+    let why = format!("invalid character U+{:04X} (at position {position})", wrong as u32);
+    Some(FieldError::invalid("fieldManager", name, why))
 }
 
 /// Percent-decoding with `+` for a space.
@@ -164,8 +175,15 @@ mod tests {
         assert_eq!(list.label_selector, "app=web,tier in (a)");
         assert_eq!(list.limit, 5);
         assert!(query.is_true("watch"));
-        assert!(query.write().unwrap().dry_run);
+        assert!(query.write("CreateOptions").unwrap().dry_run);
         assert_eq!(Query::parse("limit=x").list().unwrap_err().code, 400);
-        assert_eq!(Query::parse("dryRun=Some").write().unwrap_err().code, 422);
+        let wrong = Query::parse("dryRun=Some&fieldManager=a%07").write("PatchOptions").unwrap_err();
+        assert!(
+            wrong
+                .message
+                .starts_with("PatchOptions.meta.k8s.io \"\" is invalid: [fieldManager: Invalid value")
+        );
+        assert!(wrong.message.contains("dryRun: Unsupported value: [\"Some\"]: supported values: \"All\""));
+        assert_eq!(Query::parse("limit=-1").list().unwrap().limit, 0);
     }
 }

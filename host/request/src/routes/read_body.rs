@@ -43,12 +43,52 @@ pub fn parse(bytes: &[u8], media: &str) -> Result<(Value, Vec<String>), Status> 
     }
 }
 
+/// As [`parse`], of an object of a kind; what is wrong is said with the beginning of the body.
+pub fn parse_object(bytes: &[u8], media: &str, kind: &str) -> Result<(Value, Vec<String>), Status> {
+    let unrecognized = |why: &str| {
+        let message = format!(
+            "the object provided is unrecognized (must be of type {kind}): {why} ({})",
+            summary(bytes)
+        );
+        Status::bad_request(message)
+    };
+    match parse(bytes, media) {
+        Ok((Value::Array(_), _)) => Err(unrecognized(&not_an_object("array"))),
+        Ok((Value::String(_), _)) => Err(unrecognized(&not_an_object("string"))),
+        Ok((Value::Number(_), _)) => Err(unrecognized(&not_an_object("number"))),
+        Ok((Value::Bool(_), _)) => Err(unrecognized(&not_an_object("bool"))),
+        Ok(read) => Ok(read),
+        Err(status) => match status.message.strip_prefix(UNRECOGNIZED) {
+            Some(why) => Err(unrecognized(why)),
+            None => Err(status),
+        },
+    }
+}
+
+const UNRECOGNIZED: &str = "the object provided is unrecognized (must be of type Object): ";
+
+fn not_an_object(what: &str) -> String {
+    format!(
+        "couldn't get version/kind; json parse error: json: cannot unmarshal {what} into Go value of type struct \
+         {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
+    )
+}
+
+/// The first thirty bytes, in hexadecimal where they are no JSON object.
+fn summary(bytes: &[u8]) -> String {
+    let (first, more) = (&bytes[..bytes.len().min(30)], if bytes.len() > 30 { " ..." } else { "" });
+    match first.first() {
+        None => "<empty>".into(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(first)),
+        Some(_) => format!("{}{more}", hex::encode(first)),
+    }
+}
+
 pub fn parse_json(bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     orch_object::schema::parse_json(bytes).map_err(|error| {
-        Status::bad_request(format!(
-            "the object provided is unrecognized (must be of type Object): couldn't get version/kind; \
-             json parse error: {error}"
-        ))
+        let error = error.to_string();
+        let why = if error.contains("EOF while") { "unexpected end of JSON input" } else { &error };
+        Status::bad_request(format!("{UNRECOGNIZED}couldn't get version/kind; json parse error: {why}"))
     })
 }
 

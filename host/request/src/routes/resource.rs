@@ -38,11 +38,19 @@ const RETURN_DELETED: &[(&str, &str)] = &[
     ("", "resourcequotas"),
     ("", "serviceaccounts"),
     ("", "services"),
+    ("resource.k8s.io", "deviceclasses"),
+    ("resource.k8s.io", "resourceclaims"),
+    ("resource.k8s.io", "resourceclaimtemplates"),
     ("storage.k8s.io", "csidrivers"),
     ("storage.k8s.io", "csinodes"),
     ("storage.k8s.io", "storageclasses"),
     ("storage.k8s.io", "volumeattachments"),
+    ("storage.k8s.io", "volumeattributesclasses"),
 ];
+
+/// Kinds that clients should leave: version, resource, what every answer warns of.
+const DEPRECATED: &[(&str, &str, &str)] =
+    &[("v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")];
 
 pub async fn answer(
     routes: &Routes,
@@ -61,11 +69,19 @@ pub async fn answer(
         }
     };
     check_place(&kind, &target)?;
+    let deprecated = DEPRECATED
+        .iter()
+        .filter(|(version, plural, _)| kind.api_version() == *version && kind.plural == *plural);
+    call.warn(deprecated.map(|(.., warning)| warning.to_string()));
     let streams = ["log", "exec", "attach", "portforward", "proxy"];
     if streams.contains(&target.subresource.as_str()) && kind.has_subresource(&target.subresource) {
         return super::stream::answer(routes, call, &kind, &target, &info, request).await;
     }
     if target.subresource.is_empty() && !kind.verbs.contains(&info.verb) {
+        routes.api.authorize(call, &info.verb, &target)?;
+        return Err(causes::method_not_allowed());
+    }
+    if !is_allowed(&kind, &target, &info, request.method()) {
         routes.api.authorize(call, &info.verb, &target)?;
         return Err(causes::method_not_allowed());
     }
@@ -92,6 +108,16 @@ pub async fn answer(
     }
 }
 
+/// Collections are not changed as one, and objects are made in a namespace where they have one.
+fn is_allowed(kind: &Kind, target: &Target, info: &ResourceRequest, method: &http::Method) -> bool {
+    match info.verb.as_str() {
+        _ if method == http::Method::HEAD => false,
+        "update" | "patch" => !target.name.is_empty(),
+        "create" => !kind.namespaced() || target.namespace.is_some() || !target.subresource.is_empty(),
+        _ => true,
+    }
+}
+
 /// How the client wants to be answered.
 #[derive(Debug, Clone, Copy)]
 struct Answer {
@@ -102,7 +128,7 @@ struct Answer {
 fn shape(accepted: Accepted, query: &Query) -> Result<Shape, Status> {
     let include = query.get("includeObject");
     let include = IncludeObject::parse(include)
-        .ok_or_else(|| Status::bad_request(format!("unrecognized includeObject value: {include:?}")))?;
+        .ok_or_else(|| Status::bad_request(format!("Unable to convert to Table as requested: includeObject: Invalid value: {include:?}: must be 'Metadata', 'Object', 'None', or empty")))?;
     Ok(Shape { form: accepted.form, include })
 }
 
@@ -193,9 +219,9 @@ async fn write(
     request: Request,
     answer: Answer,
 ) -> Result<Response, Status> {
-    let options = query.write()?;
+    let options = query.write(if info.verb == "create" { "CreateOptions" } else { "UpdateOptions" })?;
     let (bytes, media) = read_body::read(request).await?;
-    let (body, duplicates) = read_body::parse(&bytes, &media)?;
+    let (body, duplicates) = read_body::parse_object(&bytes, &media, &kind.kind)?;
     call.found_duplicates(duplicates, &bytes);
     let written = match (info.verb.as_str(), target.subresource.as_str()) {
         ("create", "") => {
@@ -221,7 +247,7 @@ async fn patch(
     request: Request,
     answer: Answer,
 ) -> Result<Response, Status> {
-    let options = query.write()?;
+    let options = query.write("PatchOptions")?;
     let (bytes, media) = read_body::read(request).await?;
     let patch_type = match media.as_str() {
         "application/json-patch+json" => PatchType::Json,
@@ -257,7 +283,10 @@ async fn delete(
     answer: Answer,
 ) -> Result<Response, Status> {
     if !target.subresource.is_empty() {
-        return Err(causes::method_not_allowed());
+        return Err(match kind.has_subresource(&target.subresource) {
+            true => causes::method_not_allowed(),
+            false => causes::no_such_resource(),
+        });
     }
     let options = query.delete(&delete_body(request).await?)?;
     let deleted = api.delete(call, target, &options).await?;

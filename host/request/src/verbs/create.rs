@@ -88,6 +88,11 @@ impl Api {
         }
         metadata::begin(&mut object, self.clock.now(), kind.has_generation)?;
         kind.default(&mut object);
+        kind.shape(&mut object);
+        // Nobody owns what admission and the server itself add.
+        if ownership == Ownership::Record {
+            self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
+        }
         let review = self.review(call, kind, &target, Operation::Create, None, Options::Create(options));
         self.mutate(call, &review, &mut object).await?;
         metadata::match_named_target(&mut object, kind, &target)?;
@@ -96,10 +101,8 @@ impl Api {
             record(&mut object, &user_info(&call.identity));
         }
         kind.default(&mut object);
+        kind.shape(&mut object);
         self.check_permissions(call, kind, &target, &object, None)?;
-        if ownership == Ownership::Record {
-            self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
-        }
         let mut errors = metadata::validate(&object, kind, None);
         errors.extend(kind.validate(&object, None));
         if !errors.is_empty() {
@@ -108,14 +111,16 @@ impl Api {
         self.admit(call, &review, &object).await?;
         let _turn = self.account(call, &review, &object).await?;
         let key = key::of(kind, namespace(&target), &name);
-        if options.dry_run {
-            return self.dry_create(kind, &key, &name, object);
-        }
         if self.cache.get(&key).is_some() {
             // Said before its addresses are found to be taken, by itself.
             return Err(Status::already_exists(kind, &name));
         }
         let held = self.allocator.allocate(kind, &mut object, None).await?;
+        if options.dry_run {
+            // What it would have been given is shown, and given back.
+            held.release(&self.allocator).await;
+            return Ok(Written { created: true, ..Written::unstored(object) });
+        }
         let write = Write {
             key,
             expect: Expect::Absent,
@@ -131,13 +136,6 @@ impl Api {
                 Err(create_failed(error, kind, &name))
             }
         }
-    }
-
-    fn dry_create(&self, kind: &Kind, key: &str, name: &str, object: Value) -> Result<Written, Status> {
-        if self.cache.get(key).is_some() {
-            return Err(Status::already_exists(kind, name));
-        }
-        Ok(Written { created: true, ..Written::unstored(object) })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The body against the kind's schema, as `fieldValidation` asks.
 
-use orch_object::{Kind, Status};
+use orch_object::{FieldError, Kind, Schemas, Status};
 use serde_json::Value;
 
 use super::api::Call;
@@ -20,14 +20,11 @@ impl FieldValidation {
             "Strict" => Ok(FieldValidation::Strict),
             "" | "Warn" => Ok(FieldValidation::Warn),
             "Ignore" => Ok(FieldValidation::Ignore),
-            other => Err(Status::new(
-                422,
-                "Invalid",
-                format!(
-                    "CreateOptions.meta.k8s.io \"\" is invalid: fieldValidation: Unsupported value: {other:?}: \
-                     supported values: \"Ignore\", \"Strict\", \"Warn\""
-                ),
-            )),
+            other => {
+                let supported = ["", "Ignore", "Strict", "Warn"];
+                let error = FieldError::not_supported("fieldValidation", other, &supported);
+                Err(Status::invalid_options("CreateOptions", &[error]))
+            }
         }
     }
 }
@@ -35,6 +32,12 @@ impl FieldValidation {
 /// Checks types and drops unknown fields; they, and fields given twice, are warnings or errors.
 pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> Result<(), Status> {
     let validation = FieldValidation::parse(validation)?;
+    if object.is_null() {
+        *object = Value::Object(Default::default());
+    }
+    if kind.custom.is_none() {
+        registered(kind, object)?;
+    }
     let duplicates = call.take_duplicates();
     let mut problems = duplicates.problems.clone();
     let decoded = kind.decode(object);
@@ -56,6 +59,32 @@ pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> 
             Ok(())
         }
     }
+}
+
+/// Refuses a body that names a kind which nobody has, in the words of upstream's decoder.
+fn registered(kind: &Kind, object: &Value) -> Result<(), Status> {
+    let given = |field: &str, expected: &str| -> String {
+        object[field].as_str().filter(|text| !text.is_empty()).unwrap_or(expected).into()
+    };
+    let expected = kind.api_version();
+    let (api_version, name) = (given("apiVersion", &expected), given("kind", &kind.kind));
+    if (api_version == expected && name == kind.kind) || is_upstreams(&api_version, &name) {
+        return Ok(());
+    }
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    Err(Status::bad_request(format!(
+        "{name} in version {version:?} cannot be handled as a {}: no kind {name:?} is registered for version \
+         {api_version:?} in scheme \"pkg/runtime/scheme.go:111\"",
+        kind.kind
+    )))
+}
+
+/// Whether upstream has a type of this name: `io.k8s.api.core.v1.Pod`.
+fn is_upstreams(api_version: &str, kind: &str) -> bool {
+    let (group, version) = api_version.split_once('/').unwrap_or(("core", api_version));
+    let group = group.split('.').next().unwrap_or_default();
+    let end = format!(".{group}.{version}.{kind}");
+    Schemas::builtin().definitions().any(|name| name.ends_with(&end))
 }
 
 fn unusable(kind: &Kind, why: &str) -> Status {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use orch_admission::Options;
 use orch_client::{DeleteOptions, Propagation, Target};
-use orch_object::{Kind, Status};
+use orch_object::{FieldError, Kind, Status};
 use orch_plugin::calls::admission::Operation;
 use orch_store::{Change, Expect, StoreError, Write};
 use orch_watch::Object;
@@ -65,11 +65,6 @@ impl Api {
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
-        if options.grace_period_seconds.is_some_and(|seconds| seconds < 0) {
-            return Err(Status::bad_request(
-                "gracePeriodSeconds: Invalid value: must be greater than or equal to 0",
-            ));
-        }
         for _ in 0..TRIES {
             let current = self.current(kind, target).await?;
             if let Some(deleted) = self.try_delete(call, kind, target, options, &current).await? {
@@ -127,25 +122,27 @@ fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: 
     let preconditions = &options.preconditions;
     if let Some(uid) = preconditions.uid.as_deref().filter(|uid| *uid != current("uid")) {
         let why = format!(
-            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). \
+             The object might have been deleted and then recreated",
             current("uid")
         );
-        return Err(Status::conflict(kind, name, &why));
+        return Err(Status::conflict_of_kind(kind, name, &why));
     }
     let version = preconditions.resource_version.as_deref();
     if let Some(version) = version.filter(|v| *v != current("resourceVersion")) {
         let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {}",
+            "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). \
+             The object might have been modified",
             current("resourceVersion")
         );
-        return Err(Status::conflict(kind, name, &why));
+        return Err(Status::conflict_of_kind(kind, name, &why));
     }
     Ok(())
 }
 
 fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Plan {
     let mut new = old.clone();
-    set_collector_finalizers(&mut new, options.propagation);
+    set_collector_finalizers(&mut new, options.propagation.or_else(|| usual_propagation(kind, old)));
     let grace = grace(kind, old, options);
     let marked = metadata::is_being_deleted(old);
     if !marked {
@@ -154,7 +151,8 @@ fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Pl
     let before = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
     let held = metadata::has_finalizers(&new, kind);
     if grace == 0 && !held {
-        if !marked {
+        // What goes at once and never was graceful is shown as it was.
+        if !marked && (kind.strategy.grace_period)(old).is_some() {
             mark(&mut new, kind, 0, now);
         }
         return Plan::Remove(new);
@@ -178,13 +176,27 @@ fn mark(object: &mut Value, kind: &Kind, grace: i64, now: Timestamp) {
     let metadata = &mut object["metadata"];
     let at = now + jiff::SignedDuration::from_secs(grace.clamp(0, i64::from(i32::MAX)));
     metadata["deletionTimestamp"] = metadata::time(at).into();
-    metadata["deletionGracePeriodSeconds"] = grace.into();
+    let namespace = kind.group.is_empty() && kind.plural == "namespaces";
+    if !namespace {
+        metadata["deletionGracePeriodSeconds"] = grace.into();
+    }
     if let Some(generation) = metadata["generation"].as_i64().filter(|g| *g > 0) {
         metadata["generation"] = (generation + 1).into();
     }
-    if kind.group.is_empty() && kind.plural == "namespaces" {
+    if namespace {
         object["status"]["phase"] = "Terminating".into();
     }
+}
+
+/// For these the dependents live on unless the client says otherwise, as they did before collection.
+fn usual_propagation(kind: &Kind, old: &Value) -> Option<Propagation> {
+    let orphans = matches!(
+        (kind.group.as_str(), kind.plural.as_str()),
+        ("", "replicationcontrollers") | ("batch", "jobs")
+    );
+    let finalizers = old["metadata"]["finalizers"].as_array().map_or(&[][..], Vec::as_slice);
+    let decided = finalizers.iter().any(|name| name == FOREGROUND || name == ORPHAN);
+    (orphans && !decided).then_some(Propagation::Orphan)
 }
 
 /// The finalizers by which the garbage collector knows what to do with dependents.
@@ -220,8 +232,29 @@ pub fn success(kind: &Kind, object: &Value) -> Value {
     json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details })
 }
 
+fn dry_run(given: &Value) -> Result<bool, Status> {
+    let stages = given.as_array().map_or(&[][..], Vec::as_slice);
+    if stages.iter().any(|stage| stage != "All") {
+        let error = FieldError::not_supported("dryRun", given.clone(), &["All"]);
+        return Err(Status::invalid_options("DeleteOptions", &[error]));
+    }
+    Ok(!stages.is_empty())
+}
+
+/// A body that is options of another kind is no options.
+fn check_type(body: &Value) -> Result<(), Status> {
+    match body["kind"].as_str() {
+        None | Some("" | "DeleteOptions") => Ok(()),
+        Some(other) => Err(Status::bad_request(format!(
+            "no kind {other:?} is registered for version {} in scheme \"pkg/runtime/scheme.go:111\"",
+            body["apiVersion"]
+        ))),
+    }
+}
+
 /// Reads a `DeleteOptions` body; null: none given.
 pub fn delete_options(body: &Value) -> Result<DeleteOptions, Status> {
+    check_type(body)?;
     let text = |value: &Value| value.as_str().map(String::from);
     let orphan = body["orphanDependents"].as_bool();
     let propagation = match (body["propagationPolicy"].as_str(), orphan) {
@@ -230,26 +263,26 @@ pub fn delete_options(body: &Value) -> Result<DeleteOptions, Status> {
         (None, Some(false)) | (Some("Background"), None) => Some(Propagation::Background),
         (Some("Foreground"), None) => Some(Propagation::Foreground),
         (Some(other), None) => {
-            return Err(Status::new(
-                422,
-                "Invalid",
-                format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
-                 supported values: \"Foreground\", \"Background\", \"Orphan\""
-                ),
-            ));
+            // In upstream's order, which is not that of the alphabet.
+            let detail = "supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"";
+            let mut error = FieldError::not_supported("propagationPolicy", other, &[]);
+            error.detail = detail.into();
+            return Err(Status::invalid_options("DeleteOptions", &[error]));
         }
-        (Some(_), Some(_)) => {
-            return Err(Status::bad_request("orphanDependents and deletionPropagation cannot be both set"));
+        (Some(policy), Some(_)) => {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            let error = FieldError::invalid("propagationPolicy", policy, detail);
+            return Err(Status::invalid_options("DeleteOptions", &[error]));
         }
     };
     Ok(DeleteOptions {
-        grace_period_seconds: body["gracePeriodSeconds"].as_i64(),
+        // As upstream: a negative grace is the shortest there is.
+        grace_period_seconds: body["gracePeriodSeconds"].as_i64().map(|s| if s < 0 { 1 } else { s }),
         preconditions: orch_client::Precondition {
             uid: text(&body["preconditions"]["uid"]),
             resource_version: text(&body["preconditions"]["resourceVersion"]),
         },
         propagation,
-        dry_run: body["dryRun"].as_array().is_some_and(|d| d.iter().any(|v| v == "All")),
+        dry_run: dry_run(&body["dryRun"])?,
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use orch_client::{ListOptions, Target};
-use orch_object::{FieldSelector, Kind, LabelSelector, Status};
+use orch_object::{FieldError, FieldSelector, Kind, LabelSelector, Status};
 use orch_watch::{Object, Revision};
 use serde::{Deserialize, Serialize};
 
@@ -58,14 +58,7 @@ impl Selection {
             .field_selector
             .parse()
             .map_err(|e: orch_object::selector::SelectorError| Status::from(e))?;
-        fields.check(&kind.selectable_fields).map_err(|error| {
-            Status::bad_request(format!(
-                "Unable to find {:?} that match label selector {:?}, field selector {:?}: {error}",
-                format!("{}, Resource={}", gv(kind), kind.plural),
-                options.label_selector,
-                options.field_selector,
-            ))
-        })?;
+        fields.check(&kind.selectable_fields).map_err(|error| Status::bad_request(error.to_string()))?;
         let name = fields.exact("metadata.name").map(String::from);
         Ok(Selection { labels, fields, kind: kind.clone(), converter: converter.clone(), name })
     }
@@ -93,10 +86,6 @@ impl Selection {
     }
 }
 
-fn gv(kind: &Kind) -> String {
-    format!("{}/{}", kind.group, kind.version)
-}
-
 /// `continue`: opaque to clients.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContinueToken {
@@ -116,11 +105,14 @@ impl ContinueToken {
     }
 
     pub fn decode(token: &str, prefix: &str) -> Result<Self, Status> {
-        let invalid = || Status::bad_request("continue key is not valid");
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
-        let token: ContinueToken = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+        let invalid = |why: &str| {
+            Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|error| invalid(&error.to_string()))?;
+        let token: ContinueToken =
+            serde_json::from_slice(&bytes).map_err(|error| invalid(&error.to_string()))?;
         if token.version != "orch/v1" || !token.start.starts_with(prefix) {
-            return Err(invalid());
+            return Err(invalid("it is not this list's"));
         }
         Ok(token)
     }
@@ -170,13 +162,13 @@ impl Api {
     async fn list_revision(&self, options: &ListOptions) -> Result<Option<Revision>, Status> {
         let exact = options.resource_version_match.as_deref() == Some("Exact");
         match version_of(options) {
-            None if options.resource_version_match.as_deref().is_some_and(|m| !m.is_empty()) => Err(
-                Status::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"),
-            ),
+            None if options.resource_version_match.as_deref().is_some_and(|m| !m.is_empty()) => {
+                Err(forbidden_match("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+            }
             None => self.fresh().await.map(|()| None),
-            Some("0") if exact => Err(Status::bad_request(
-                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
-            )),
+            Some("0") if exact => {
+                Err(forbidden_match("resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
+            }
             Some("0") => Ok(None),
             Some(version) => {
                 let wanted = revision(version)?;
@@ -274,11 +266,15 @@ fn version_of(options: &ListOptions) -> Option<&str> {
     options.resource_version.as_deref().filter(|v| !v.is_empty())
 }
 
+fn forbidden_match(why: &str) -> Status {
+    Status::invalid_options("ListOptions", &[FieldError::forbidden("resourceVersionMatch", why)])
+}
+
 /// A `resourceVersion` as a number.
 pub fn revision(version: &str) -> Result<Revision, Status> {
     version.parse().map_err(|_| {
         Status::bad_request(format!(
-            "Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
+            "invalid resource version: resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax"
         ))
     })
 }

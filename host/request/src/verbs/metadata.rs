@@ -43,14 +43,14 @@ pub fn match_target(object: &mut Value, kind: &Kind, target: &Target) -> Result<
     let wanted = if kind.namespaced() { namespace(target) } else { "" };
     let metadata = of(object)?;
     let given = metadata.get("namespace").and_then(Value::as_str).unwrap_or_default();
-    if given.is_empty() && !wanted.is_empty() {
+    if wanted.is_empty() {
+        metadata.remove("namespace");
+    } else if given.is_empty() {
         metadata.insert("namespace".into(), wanted.into());
     } else if given != wanted {
         return Err(Status::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
-    } else if given.is_empty() {
-        metadata.remove("namespace");
     }
     Ok(())
 }
@@ -60,8 +60,11 @@ pub fn match_named_target(object: &mut Value, kind: &Kind, target: &Target) -> R
     match_target(object, kind, target)?;
     let metadata = of(object)?;
     let given = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
-    if given.is_empty() {
-        metadata.insert("name".into(), target.name.clone().into());
+    if given.is_empty() && !target.name.is_empty() {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            target.name
+        )));
     } else if given != target.name {
         return Err(Status::bad_request(format!(
             "the name of the object ({given}) does not match the name on the URL ({})",
@@ -92,7 +95,7 @@ fn match_type(object: &mut Value, kind: &Kind) -> Result<(), Status> {
 /// What the server sets at birth; whatever a client wrote there counts for nothing.
 pub fn begin(object: &mut Value, now: Timestamp, has_generation: bool) -> Result<(), Status> {
     let metadata = of(object)?;
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         metadata.remove(field);
     }
     metadata.insert("uid".into(), uuid::Uuid::new_v4().to_string().into());

@@ -143,6 +143,12 @@ impl Api {
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, modification.part);
         kind.default(new);
+        kind.shape(new);
+        // Nobody owns what admission and the server itself add.
+        if !modification.keeps_managed_fields {
+            let options = modification.options;
+            self.record_managed_fields(call, kind, new, Some(old), &target.subresource, options);
+        }
         let facade = match reviewed {
             Reviewed::As(facade) => Some(facade),
             Reviewed::Object | Reviewed::Already => None,
@@ -169,11 +175,8 @@ impl Api {
             Part::Any => {}
         }
         kind.default(new);
+        kind.shape(new);
         self.check_permissions(call, kind, target, new, Some(old))?;
-        if !modification.keeps_managed_fields {
-            let options = modification.options;
-            self.record_managed_fields(call, kind, new, Some(old), &target.subresource, options);
-        }
         let mut errors = metadata::validate(new, kind, Some(old));
         errors.extend(match (modification.part, kind.strategy.validate_part) {
             (Part::Status, Some(validate)) => validate(new, old, &target.subresource, &now),

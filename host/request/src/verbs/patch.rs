@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orch_client::{Patch, PatchType, Target, WriteOptions};
 use orch_object::managed_fields::{FieldManager, record_update, reset_fields};
-use orch_object::{Kind, Node, Status};
+use orch_object::{FieldError, Kind, Node, Status};
 use serde_json::Value;
 
 use super::api::{Api, Call, Written};
@@ -42,12 +42,15 @@ impl Api {
             // Its schema has no merge keys that strategic merge knows.
             PatchType::Strategic if kind.custom.is_some() => Err(causes::patch_of_custom_resource()),
             PatchType::Json | PatchType::Merge | PatchType::Strategic if options.force => {
-                Err(Status::bad_request("force is only allowed for apply patches"))
+                let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+                Err(Status::invalid_options("PatchOptions", &[error]))
             }
             PatchType::Json | PatchType::Merge | PatchType::Strategic => {
                 let change = |old: &Arc<Value>| {
                     let mut new = patched(old, patch, kind.node())?;
-                    decode::check(call, kind, &mut new, &options.field_validation)?;
+                    let read = decode::check(call, kind, &mut new, &options.field_validation);
+                    read.map_err(|status| unreadable(status, patch, &new))?;
+                    same_uid(&new, old, kind, target)?;
                     metadata::match_named_target(&mut new, kind, target)?;
                     Ok(new_or_same(new, old))
                 };
@@ -68,11 +71,11 @@ impl Api {
         options: &WriteOptions,
     ) -> Result<Written, Status> {
         if options.field_manager.is_empty() {
-            return Err(Status::bad_request(
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-            ));
+            let error = FieldError::required("fieldManager", "is required for apply patch");
+            return Err(Status::invalid_options("PatchOptions", &[error]));
         }
         let mut configuration = configuration.clone();
+        same_type(&configuration, kind)?;
         decode::check(call, kind, &mut configuration, &options.field_validation)?;
         metadata::match_named_target(&mut configuration, kind, target)?;
         let api_version = kind.api_version();
@@ -150,6 +153,37 @@ impl Api {
         let manager = self.manager(call, kind, &api_version, subresource, options);
         record_update(old, new, kind.node(), &manager);
     }
+}
+
+/// What is applied says what it is.
+fn same_type(configuration: &Value, kind: &Kind) -> Result<(), Status> {
+    let text = |field: &str| configuration[field].as_str().unwrap_or_default();
+    let (api_version, name) = (text("apiVersion"), text("kind"));
+    if api_version == kind.api_version() && name == kind.kind {
+        return Ok(());
+    }
+    let slash = if api_version.contains('/') { "" } else { "/" };
+    Err(Status::bad_request(format!("invalid object type: {slash}{api_version}, Kind={name}")))
+}
+
+/// The result of a patch that is no object of its kind; what is shown is what upstream tried to read.
+fn unreadable(status: Status, patch: &Patch, patched: &Value) -> Status {
+    let why = status.message.split_once(": ").map_or(status.message.as_str(), |(_, why)| why);
+    let shown = match patch.patch_type {
+        PatchType::Strategic => orch_object::patch::go_text(&patch.body),
+        PatchType::Json | PatchType::Merge | PatchType::Apply => patched.to_string(),
+    };
+    Status::invalid_patch(shown, why)
+}
+
+/// A uid in a patch is no precondition: it cannot be changed.
+fn same_uid(new: &Value, old: &Value, kind: &Kind, target: &Target) -> Result<(), Status> {
+    let (new, old) = (&new["metadata"]["uid"], &old["metadata"]["uid"]);
+    if new.is_null() || new == old {
+        return Ok(());
+    }
+    let error = FieldError::invalid("metadata.uid", new.clone(), "field is immutable");
+    Err(Status::invalid(kind, &target.name, &[error]))
 }
 
 /// A patch that sets nothing about the version patches whatever is current.

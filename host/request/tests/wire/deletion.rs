@@ -63,7 +63,9 @@ async fn preconditions_are_checked() {
     let other = json!({ "preconditions": { "uid": "other" } });
     let refused = api.delete_with(&format!("{path}/a"), other).await;
     assert_eq!(refused.code, 409);
-    assert!(refused.message().contains("Precondition failed: UID in precondition: other"));
+    assert!(
+        refused.message().contains("the UID in the precondition (other) does not match the UID in record")
+    );
     let selector = format!("{path}?labelSelector=app%3Dnone");
     api.delete(&selector).await.expect(200);
     api.get(&format!("{path}/a")).await.expect(200);

@@ -59,7 +59,7 @@ async fn versions_say_how_fresh_a_list_must_be() {
     let newer = format!("{path}?resourceVersion={now}&resourceVersionMatch=NotOlderThan");
     assert_eq!(names(&api.get(&newer).await.expect(200)).len(), 4);
     assert_eq!(names(&api.get(&format!("{path}?resourceVersion=0")).await.expect(200)).len(), 4);
-    assert_eq!(api.get(&format!("{path}?resourceVersionMatch=Exact")).await.code, 400);
+    assert_eq!(api.get(&format!("{path}?resourceVersionMatch=Exact")).await.code, 422);
     let future = api.get(&format!("{path}?resourceVersion=999999999")).await;
     assert_eq!(future.code, 504, "{}", future.text);
     assert_eq!(future.body["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");

@@ -26,7 +26,7 @@ async fn apply_creates_owns_and_conflicts() {
     let api = Api::start().await;
     let path = format!("/api/v1/namespaces/{}/configmaps/a", api.namespace().await);
     let nobody = api.patch(&path, "apply", &config_map("a")).await;
-    assert_eq!(nobody.code, 400, "{}", nobody.text);
+    assert_eq!(nobody.code, 422, "{}", nobody.text);
     let created = api.patch(&format!("{path}?fieldManager=one"), "apply", &config_map("a")).await.expect(201);
     assert_eq!(created["metadata"]["managedFields"][0]["manager"], "one");
     assert_eq!(created["metadata"]["managedFields"][0]["operation"], "Apply");

@@ -74,7 +74,7 @@ fn apply_directives(
                     "merging lists cannot yet be specified in the patch".to_owned(),
                 ));
             }
-            _ => return Err(unknown_patch_type(directive, item.as_object().unwrap_or(&Fields::new()))),
+            _ => return Err(unknown_patch_type(item.as_object().unwrap_or(&Fields::new()))),
         }
     }
     Ok(if replaces { (Vec::new(), plain) } else { (old, plain) })

@@ -100,8 +100,8 @@ fn default_container(container: &mut Value) {
 
 /// What may have changed since the last pull is pulled again.
 fn default_pull_policy(object: &mut Value, reference: &str, policy: &str) {
-    let latest =
-        image::tag(object[reference].as_str().unwrap_or_default()).is_some_and(|tag| tag == "latest");
+    let image = object[reference].as_str().unwrap_or_default();
+    let latest = image::is_well_formed(image) && image::tag(image).is_some_and(|tag| tag == "latest");
     default_to(object, policy, if latest { "Always" } else { "IfNotPresent" });
 }
 
