@@ -23,7 +23,7 @@ async fn output_is_logged_and_the_exit_code_kept() {
     let mut log = machine.log("c1");
     log.sort();
     let line = |tag: &str, text: &str| (tag.to_owned(), text.to_owned());
-    assert_eq!(log, [line("stderr F", "err"), line("stdout F", "out"), line("stdout F", "rest")]);
+    assert_eq!(log, [line("stderr F", "err"), line("stdout F", "out"), line("stdout P", "rest")]);
     machine.runtime.remove_container("c1").await.unwrap();
     machine.runtime.remove_container("c1").await.unwrap();
     assert!(machine.log_path("c1").exists(), "the log stays");

@@ -57,7 +57,7 @@ proptest! {
             let _ = RequestInfo::parse(&method, &format!("/{path}"), true);
         }
         let parsed = Query::parse(&query);
-        let _ = (parsed.list(), parsed.write(), parsed.delete(&serde_json::Value::Null));
+        let _ = (parsed.list(), parsed.write("CreateOptions"), parsed.delete(&serde_json::Value::Null));
         let _ = (ExecOptions::exec(&query), ExecOptions::attach(&query), PortForwardOptions::parse(&query));
         let _ = log_options(&query, "pod", jiff::Timestamp::UNIX_EPOCH);
     }

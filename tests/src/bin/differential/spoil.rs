@@ -10,8 +10,11 @@ pub struct Spoilt {
     pub edit: Edit,
 }
 
+/// What it is called, and the value in the field's place; `None` takes the field out.
+pub type Change = (&'static str, Option<Value>);
+
 /// Every change of every field below `pointer`.
-pub fn each(object: &Value, with: fn(&Value) -> Vec<(&'static str, Option<Value>)>) -> Vec<Spoilt> {
+pub fn each(object: &Value, with: fn(&Value) -> Vec<Change>) -> Vec<Spoilt> {
     let mut found = Vec::new();
     for (name, value) in object.as_object().into_iter().flatten() {
         if !["apiVersion", "kind", "metadata"].contains(&name.as_str()) {
@@ -25,12 +28,7 @@ fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-fn walk(
-    pointer: &str,
-    value: &Value,
-    with: fn(&Value) -> Vec<(&'static str, Option<Value>)>,
-    found: &mut Vec<Spoilt>,
-) {
+fn walk(pointer: &str, value: &Value, with: fn(&Value) -> Vec<Change>, found: &mut Vec<Spoilt>) {
     for (what, value) in with(value) {
         found.push(Spoilt { name: format!("{pointer} {what}"), edit: Edit { at: pointer.into(), value } });
     }
@@ -50,7 +48,7 @@ fn walk(
 }
 
 /// For creates: values that are wrong in kind or in type.
-pub fn for_create(value: &Value) -> Vec<(&'static str, Option<Value>)> {
+pub fn for_create(value: &Value) -> Vec<Change> {
     let mut changes = vec![("removed", None), ("null", Some(Value::Null))];
     changes.extend(match value {
         Value::String(_) => vec![
@@ -82,7 +80,7 @@ pub fn for_create(value: &Value) -> Vec<(&'static str, Option<Value>)> {
 }
 
 /// For updates: other values that are good in type.
-pub fn for_update(value: &Value) -> Vec<(&'static str, Option<Value>)> {
+pub fn for_update(value: &Value) -> Vec<Change> {
     let mut changes = vec![("removed", None)];
     changes.extend(match value {
         Value::String(_) => {

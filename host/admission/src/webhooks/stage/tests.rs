@@ -361,7 +361,7 @@ async fn a_patch_is_read_like_what_a_client_sends() {
     };
     let fake = Arc::new(Fake::default().mutating("m", json!({}), unknown));
     let object = Request::config_map().run(&fake).await.0.unwrap();
-    assert!(object.get("unknown").is_none() && object["data"] == json!({}), "{object}");
+    assert!(object.get("unknown").is_none() && object.get("data").is_none(), "{object}");
     let garbage =
         |_: &Value| Ok(json!({ "allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode("{}") }));
     let fake = Arc::new(Fake::default().mutating("m", json!({}), garbage));
