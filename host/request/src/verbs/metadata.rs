@@ -61,10 +61,7 @@ pub fn match_named_target(object: &mut Value, kind: &Kind, target: &Target) -> R
     let metadata = of(object)?;
     let given = metadata.get("name").and_then(Value::as_str).unwrap_or_default();
     if given.is_empty() && !target.name.is_empty() {
-        return Err(Status::bad_request(format!(
-            "the name of the object ({} based on URL) was undeterminable: name must be provided",
-            target.name
-        )));
+        return Err(unnamed(target));
     } else if given != target.name {
         return Err(Status::bad_request(format!(
             "the name of the object ({given}) does not match the name on the URL ({})",
@@ -72,6 +69,14 @@ pub fn match_named_target(object: &mut Value, kind: &Kind, target: &Target) -> R
         )));
     }
     Ok(())
+}
+
+/// The body has no name.
+pub fn unnamed(target: &Target) -> Status {
+    Status::bad_request(format!(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        target.name
+    ))
 }
 
 fn match_type(object: &mut Value, kind: &Kind) -> Result<(), Status> {

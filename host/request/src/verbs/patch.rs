@@ -77,7 +77,12 @@ impl Api {
         let mut configuration = configuration.clone();
         same_type(&configuration, kind)?;
         decode::check(call, kind, &mut configuration, &options.field_validation)?;
-        metadata::match_named_target(&mut configuration, kind, target)?;
+        // What exists has its name; only a new object must be told it.
+        let unnamed = metadata::of(&mut configuration)?.get("name").is_none_or(|name| name == "");
+        match unnamed {
+            true => metadata::match_target(&mut configuration, kind, target)?,
+            false => metadata::match_named_target(&mut configuration, kind, target)?,
+        }
         let api_version = kind.api_version();
         let manager = self.manager(call, kind, &api_version, &target.subresource, options);
         let applied = |live: Option<&Value>| -> Result<Value, Status> {
@@ -88,6 +93,9 @@ impl Api {
         let modification = Modification { part, options, change: &change, keeps_managed_fields: true };
         match self.modify(call, kind, target, &modification).await {
             Err(status) if status.is_not_found() && part == Part::Main => {
+                if unnamed {
+                    return Err(metadata::unnamed(target));
+                }
                 if configuration["metadata"]["uid"].as_str().is_some_and(|uid| !uid.is_empty()) {
                     return Err(Status::conflict(
                         kind,

@@ -39,6 +39,21 @@ async fn apply_creates_owns_and_conflicts() {
     assert_eq!(forced["data"]["a"], "2");
 }
 
+/// kube's clients leave out what the URL says.
+#[tokio::test]
+async fn an_apply_without_a_name_is_for_what_exists() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps/a", api.namespace().await);
+    let unnamed = json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": { "b": "1" } });
+    let path = format!("{path}?fieldManager=one");
+    let refused = api.patch(&path, "apply", &unnamed).await;
+    let message = "the name of the object (a based on URL) was undeterminable: name must be provided";
+    assert_eq!((refused.code, refused.message()), (400, message));
+    api.patch(&path, "apply", &config_map("a")).await.expect(201);
+    let applied = api.patch(&path, "apply", &unnamed).await.expect(200);
+    assert_eq!((&applied["metadata"]["name"], &applied["data"]), (&json!("a"), &json!({ "b": "1" })));
+}
+
 #[tokio::test]
 async fn patches_of_one_object_at_once_all_count() {
     let api = Api::start().await;

@@ -81,7 +81,9 @@ async fn verbs(client: Client) {
 
 fn refused<T: std::fmt::Debug>(answer: kube::Result<T>, code: u16, reason: &str) {
     match answer {
-        Err(kube::Error::Api(status)) => assert_eq!((status.code, status.reason.as_str()), (code, reason)),
+        Err(kube::Error::Api(status)) => {
+            assert_eq!((status.code, status.reason.as_str()), (code, reason), "{}", status.message);
+        }
         other => panic!("expected {reason}, got {other:?}"),
     }
 }
