@@ -134,7 +134,9 @@ fn atomics(value: &Value, node: Node<'_>, path: &str, found: &mut Vec<String>) {
     }
 }
 
-fn refuse_malformed(
+/// Refuses what cannot be applied to any object: of another version, with ownership of its own, or not of
+/// its kind's schema.
+pub fn refuse_malformed(
     applied: &Value,
     node: Option<Node<'_>>,
     manager: &FieldManager<'_>,
@@ -155,12 +157,14 @@ fn refuse_malformed(
     }
 }
 
-/// `default/web; apps/v1, Kind=Deployment`
+/// `default/web; apps/v1, Kind=Deployment`, `default/map; /v1, Kind=ConfigMap`
 fn described(object: &Value) -> String {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-    let separator = if namespace.is_empty() { "" } else { "/" };
-    format!("{namespace}{separator}{name}; {}, Kind={}", text("/apiVersion"), text("/kind"))
+    // As Go prints a GroupVersionKind: the core group is empty before its slash.
+    let version = text("/apiVersion");
+    let separator = if version.contains('/') { "" } else { "/" };
+    format!("{namespace}/{name}; {separator}{version}, Kind={}", text("/kind"))
 }
 
 /// The object before the apply, and who owns it.

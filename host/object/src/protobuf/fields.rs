@@ -18,6 +18,8 @@ pub struct Entry {
     pub target: Target,
     /// Go leaves the field out of JSON when it is zero or empty.
     pub omits_zero: bool,
+    /// A list that is a message of its own, whose field 1 repeats (`Verbs`).
+    wrapped: bool,
 }
 
 /// Where a field of the JSON object stands on the wire.
@@ -74,8 +76,9 @@ impl Entry {
             Some(definition) => Target::Inline(definition),
             None => Target::Field(name),
         };
-        let number = number.trim_end_matches('~');
-        Some(Entry { number: number.parse().ok()?, target, omits_zero: word.ends_with('~') })
+        let (number, omits_zero) = number.strip_suffix('~').map_or((number, false), |number| (number, true));
+        let (number, wrapped) = number.strip_suffix("[]").map_or((number, false), |number| (number, true));
+        Some(Entry { number: number.parse().ok()?, target, omits_zero, wrapped })
     }
 }
 
@@ -84,6 +87,9 @@ fn places(entries: &Entries, definition: &str) -> Vec<(&'static str, Place)> {
     let mut found = Vec::new();
     for entry in entries.get(definition).into_iter().flatten() {
         match entry.target {
+            Target::Field(name) if entry.wrapped => {
+                found.push((name, Place { around: vec![entry.number], number: 1 }));
+            }
             Target::Field(name) => found.push((name, Place { around: Vec::new(), number: entry.number })),
             Target::Inline(inner) => found.extend(places(entries, inner).into_iter().map(|(name, inner)| {
                 let around = [vec![entry.number], inner.around].concat();
@@ -93,4 +99,18 @@ fn places(entries: &Entries, definition: &str) -> Vec<(&'static str, Place)> {
     }
     found.sort_by_key(|(name, _)| *name);
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_can_be_a_message_of_its_own() {
+        let fields = Fields::of("io.k8s.apimachinery.pkg.apis.meta.v1.APIResource").unwrap();
+        let verbs = fields.place("verbs").unwrap();
+        assert_eq!((verbs.around.as_slice(), verbs.number), (&[4][..], 1));
+        let names = fields.place("shortNames").unwrap();
+        assert_eq!((names.around.as_slice(), names.number), (&[][..], 5));
+    }
 }

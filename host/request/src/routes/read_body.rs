@@ -115,6 +115,20 @@ pub fn parse_yaml(bytes: &[u8]) -> Result<Value, Status> {
 fn from_yaml(text: &str) -> Result<Value, Status> {
     let budget = serde_saphyr::budget! { max_depth: MOST_DEPTH };
     serde_saphyr::from_str_with_options(text, serde_saphyr::options! { budget: budget }).map_err(|error| {
-        Status::bad_request(format!("the object provided is unrecognized: yaml parse error: {error}"))
+        let text = error.to_string();
+        Status::bad_request(match given_twice(&text) {
+            Some((line, key)) => format!(
+                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  \
+                 line {line}: key {key:?} already set in map"
+            ),
+            None => format!("the object provided is unrecognized: yaml parse error: {text}"),
+        })
     })
+}
+
+/// The line and the name of a key given twice, of what the parser says of it.
+fn given_twice(error: &str) -> Option<(&str, &str)> {
+    let (before, after) = error.lines().next()?.split_once("duplicate mapping key: ")?;
+    let line = before.split_once("line ")?.1.split(' ').next()?;
+    Some((line, after.split(", set ").next()?))
 }

@@ -86,7 +86,9 @@ pub async fn answer(
         return Err(causes::method_not_allowed());
     }
     let headers = request.headers().clone();
-    let accepted = accept(&headers, Offer::objects(Form::of(&kind).is_some()))?;
+    // Reviews are answered, not kept: they have no rows.
+    let transforms = kind.verbs.iter().any(|verb| verb == "get");
+    let accepted = accept(&headers, Offer { transforms, ..Offer::objects(Form::of(&kind).is_some()) })?;
     let answer = Answer { accepted, shape: shape(accepted, query)? };
     let api = &routes.api;
     match info.verb.as_str() {

@@ -29,6 +29,12 @@ impl FieldValidation {
     }
 }
 
+/// Refuses what `fieldValidation` cannot be. An apply needs no more: what its schema does not have, it
+/// refuses in any case.
+pub fn parse_validation(validation: &str) -> Result<(), Status> {
+    FieldValidation::parse(validation).map(drop)
+}
+
 /// Checks types and drops unknown fields; they, and fields given twice, are warnings or errors.
 pub fn check(call: &Call, kind: &Kind, object: &mut Value, validation: &str) -> Result<(), Status> {
     let validation = FieldValidation::parse(validation)?;

@@ -76,15 +76,16 @@ impl Api {
         }
         let mut configuration = configuration.clone();
         same_type(&configuration, kind)?;
-        decode::check(call, kind, &mut configuration, &options.field_validation)?;
+        decode::parse_validation(&options.field_validation)?;
+        let api_version = kind.api_version();
+        let manager = self.manager(call, kind, &api_version, &target.subresource, options);
+        orch_object::apply::refuse_malformed(&configuration, kind.node(), &manager)?;
         // What exists has its name; only a new object must be told it.
         let unnamed = metadata::of(&mut configuration)?.get("name").is_none_or(|name| name == "");
         match unnamed {
             true => metadata::match_target(&mut configuration, kind, target)?,
             false => metadata::match_named_target(&mut configuration, kind, target)?,
         }
-        let api_version = kind.api_version();
-        let manager = self.manager(call, kind, &api_version, &target.subresource, options);
         let applied = |live: Option<&Value>| -> Result<Value, Status> {
             orch_object::apply::apply(live, &configuration, kind.node(), &manager, options.force)
                 .map_err(Status::from)

@@ -5,7 +5,7 @@ use reqwest::Method;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
-use crate::fixture::{Api, config_map};
+use crate::fixture::{Api, answer, config_map};
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
@@ -128,5 +128,21 @@ async fn openapi_v2_is_cached_compressed_and_follows_definitions() {
     assert!(
         definitions.keys().any(|name| name.starts_with("com.example.")),
         "the definition is there at once"
+    );
+}
+
+#[tokio::test]
+async fn a_review_has_no_rows() {
+    let api = Api::start().await;
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    let review = json!({ "spec": { "resourceAttributes": { "verb": "get", "resource": "pods" } } });
+    let request = api.request(Method::POST, path).header("content-type", "application/json");
+    let request = request.header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
+    let refused = answer(request.body(review.to_string())).await;
+    assert_eq!(
+        (refused.code, refused.body["reason"].as_str()),
+        (406, Some("NotAcceptable")),
+        "{}",
+        refused.text
     );
 }

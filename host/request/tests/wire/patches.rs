@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::fixture::{Api, config_map, deployment};
+use crate::fixture::{Api, answer, config_map, deployment};
 
 #[tokio::test]
 async fn the_four_patches() {
@@ -37,6 +37,28 @@ async fn apply_creates_owns_and_conflicts() {
     assert_eq!(conflict.body["details"]["causes"][0]["reason"], "FieldManagerConflict");
     let forced = api.patch(&format!("{path}?fieldManager=two&force=true"), "apply", &other).await.expect(200);
     assert_eq!(forced["data"]["a"], "2");
+}
+
+/// Whatever `fieldValidation` says: what cannot be owned cannot be applied.
+#[tokio::test]
+async fn an_apply_of_what_the_schema_does_not_have_is_refused() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps/a?fieldManager=one", api.namespace().await);
+    let mut unknown = config_map("a");
+    unknown["unknownField"] = "x".into();
+    for validation in ["Strict", "Warn", "Ignore"] {
+        let refused = api.patch(&format!("{path}&fieldValidation={validation}"), "apply", &unknown).await;
+        assert!(
+            refused.message().contains(".unknownField: field not declared in schema"),
+            "{}",
+            refused.text
+        );
+    }
+    let twice = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: b\n  a: c\n";
+    let patch =
+        api.request(reqwest::Method::PATCH, &path).header("content-type", "application/apply-patch+yaml");
+    let refused = answer(patch.body(twice)).await;
+    assert!(refused.message().ends_with("line 5: key \"a\" already set in map"), "{}", refused.text);
 }
 
 /// kube's clients leave out what the URL says.

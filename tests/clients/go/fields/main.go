@@ -21,6 +21,7 @@ import (
 
 const header = `# Field numbers of the Kubernetes protobuf messages, by definition, in the names of the JSON form:
 # field=number      number~ after it: Go leaves the field out of JSON when it is zero or empty
+# field=number[]    a list that is a message of its own, whose field 1 repeats
 # *message=number   a message whose fields are inlined in JSON
 # Made by tests/clients/go/fields from the struct tags of Kubernetes 1.37's Go types.
 `
@@ -83,10 +84,19 @@ func entry(field reflect.StructField, number string) string {
 	if name == "" {
 		name = tagValue(field, "name=")
 	}
+	if isMessage(field.Type) {
+		number += "[]"
+	}
 	if leftOut(field.Type, options) {
 		number += "~"
 	}
 	return name + "=" + number
+}
+
+// isMessage tells whether a list is a message of its own.
+func isMessage(list reflect.Type) bool {
+	marshaler := reflect.TypeFor[interface{ Marshal() ([]byte, error) }]()
+	return list.Kind() == reflect.Slice && list.Implements(marshaler)
 }
 
 // leftOut tells whether encoding/json omits the field's zero value.
