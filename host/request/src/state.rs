@@ -98,6 +98,8 @@ pub struct CachedCluster {
 
 impl Cluster for CachedCluster {
     fn kinds(&self) -> Arc<Kinds> {
+        // Who has just seen a definition's acceptance may name its kind.
+        self.kinds.sync();
         self.kinds.current()
     }
 
