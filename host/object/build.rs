@@ -2,7 +2,7 @@
 //! `schemas.full` with descriptions (OpenAPI) and `schemas.compact` without (everything else).
 //! Both hold one `NAME<TAB>JSON` line per definition, compressed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::{env, fs};
@@ -12,10 +12,11 @@ use flate2::write::DeflateEncoder;
 use k8s_openapi::api;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta;
+use k8s_openapi::apimachinery::pkg::version;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 const MARKERS: &str = "data/markers.txt";
 const OWN: &str = "data/plugin.json";
@@ -27,18 +28,26 @@ fn main() {
     for input in ["build.rs", MARKERS, OWN, FORMS] {
         println!("cargo:rerun-if-changed={input}");
     }
-    let upstream = upstream();
+    let mut upstream = upstream();
     let theirs: Vec<String> = upstream.keys().cloned().collect();
+    let documents_only = for_documents();
+    let forms = read(FORMS);
+    upstream.extend(documents_only.clone());
     let mut definitions = upstream;
     definitions.extend(own());
+    definitions.values_mut().for_each(drop_dialect);
+    apply_markers(&mut definitions, &read(MARKERS));
+    let mut full = definitions.clone();
+    apply_published(&mut full, &theirs, &read(MARKERS));
+    apply_zeros(&mut full, &forms);
+    write("schemas.full", &full);
+    // Only the compact file: clients have no use for how the server writes its fields.
+    definitions.retain(|name, _| !documents_only.contains_key(name));
     for schema in definitions.values_mut() {
         open_free_form(schema);
+        drop_words(schema);
     }
-    apply_markers(&mut definitions, &read(MARKERS));
-    write("schemas.full", &definitions);
-    definitions.values_mut().for_each(drop_descriptions);
-    // Only the compact file: clients have no use for how the server writes its fields.
-    apply_forms(&mut definitions, &theirs, &read(FORMS));
+    apply_forms(&mut definitions, &theirs, &forms);
     write("schemas.compact", &definitions);
 }
 
@@ -54,8 +63,7 @@ macro_rules! register {
 
 /// Every type reachable from the kinds of upstream's stable API, by upstream's definition name.
 fn upstream() -> Definitions {
-    let settings = SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
-    let mut generator = SchemaGenerator::new(settings);
+    let mut generator = generator();
     register!(
         generator,
         (api::admissionregistration::v1) {
@@ -131,6 +139,33 @@ fn upstream() -> Definitions {
     definitions
 }
 
+/// What no kind holds, but what documents tell of.
+fn for_documents() -> Definitions {
+    let mut generator = generator();
+    register!(generator, (version) { Info }, (meta::v1) { Patch });
+    generator.subschema_for::<meta::v1::WatchEvent<()>>();
+    let mut definitions: Definitions = generator.take_definitions(true).into_iter().collect();
+    definitions.retain(|name, _| !name.ends_with(".RawExtension"));
+    definitions.values_mut().for_each(describe_field);
+    definitions
+}
+
+/// k8s-openapi tells of the event's object with the event.
+fn describe_field(schema: &mut Value) {
+    let Some((whole, field)) = schema["description"].as_str().and_then(|text| text.split_once("\n\n")) else {
+        return;
+    };
+    let (whole, field) = (whole.to_owned(), field.trim_end().to_owned());
+    schema["description"] = whole.into();
+    schema["properties"]["object"]["description"] = field.into();
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::draft2020_12()
+        .with(|s| s.definitions_path = "/components/schemas".into())
+        .into_generator()
+}
+
 /// k8s-openapi's types always have `metadata`; upstream's documents require it of nobody.
 fn let_metadata_be_absent(schema: &mut Value) {
     let Some(Value::Array(required)) = schema.get_mut("required") else { return };
@@ -154,16 +189,22 @@ fn open_free_form(schema: &mut Value) {
         if bare {
             map.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
         }
-        map.remove("$schema");
     }
     each_subschema(schema, &mut open_free_form);
 }
 
-fn drop_descriptions(schema: &mut Value) {
+fn drop_dialect(schema: &mut Value) {
+    schema.as_object_mut().map(|map| map.remove("$schema"));
+}
+
+/// What only readers look at.
+fn drop_words(schema: &mut Value) {
     if let Value::Object(map) = schema {
-        map.remove("description");
+        for key in ["description", "enum", "x-kubernetes-unions"] {
+            map.remove(key);
+        }
     }
-    each_subschema(schema, &mut drop_descriptions);
+    each_subschema(schema, &mut drop_words);
 }
 
 fn each_subschema(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
@@ -179,12 +220,18 @@ fn each_subschema(schema: &mut Value, visit: &mut dyn FnMut(&mut Value)) {
 }
 
 /// Each line names a definition or one of its fields, and its markers:
-/// `io.k8s.api.core.v1.PodSpec.containers list=map keys=name merge=name strategy=merge`.
+/// `io.k8s.api.core.v1.PodSpec.containers list=map keys=name merge=name strategy=merge`. `[]` after a
+/// field is its items, `{}` its values, `%20` a space in a value. The table tells of every stable type, some of which no kind here
+/// holds.
 fn apply_markers(definitions: &mut Definitions, table: &str) {
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (path, markers) =
             line.split_once(' ').unwrap_or_else(|| panic!("{MARKERS}: no markers in {line}"));
-        let schema = locate(definitions, path).unwrap_or_else(|| panic!("{MARKERS}: unknown field {path}"));
+        let Some(schema) = locate(definitions, path) else {
+            let known = path.rsplit_once('.').is_some_and(|(name, _)| definitions.contains_key(name));
+            assert!(!known, "{MARKERS}: unknown field {path}");
+            continue;
+        };
         for marker in markers.split_whitespace() {
             mark(schema, marker);
         }
@@ -195,22 +242,111 @@ fn locate<'d>(definitions: &'d mut Definitions, path: &str) -> Option<&'d mut Ma
     if definitions.contains_key(path) {
         return definitions.get_mut(path)?.as_object_mut();
     }
+    let below = [("[]", "items"), ("{}", "additionalProperties")];
+    if let Some((field, key)) = below.iter().find_map(|(end, key)| Some((path.strip_suffix(end)?, key))) {
+        return locate(definitions, field)?.get_mut(*key)?.as_object_mut();
+    }
     let (definition, field) = path.rsplit_once('.')?;
     definitions.get_mut(definition)?.get_mut("properties")?.get_mut(field)?.as_object_mut()
 }
 
 fn mark(schema: &mut Map<String, Value>, marker: &str) {
     let (key, value) = marker.split_once('=').unwrap_or_else(|| panic!("{MARKERS}: {marker} has no value"));
+    let value = &value.replace("%20", " ");
+    let words = || Value::from(value.split(',').collect::<Vec<_>>());
     let (key, value): (&str, Value) = match key {
-        "list" => ("x-kubernetes-list-type", value.into()),
-        "keys" => ("x-kubernetes-list-map-keys", value.split(',').collect::<Vec<_>>().into()),
-        "merge" => ("x-kubernetes-patch-merge-key", value.into()),
-        "strategy" => ("x-kubernetes-patch-strategy", value.into()),
-        "map" => ("x-kubernetes-map-type", value.into()),
-        "default" => ("default", serde_json::from_str(value).unwrap_or_else(|_| value.into())),
+        "list" => ("x-kubernetes-list-type", value.as_str().into()),
+        "keys" => ("x-kubernetes-list-map-keys", words()),
+        "merge" => ("x-kubernetes-patch-merge-key", value.as_str().into()),
+        "strategy" => ("x-kubernetes-patch-strategy", value.as_str().into()),
+        "map" => ("x-kubernetes-map-type", value.as_str().into()),
+        "default" => ("default", serde_json::from_str(value).unwrap_or_else(|_| value.as_str().into())),
+        "enum" => {
+            describe_values(schema, value);
+            ("enum", words())
+        }
+        "union" => return add_union(schema, value),
+        // Of documents alone: see `apply_published`.
+        "required" | "type" => return,
         other => panic!("{MARKERS}: unknown marker {other}"),
     };
     schema.insert(key.into(), value);
+}
+
+/// Which fields upstream's documents require, and which definitions they give no type: k8s-openapi has
+/// more of both.
+fn apply_published(definitions: &mut Definitions, theirs: &[String], table: &str) {
+    for name in theirs {
+        definitions.get_mut(name).and_then(Value::as_object_mut).map(|schema| schema.remove("required"));
+    }
+    for (path, markers) in table.lines().filter_map(|line| line.split_once(' ')) {
+        let Some(schema) = definitions.get_mut(path).and_then(Value::as_object_mut) else { continue };
+        for (key, value) in markers.split(' ').filter_map(|marker| marker.split_once('=')) {
+            match key {
+                "required" => drop(schema.insert("required".into(), value.split(',').collect())),
+                "type" => schema.retain(|key, _| key == "description"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Upstream's descriptions end with the values; what each means is told in words that we do not have.
+fn describe_values(schema: &mut Map<String, Value>, values: &str) {
+    let Some(Value::String(description)) = schema.get_mut("description") else { return };
+    description.push_str("\n\nPossible enum values:");
+    for value in values.split(',') {
+        description.push_str(&format!("\n - `\"{value}\"`"));
+    }
+}
+
+/// `type:exempt/Exempt,limited/Limited`: a discriminator, if there is one, and which of its values each
+/// field goes with.
+fn add_union(schema: &mut Map<String, Value>, text: &str) {
+    let (discriminator, fields) = text.split_once(':').unwrap_or(("", text));
+    let fields: Map<String, Value> = fields
+        .split(',')
+        .filter_map(|field| field.split_once('/'))
+        .map(|(field, value)| (field.to_owned(), value.into()))
+        .collect();
+    let mut union = json!({ "fields-to-discriminateBy": fields });
+    if !discriminator.is_empty() {
+        union["discriminator"] = discriminator.into();
+    }
+    let unions = schema.entry("x-kubernetes-unions").or_insert_with(|| json!([]));
+    unions.as_array_mut().expect("a list").push(union);
+}
+
+/// The zero of a field that is always written is its default.
+fn apply_zeros(definitions: &mut Definitions, forms: &str) {
+    let objects: BTreeSet<String> =
+        definitions.iter().filter(|(_, schema)| is_struct(schema)).map(|(name, _)| name.clone()).collect();
+    for line in forms.lines().filter(|line| !line.starts_with('#')) {
+        let Some((name, fields)) = line.split_once(' ') else { continue };
+        for field in fields.split(' ').filter_map(|field| field.strip_suffix("=a")) {
+            let Some(schema) = locate(definitions, &format!("{name}.{field}")) else { continue };
+            if let Some(zero) = zero(schema, &objects) {
+                schema.entry("default").or_insert(zero);
+            }
+        }
+    }
+}
+
+fn is_struct(schema: &Value) -> bool {
+    schema["type"] == "object" && schema["properties"].is_object()
+}
+
+fn zero(schema: &Map<String, Value>, objects: &BTreeSet<String>) -> Option<Value> {
+    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+        let name = target.rsplit('/').next().unwrap_or(target);
+        return objects.contains(name).then(|| json!({}));
+    }
+    match (schema.get("type")?.as_str()?, schema.get("format").and_then(Value::as_str)) {
+        ("string", None) => Some("".into()),
+        ("integer" | "number", _) => Some(0.into()),
+        ("boolean", _) => Some(false.into()),
+        _ => None,
+    }
 }
 
 /// Says of each field of upstream's types how it is written when it is zero: `x-form` is a letter of

@@ -30,11 +30,19 @@ pub struct Upstream {
     processes: Vec<Child>,
 }
 
+/// Not there, or made of other sources.
+fn is_outdated(program: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
+    let sources = std::fs::read_dir(workspace().join("tests/upstream")).expect("the program's sources");
+    let newest = sources.flatten().filter_map(|file| changed(&file.path())).max();
+    changed(program) < newest
+}
+
 impl Upstream {
     /// Where the program is built: six to eight minutes, once.
     pub fn program() -> PathBuf {
         let program = workspace().join("target/upstream");
-        if !program.exists() {
+        if is_outdated(&program) {
             eprintln!("building upstream's control plane; this takes some minutes");
             let mut go = Command::new("go");
             // As the conformance suite, which is made of the same packages: they are compiled once for both.

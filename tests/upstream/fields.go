@@ -9,6 +9,7 @@ import (
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/client-go/kubernetes/scheme"
 	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 )
@@ -19,6 +20,19 @@ import (
 // Strings, lists and maps: left out when empty. Everything else: left out when absent. The
 // exceptions: `z` left out when zero, `p` left out when absent only, `a` always written, `n` written as null when absent.
 func printFields() {
+	_, lines := types()
+	names := make([]string, 0, len(lines))
+	for name := range lines {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		fmt.Println(name + lines[name])
+	}
+}
+
+// types are those that the stable kinds reach, with what they say of their fields.
+func types() (map[reflect.Type]bool, map[string]string) {
 	known := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, apiextensions.AddToScheme, apiregistration.AddToScheme} {
 		if err := add(known); err != nil {
@@ -34,14 +48,8 @@ func printFields() {
 		}
 		visit(t, seen, lines)
 	}
-	names := make([]string, 0, len(lines))
-	for name := range lines {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		fmt.Println(name + lines[name])
-	}
+	visit(reflect.TypeOf(version.Info{}), seen, lines)
+	return seen, lines
 }
 
 func visit(t reflect.Type, seen map[reflect.Type]bool, lines map[string]string) {

@@ -1,6 +1,7 @@
 // Upstream's control plane in one program, for comparison: `upstream etcd|kube-apiserver|kube-scheduler FLAGS`.
 // Each is the published command itself, not a part of it, so that a load that is played through the
-// API meets the same code as in a real cluster. `upstream fields` prints facts about the API's types.
+// API meets the same code as in a real cluster. `upstream fields` and
+// `upstream schemas` print facts about the API's types.
 package main
 
 import (
@@ -29,6 +30,8 @@ func main() {
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "fields":
 		printFields()
+	case "schemas":
+		printSchemas()
 	case "kube-scheduler":
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	default:

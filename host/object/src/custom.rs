@@ -116,7 +116,8 @@ fn row(definition: &Value, version: &Value, stored: &str) -> Kind {
         scope: if spec["scope"] == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
         short_names: texts(&accepted["shortNames"]),
         categories: texts(&accepted["categories"]),
-        verbs: ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+        // In upstream's order, which discovery shows.
+        verbs: ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"]
             .map(String::from)
             .into(),
         subresources: subresources(group, name, kind, &version["subresources"]),
@@ -182,11 +183,11 @@ fn subresources(group: &str, version: &str, kind: &str, json: &Value) -> Vec<Sub
         verbs: ["get", "patch", "update"].map(String::from).into(),
     };
     let mut parts = Vec::new();
-    if json["scale"].is_object() {
-        parts.push(part("scale", "autoscaling", "v1", "Scale"));
-    }
     if json["status"].is_object() {
         parts.push(part("status", group, version, kind));
+    }
+    if json["scale"].is_object() {
+        parts.push(part("scale", "autoscaling", "v1", "Scale"));
     }
     parts
 }

@@ -238,10 +238,33 @@ impl Kind {
     pub fn namespaced(&self) -> bool {
         self.scope == Scope::Namespaced
     }
+    pub fn delete_answers_with_object(&self) -> bool {
+        RETURNED.contains(&(self.group.as_str(), self.plural.as_str()))
+    }
     pub fn has_subresource(&self, name: &str) -> bool {
         self.subresources.iter().any(|s| s.name == name)
     }
 }
+
+/// Kinds whose delete answers with the object instead of a Status (`ReturnDeletedObject`).
+const RETURNED: &[(&str, &str)] = &[
+    ("", "persistentvolumeclaims"),
+    ("", "persistentvolumes"),
+    ("", "pods"),
+    ("", "podtemplates"),
+    ("", "resourcequotas"),
+    ("", "serviceaccounts"),
+    ("", "services"),
+    ("resource.k8s.io", "deviceclasses"),
+    ("resource.k8s.io", "resourceclaims"),
+    ("resource.k8s.io", "resourceclaimtemplates"),
+    ("resource.k8s.io", "resourceslices"),
+    ("storage.k8s.io", "csidrivers"),
+    ("storage.k8s.io", "csinodes"),
+    ("storage.k8s.io", "storageclasses"),
+    ("storage.k8s.io", "volumeattachments"),
+    ("storage.k8s.io", "volumeattributesclasses"),
+];
 
 /// The table. Cheap to clone; rows are shared.
 #[derive(Debug, Clone, Default)]

@@ -1,110 +1,222 @@
 //! `paths`: which URLs there are and what can be done there.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::operations::{self, Action};
-use super::schemas::{list_definition, part_definition};
+use super::operations::{Action, EVERYWHERE, JSON, Operation, PROTOBUF, YAML, capitalized, content, tag};
+use super::parameters::{Options, Parameter};
+use super::reference;
+use super::schemas::META;
 use crate::Kind;
 use crate::kind::Subresource;
 
-pub(super) fn paths(kinds: &[&Arc<Kind>]) -> Value {
-    let mut paths = Map::new();
-    for kind in kinds {
-        add_collection(kind, &mut paths);
-        add_item(kind, &mut paths);
-        for part in &kind.subresources {
-            add_part(kind, part, &mut paths);
+/// Something that can be done at a URL.
+pub(super) struct Route {
+    path: String,
+    method: &'static str,
+    parameters: Vec<Parameter>,
+    operation: Value,
+}
+
+/// By path; what all operations of a path take stands beside them, as upstream has it.
+pub(super) fn items(routes: Vec<Route>) -> Value {
+    let mut paths: BTreeMap<String, Vec<Route>> = BTreeMap::new();
+    for route in routes {
+        paths.entry(route.path.clone()).or_default().push(route);
+    }
+    paths.into_iter().map(|(path, routes)| (path, item(routes))).collect::<Map<_, _>>().into()
+}
+
+fn item(routes: Vec<Route>) -> Value {
+    let mut item = Map::new();
+    let of_all = |parameter: &&Parameter| routes.iter().all(|route| route.parameters.contains(parameter));
+    let common: Vec<Parameter> =
+        routes.first().into_iter().flat_map(|route| &route.parameters).filter(of_all).cloned().collect();
+    for mut route in routes {
+        route.parameters.retain(|parameter| !common.contains(parameter));
+        insert_parameters(route.parameters, &mut route.operation);
+        item.insert(route.method.into(), route.operation);
+    }
+    let mut item = Value::Object(item);
+    insert_parameters(common, &mut item);
+    item
+}
+
+fn insert_parameters(mut parameters: Vec<Parameter>, holder: &mut Value) {
+    parameters.sort();
+    if !parameters.is_empty() {
+        holder["parameters"] = parameters.iter().map(Parameter::json).collect();
+    }
+}
+
+/// A URL that is asked for a document: discovery, the version.
+pub(super) struct Inquiry<'a> {
+    pub path: &'a str,
+    pub id: &'a str,
+    pub description: &'a str,
+    pub tag: &'a str,
+    /// The schema of the answer, and how it is written.
+    pub answer: Value,
+    pub media: &'a [&'a str],
+}
+
+impl Inquiry<'_> {
+    pub fn route(&self) -> Route {
+        let ok = json!({ "description": "OK", "content": content(&self.answer, self.media.iter().copied()) });
+        let operation = json!({
+            "operationId": self.id,
+            "description": self.description,
+            "tags": [self.tag],
+            "responses": { "200": ok, "401": { "description": "Unauthorized" } },
+        });
+        Route { path: self.path.into(), method: "get", parameters: Vec::new(), operation }
+    }
+}
+
+/// Discovery's forms.
+pub(super) const ENCODED: [&str; 3] = [JSON, YAML, PROTOBUF];
+
+/// What resources a version has.
+pub(super) fn resources(group: &str, version: &str) -> Route {
+    let tag = tag(group, version);
+    Inquiry {
+        path: &format!("{}/", root(group, version)),
+        id: &format!("get{}APIResources", capitalized(&tag.replace("_v", "V"))),
+        description: "get available resources",
+        tag: &tag,
+        answer: reference(&format!("{META}.APIResourceList")),
+        media: &ENCODED,
+    }
+    .route()
+}
+
+fn root(group: &str, version: &str) -> String {
+    match group {
+        "" => format!("/api/{version}"),
+        group => format!("/apis/{group}/{version}"),
+    }
+}
+
+/// Everything that can be done with a kind.
+pub(super) fn of_kind(kind: &Kind, options: &Options) -> Vec<Route> {
+    let routes = KindRoutes { kind, options };
+    let mut all = routes.of_objects();
+    if kind.custom.is_none() {
+        all.extend(routes.of_watches());
+    }
+    all.extend(kind.subresources.iter().flat_map(|part| routes.of_part(part)));
+    all
+}
+
+struct KindRoutes<'k> {
+    kind: &'k Kind,
+    options: &'k Options,
+}
+
+const PROXIED: [&str; 7] = ["delete", "get", "head", "options", "patch", "post", "put"];
+const CONNECTED: [&str; 2] = ["get", "post"];
+
+impl KindRoutes<'_> {
+    fn of_objects(&self) -> Vec<Route> {
+        let collection = self.collection("");
+        let item = format!("{collection}/{{name}}");
+        let actions = [
+            ("list", &collection, Action::List),
+            ("create", &collection, Action::Post),
+            ("deletecollection", &collection, Action::DeleteCollection),
+            ("get", &item, Action::Get),
+            ("update", &item, Action::Put),
+            ("patch", &item, Action::Patch),
+            ("delete", &item, Action::Delete),
+        ];
+        let possible = actions.into_iter().filter(|(verb, ..)| self.has(verb));
+        let mut routes: Vec<Route> =
+            possible.map(|(_, path, action)| self.route(path.clone(), None, action, "")).collect();
+        if self.kind.namespaced() && self.has("list") {
+            routes.push(self.route(self.everywhere(""), None, Action::List, EVERYWHERE));
         }
+        routes
     }
-    Value::Object(paths)
-}
 
-fn root(kind: &Kind) -> String {
-    match kind.group.as_str() {
-        "" => format!("/api/{}", kind.version),
-        group => format!("/apis/{group}/{}", kind.version),
-    }
-}
-
-fn collection(kind: &Kind) -> String {
-    let place = if kind.namespaced() { "/namespaces/{namespace}" } else { "" };
-    format!("{}{place}/{}", root(kind), kind.plural)
-}
-
-fn add_collection(kind: &Kind, paths: &mut Map<String, Value>) {
-    let mut item = parameters(kind.namespaced(), false);
-    let list = list_definition(kind);
-    for (verb, method, action) in [
-        ("list", "get", Action::List),
-        ("create", "post", Action::Post),
-        ("deletecollection", "delete", Action::DeleteCollection),
-    ] {
-        if !kind.verbs.iter().any(|known| known == verb) {
-            continue;
+    /// Deprecated by the `watch` parameter, and still there.
+    fn of_watches(&self) -> Vec<Route> {
+        if !self.has("watch") {
+            return Vec::new();
         }
-        let answer = if verb == "list" { &list } else { &kind.schema };
-        item[method] = operations::operation(kind, action, answer, "");
-    }
-    paths.insert(collection(kind), item);
-    if kind.namespaced() && kind.verbs.iter().any(|verb| verb == "list") {
-        let everywhere =
-            json!({ "get": operations::operation(kind, Action::List, &list, "ForAllNamespaces") });
-        paths.insert(format!("{}/{}", root(kind), kind.plural), everywhere);
-    }
-}
-
-fn add_item(kind: &Kind, paths: &mut Map<String, Value>) {
-    let mut item = parameters(kind.namespaced(), true);
-    let mut any = false;
-    for (verb, method, action) in [
-        ("get", "get", Action::Get),
-        ("update", "put", Action::Put),
-        ("patch", "patch", Action::Patch),
-        ("delete", "delete", Action::Delete),
-    ] {
-        if kind.verbs.iter().any(|known| known == verb) {
-            item[method] = operations::operation(kind, action, &kind.schema, "");
-            any = true;
+        let collection = self.collection("/watch");
+        let mut routes = vec![
+            self.route(format!("{collection}/{{name}}"), None, Action::Watch, ""),
+            self.route(collection, None, Action::WatchList, ""),
+        ];
+        if self.kind.namespaced() {
+            routes.push(self.route(self.everywhere("/watch"), None, Action::WatchList, EVERYWHERE));
         }
+        routes
     }
-    if any {
-        paths.insert(format!("{}/{{name}}", collection(kind)), item);
-    }
-}
 
-/// Sub-resources with objects; streams and proxies have no schema to describe.
-fn add_part(kind: &Kind, part: &Subresource, paths: &mut Map<String, Value>) {
-    let Some(definition) = part_definition(kind, &part.kind) else { return };
-    let mut item = parameters(kind.namespaced(), true);
-    for verb in &part.verbs {
-        let (method, action) = match verb.as_str() {
-            "get" => ("get", Action::Get),
-            "update" => ("put", Action::Put),
-            "patch" => ("patch", Action::Patch),
-            "create" => ("post", Action::Post),
-            _ => continue,
+    fn of_part(&self, part: &Subresource) -> Vec<Route> {
+        let path = format!("{}/{{name}}/{}", self.collection(""), part.name);
+        let methods: &[&'static str] = match part.name.as_str() {
+            "proxy" => &PROXIED,
+            "attach" | "exec" | "portforward" => &CONNECTED,
+            _ => return part.verbs.iter().filter_map(|verb| self.part_route(&path, part, verb)).collect(),
         };
-        item[method] = operations::part_operation(kind, part, action, &definition);
+        let connect = |path: &str, suffix| {
+            let path = path.to_owned();
+            methods
+                .iter()
+                .map(move |method| self.route(path.clone(), Some(part), Action::Connect(method), suffix))
+        };
+        let mut routes: Vec<Route> = connect(&path, "").collect();
+        if part.name == "proxy" {
+            routes.extend(connect(&format!("{path}/{{path}}"), "WithPath"));
+        }
+        routes
     }
-    paths.insert(format!("{}/{{name}}/{}", collection(kind), part.name), item);
+
+    fn part_route(&self, path: &str, part: &Subresource, verb: &str) -> Option<Route> {
+        let action = match verb {
+            "get" => Action::Get,
+            "update" => Action::Put,
+            "patch" => Action::Patch,
+            "create" => Action::Post,
+            _ => return None,
+        };
+        Some(self.route(path.to_owned(), Some(part), action, ""))
+    }
+
+    fn has(&self, verb: &str) -> bool {
+        self.kind.verbs.iter().any(|known| known == verb)
+    }
+
+    fn everywhere(&self, prefix: &str) -> String {
+        let Kind { group, version, plural, .. } = self.kind;
+        format!("{}{prefix}/{plural}", root(group, version))
+    }
+
+    fn collection(&self, prefix: &str) -> String {
+        let Kind { group, version, plural, .. } = self.kind;
+        let place = if self.kind.namespaced() { "/namespaces/{namespace}" } else { "" };
+        format!("{}{prefix}{place}/{plural}", root(group, version))
+    }
+
+    fn route(&self, path: String, part: Option<&Subresource>, action: Action, suffix: &'static str) -> Route {
+        let operation = Operation { kind: self.kind, part, action, suffix };
+        let mut parameters = operation.parameters(self.options);
+        let named = match part {
+            Some(part) if self.kind.custom.is_none() => &part.kind,
+            _ => &self.kind.kind,
+        };
+        let of_path = [
+            ("{name}", Parameter::path("name", format!("name of the {named}"))),
+            ("{namespace}", Parameter::path("namespace", NAMESPACE)),
+            ("{path}", Parameter::path("path", "path to the resource")),
+        ];
+        let here = of_path.into_iter().filter(|(place, _)| path.contains(place));
+        parameters.extend(here.map(|(_, parameter)| parameter));
+        Route { method: action.method(), operation: operation.json(), path, parameters }
+    }
 }
 
-/// What the path itself names.
-fn parameters(namespaced: bool, named: bool) -> Value {
-    let parameter = |name: &str, description: &str| {
-        json!({
-            "name": name, "in": "path", "required": true, "description": description,
-            "schema": { "type": "string", "uniqueItems": true },
-        })
-    };
-    let mut list = Vec::new();
-    if named {
-        list.push(parameter("name", "name of the object"));
-    }
-    if namespaced {
-        list.push(parameter("namespace", "object name and auth scope, such as for teams and projects"));
-    }
-    json!({ "parameters": list })
-}
+const NAMESPACE: &str = "object name and auth scope, such as for teams and projects";

@@ -1,7 +1,7 @@
 use super::*;
 
 fn document(group: &str, version: &str) -> Value {
-    v3(&Kinds::builtin(), group, version)
+    v3(&Kinds::builtin(), &Document::Version { group: group.into(), version: version.into() })
 }
 
 /// What kubectl looks for before it leaves validation to the server.
@@ -25,15 +25,54 @@ fn patch_takes_field_validation_and_strategic_patches() {
 #[test]
 fn documents_are_whole() {
     let kinds = Kinds::builtin();
-    for kind in kinds.rows() {
-        let document = v3(&kinds, &kind.group, &kind.version);
+    for (path, document) in documents(&kinds) {
+        let document = v3(&kinds, &document);
         let text = document.to_string();
         for target in text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next())
         {
-            assert!(document["components"]["schemas"][target].is_object(), "{} lacks {target}", kind.kind);
+            assert!(document["components"]["schemas"][target].is_object(), "{path} lacks {target}");
         }
+    }
+    for kind in kinds.rows() {
+        let document = document(&kind.group, &kind.version);
         let schema = &document["components"]["schemas"][&kind.schema];
         assert_eq!(schema["x-kubernetes-group-version-kind"][0]["kind"], kind.kind.as_str());
+    }
+}
+
+#[test]
+fn what_all_operations_of_a_path_take_stands_beside_them() {
+    let document = document("", "v1");
+    let names = |holder: &Value| -> Vec<String> {
+        let listed = holder["parameters"].as_array().into_iter().flatten();
+        listed.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
+    };
+    let pod = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"];
+    assert_eq!(names(pod), ["name", "namespace", "pretty"]);
+    assert_eq!(names(&pod["put"]), ["dryRun", "fieldManager", "fieldValidation"]);
+    assert!(pod["get"]["parameters"].is_null(), "{}", pod["get"]);
+    let log = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/log"];
+    assert!(names(log).contains(&"tailLines".into()), "{log}");
+    let proxy = &document["paths"]["/api/v1/nodes/{name}/proxy/{path}"];
+    assert_eq!(names(proxy), ["name", "path", "path"]);
+    assert_eq!(proxy["head"]["operationId"], "connectCoreV1HeadNodeProxyWithPath");
+}
+
+#[test]
+fn operations_are_called_as_upstream_calls_them() {
+    let document = document("", "v1");
+    let cases = [
+        ("/api/v1/", "get", "getCoreV1APIResources"),
+        ("/api/v1/pods", "get", "listCoreV1PodForAllNamespaces"),
+        ("/api/v1/namespaces/{namespace}/pods", "delete", "deleteCoreV1CollectionNamespacedPod"),
+        ("/api/v1/namespaces/{namespace}/pods/{name}/log", "get", "readCoreV1NamespacedPodLog"),
+        ("/api/v1/namespaces/{namespace}/pods/{name}/exec", "post", "connectCoreV1PostNamespacedPodExec"),
+        ("/api/v1/watch/namespaces/{namespace}/pods", "get", "watchCoreV1NamespacedPodList"),
+        ("/api/v1/watch/pods", "get", "watchCoreV1PodListForAllNamespaces"),
+        ("/api/v1/nodes/{name}", "put", "replaceCoreV1Node"),
+    ];
+    for (path, method, id) in cases {
+        assert_eq!(document["paths"][path][method]["operationId"], id, "{method} {path}");
     }
 }
 
@@ -52,10 +91,34 @@ fn schemas_explain_themselves_and_carry_markers() {
 }
 
 #[test]
-fn fingerprints_tell_groups_apart_and_stay() {
+fn schemas_name_enumerations_and_defaults() {
+    let document = document("", "v1");
+    let schemas = &document["components"]["schemas"];
+    let protocol = &schemas["io.k8s.api.core.v1.ContainerPort"]["properties"]["protocol"];
+    assert_eq!(protocol["enum"], json!(["SCTP", "TCP", "UDP"]));
+    assert_eq!(protocol["default"], "TCP");
+    assert!(protocol["description"].as_str().is_some_and(|text| text.contains("- `\"UDP\"`")), "{protocol}");
+    let pod = &schemas["io.k8s.api.core.v1.Pod"]["properties"];
+    assert_eq!((&pod["spec"]["default"], &pod["apiVersion"]["default"]), (&json!({}), &Value::Null));
+    let modes = &schemas["io.k8s.api.core.v1.PersistentVolumeSpec"]["properties"]["accessModes"];
+    assert!(modes["items"]["enum"].is_array(), "{modes}");
+    assert_eq!(
+        schemas["io.k8s.api.core.v1.AppArmorProfile"]["x-kubernetes-unions"][0]["discriminator"],
+        "type"
+    );
+}
+
+#[test]
+fn fingerprints_tell_documents_apart_and_stay() {
     let kinds = Kinds::builtin();
-    assert_eq!(fingerprint(&kinds, "apps", "v1"), fingerprint(&kinds, "apps", "v1"));
-    assert_ne!(fingerprint(&kinds, "apps", "v1"), fingerprint(&kinds, "", "v1"));
+    let documents = documents(&kinds);
+    let fingerprints: std::collections::BTreeSet<String> =
+        documents.values().map(|document| fingerprint(&kinds, document)).collect();
+    assert_eq!(fingerprints.len(), documents.len());
+    assert_eq!(
+        fingerprint(&kinds, &documents["apis/apps/v1"]),
+        fingerprint(&kinds, &documents["apis/apps/v1"])
+    );
 }
 
 #[test]
@@ -73,10 +136,16 @@ fn v2_is_whole_and_says_nothing_that_v2_cannot() {
     assert!(schema_of_schemas["properties"]["oneOf"]["items"]["$ref"].is_string(), "a field of that name");
     let list = &document["paths"]["/api/v1/namespaces/{namespace}/pods"]["get"];
     assert_eq!(list["responses"]["200"]["schema"]["$ref"], "#/definitions/io.k8s.api.core.v1.PodList");
-    assert!(list["parameters"].as_array().is_some_and(|p| p.iter().all(|p| p["type"].is_string())), "{list}");
+    let shared = |parameter: &Value| {
+        let name = parameter["$ref"].as_str().and_then(|name| name.strip_prefix("#/parameters/"));
+        name.map(|name| document["parameters"][name].clone()).unwrap_or_else(|| parameter.clone())
+    };
+    let parameters: Vec<Value> = list["parameters"].as_array().into_iter().flatten().map(shared).collect();
+    assert!(parameters.iter().all(|p| p["type"].is_string()), "{parameters:?}");
     let patch = &document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}"]["patch"];
     assert_eq!(patch["consumes"].as_array().map(Vec::len), Some(4));
-    assert!(patch["parameters"].as_array().is_some_and(|p| p.iter().any(|p| p["in"] == "body")));
+    assert_eq!(shared(&patch["parameters"][0])["in"], "body");
+    assert_eq!(patch["parameters"][1]["name"], "dryRun", "what old clients look for stands in place");
     let affinity = &document["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]["affinity"];
     assert_eq!(affinity["$ref"], "#/definitions/io.k8s.api.core.v1.Affinity");
     assert!(affinity["description"].is_string());
@@ -139,4 +208,11 @@ fn v2_in_protobuf_begins_with_its_version() {
     let document = v2_protobuf(&v2(&Kinds::builtin()));
     assert_eq!(document[..5], [0x0a, 3, b'2', b'.', b'0']);
     assert!(document.len() > 1 << 20, "{}", document.len());
+}
+
+#[test]
+fn v3_in_protobuf_begins_with_its_version() {
+    let document = v3_protobuf(&document("apps", "v1"));
+    assert_eq!(document[..7], [0x0a, 5, b'3', b'.', b'0', b'.', b'0']);
+    assert!(document.len() > 1 << 18, "{}", document.len());
 }

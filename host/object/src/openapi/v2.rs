@@ -1,26 +1,45 @@
 //! OpenAPI v2: one document of everything, converted from v3 with what the older form cannot say left
 //! out. kubectl below 1.27, code generators and conformance cases read it.
 
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Map, Value, json};
 
-use super::{VERSION, paths, schemas};
-use crate::{Kind, Kinds};
+use super::{Document, VERSION, documents, paths, schemas, security};
+use crate::Kinds;
+use crate::schema::full_definitions;
 
-const PRODUCES: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
-const STREAMS: [&str; 2] =
-    ["application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch"];
-const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+
+/// In the order in which lists have them.
+const MEDIA: [&str; 10] = [
+    "text/plain",
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+    "application/json;stream=watch",
+    "application/vnd.kubernetes.protobuf;stream=watch",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
 
 /// The document at `/openapi/v2`.
 pub fn v2(kinds: &Kinds) -> Value {
-    let rows: Vec<&Arc<Kind>> = kinds.rows().iter().collect();
-    let mut definitions = schemas::schemas(&rows);
-    for kind in &rows {
-        if kind.custom.is_some()
-            && let Some(schema) = definitions.get_mut(&kind.schema)
-        {
+    let known = full_definitions();
+    let options = super::Options::new(&known);
+    let documents = documents(kinds);
+    let routes = documents
+        .values()
+        .flat_map(|document| super::routes(document, &super::rows(kinds, document), &options));
+    let mut paths = paths::items(routes.collect());
+    let groups = documents.values().filter_map(Document::group).collect();
+    let mut definitions = schemas::schemas(&paths, kinds, groups, &known);
+    for kind in kinds.rows().iter().filter(|kind| kind.custom.is_some()) {
+        if let Some(schema) = definitions.get_mut(&kind.schema) {
             lose(schema);
             if preserves_unknown(schema) {
                 bare_object(schema);
@@ -28,19 +47,15 @@ pub fn v2(kinds: &Kinds) -> Value {
         }
     }
     each_value(&mut definitions, schema);
-    let mut paths = paths::paths(&rows);
     each_value(&mut paths, path_item);
+    let shared = share(&mut paths);
     json!({
         "swagger": "2.0",
         "info": { "title": "Kubernetes", "version": VERSION },
         "paths": paths,
         "definitions": definitions,
-        "securityDefinitions": {
-            "BearerToken": {
-                "type": "apiKey", "name": "authorization", "in": "header",
-                "description": "Bearer Token authentication",
-            },
-        },
+        "parameters": shared,
+        "securityDefinitions": security(),
         "security": [{ "BearerToken": [] }],
     })
 }
@@ -59,7 +74,11 @@ fn schema(value: &mut Value) {
     if let Some(Value::String(target)) = map.get_mut("$ref") {
         *target = target.replace("#/components/schemas/", "#/definitions/");
     }
-    for key in ["oneOf", "anyOf", "not", "default", "nullable"] {
+    // What is one of two types on the wire is called a string.
+    if map.remove("oneOf").is_some() && !map.contains_key("type") {
+        map.insert("type".into(), "string".into());
+    }
+    for key in ["anyOf", "not", "default", "nullable"] {
         map.remove(key);
     }
     if let Some(properties) = map.get_mut("properties") {
@@ -135,49 +154,113 @@ fn path_item(item: &mut Value) {
 }
 
 fn operation(operation: &mut Value) {
-    let listing = operation["x-kubernetes-action"] == "list";
-    let streams = STREAMS.iter().filter(|_| listing);
-    operation["produces"] = PRODUCES.iter().chain(streams).copied().collect();
     operation["schemes"] = json!(["https"]);
     parameters(operation);
-    let content = operation["requestBody"]["content"].take();
+    let body = operation["requestBody"].take();
     if let Value::Object(fields) = operation {
         fields.remove("requestBody");
     }
-    operation["consumes"] = json!(["*/*"]);
-    if let Value::Object(content) = content {
-        body(operation, content);
-    }
+    let mut produced = Value::Null;
     each_value(&mut operation["responses"], |response| {
-        let mut answer = response["content"]["application/json"]["schema"].take();
+        let content = response["content"].take();
         if let Value::Object(fields) = response {
             fields.remove("content");
         }
-        if answer.is_object() {
+        if let Some(mut answer) = any_schema(&content) {
             schema(&mut answer);
             response["schema"] = answer;
+            produced = media(&content);
         }
     });
+    if let Some(consumed) = consumed(operation, &body["content"], &produced) {
+        operation["consumes"] = consumed;
+    }
+    operation["produces"] = produced;
+    if let Some(own) = any_schema(&body["content"]) {
+        insert_body(operation, own, body["required"] == true);
+    }
 }
 
-fn body(operation: &mut Value, content: Map<String, Value>) {
-    operation["consumes"] = content.keys().map(String::as_str).collect();
-    let Some(mut own) = content.into_iter().next().map(|(_, media)| media["schema"].clone()) else { return };
+/// Questions that carry nothing are said to be of the types of their answers, where those have schemas.
+fn consumed(operation: &Value, content: &Value, produced: &Value) -> Option<Value> {
+    let asks = operation.get("x-kubernetes-action").is_none();
+    match content {
+        Value::Null if asks => operation["responses"]["200"]["schema"].get("$ref").map(|_| produced.clone()),
+        Value::Null => Some(json!(["*/*"])),
+        content => Some(media(content)),
+    }
+}
+
+fn any_schema(content: &Value) -> Option<Value> {
+    content.as_object()?.values().next().map(|media| media["schema"].clone())
+}
+
+fn media(content: &Value) -> Value {
+    let mut names: Vec<&String> = content.as_object().into_iter().flat_map(Map::keys).collect();
+    names.sort_by_key(|name| MEDIA.iter().position(|known| known == name));
+    names.into_iter().cloned().collect()
+}
+
+/// The body is a parameter among the others, sorted by their names.
+fn insert_body(operation: &mut Value, mut own: Value, required: bool) {
     schema(&mut own);
-    let mut parameter = json!({ "name": "body", "in": "body", "schema": own });
-    let deletes =
-        operation["x-kubernetes-action"].as_str().is_some_and(|action| action.starts_with("delete"));
-    if !deletes {
-        parameter["required"] = true.into();
+    let mut body = json!({ "name": "body", "in": "body", "schema": own });
+    if required {
+        body["required"] = true.into();
+    }
+    if operation["parameters"].is_null() {
+        operation["parameters"] = json!([]);
     }
     if let Some(parameters) = operation["parameters"].as_array_mut() {
-        parameters.push(parameter);
+        let after = parameters.partition_point(|other| other["name"].as_str() < Some("body"));
+        parameters.insert(after, body);
     }
+}
+
+/// Parameters that do not tell kinds apart stand once in the document, each under its name and a hash.
+fn share(paths: &mut Value) -> Value {
+    let mut shared = Map::new();
+    each_value(paths, |item| {
+        share_of(item, &mut shared);
+        for method in METHODS {
+            if let Some(operation) = item.get_mut(method) {
+                share_of(operation, &mut shared);
+            }
+        }
+    });
+    shared.into()
+}
+
+fn share_of(holder: &mut Value, shared: &mut Map<String, Value>) {
+    let Some(Value::Array(parameters)) = holder.get_mut("parameters") else { return };
+    for parameter in parameters.iter_mut().filter(|parameter| is_shared(parameter)) {
+        let name = format!("{}-{}", parameter["name"].as_str().unwrap_or_default(), hash(parameter));
+        let reference = json!({ "$ref": format!("#/parameters/{name}") });
+        shared.insert(name, std::mem::replace(parameter, reference));
+    }
+}
+
+/// By the last two kubectl before 1.27 learns what a server can do: it looks for them in place.
+fn is_shared(parameter: &Value) -> bool {
+    match parameter["name"].as_str().unwrap_or_default() {
+        "body" => {
+            let definition = parameter["schema"]["$ref"].as_str();
+            definition.is_some_and(|name| name.starts_with("#/definitions/io.k8s.apimachinery"))
+        }
+        name => !matches!(name, "name" | "dryRun" | "fieldValidation"),
+    }
+}
+
+fn hash(parameter: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    parameter.to_string().hash(&mut hasher);
+    URL_SAFE.encode(&hasher.finish().to_be_bytes()[..6])
 }
 
 /// The type stands beside the name, not in a schema of its own.
 fn parameters(holder: &mut Value) {
-    for parameter in holder["parameters"].as_array_mut().into_iter().flatten() {
+    let Some(Value::Array(parameters)) = holder.get_mut("parameters") else { return };
+    for parameter in parameters {
         let own = parameter["schema"].take();
         if let (Value::Object(fields), Value::Object(own)) = (parameter, own) {
             fields.remove("schema");

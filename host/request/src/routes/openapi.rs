@@ -6,9 +6,12 @@ use std::sync::Arc;
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{ACCEPT, ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY};
+use http::header::{
+    ACCEPT, CACHE_CONTROL, ETAG, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, VARY,
+};
 use jiff::Timestamp;
-use orch_object::{Kinds, Status, openapi};
+use orch_object::openapi::{self, Document};
+use orch_object::{Kinds, Status};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -34,22 +37,14 @@ pub struct OpenApi {
     /// When the table became as it is.
     since: Timestamp,
     v2: OnceCell<V2>,
-    /// `api/v1`, `apis/apps/v1`, … with group and version.
-    paths: BTreeMap<String, (String, String)>,
+    /// `api/v1`, `apis/apps/v1`, …
+    documents: BTreeMap<String, Document>,
 }
 
 impl OpenApi {
     pub fn new(kinds: Arc<Kinds>) -> Self {
-        let path = |group: &str, version: &str| match group {
-            "" => format!("api/{version}"),
-            group => format!("apis/{group}/{version}"),
-        };
-        let paths = kinds
-            .rows()
-            .iter()
-            .map(|k| (path(&k.group, &k.version), (k.group.clone(), k.version.clone())))
-            .collect();
-        OpenApi { kinds, since: Timestamp::now(), v2: OnceCell::new(), paths }
+        let documents = openapi::documents(&kinds);
+        OpenApi { kinds, since: Timestamp::now(), v2: OnceCell::new(), documents }
     }
 
     /// `None`: no OpenAPI path.
@@ -61,38 +56,54 @@ impl OpenApi {
         remote: &Discovered,
     ) -> Result<Option<Response>, Status> {
         if path == "/openapi/v3" {
-            return Ok(Some(full(200, "application/json", self.index(remote))));
+            // So upstream calls it.
+            return Ok(Some(full(200, "text/plain; charset=utf-8", self.index(remote))));
         }
-        let Some((group, version)) = path.strip_prefix("/openapi/v3/").and_then(|name| self.paths.get(name))
-        else {
-            return Ok(None);
+        let name = path.strip_prefix("/openapi/v3/").unwrap_or_default();
+        let Some(document) = self.documents.get(name) else { return Ok(None) };
+        Ok(Some(self.v3(name, document, headers, query)))
+    }
+
+    fn v3(&self, name: &str, document: &Document, headers: &HeaderMap, query: &Query) -> Response {
+        let Some(content_type) = content_type(headers, &V3) else {
+            return full(406, "text/plain; charset=utf-8", Bytes::new());
         };
-        let hash = openapi::fingerprint(&self.kinds, group, version);
+        let hash = openapi::fingerprint(&self.kinds, document);
         let etag = format!("\"{hash}\"");
-        let known = headers.get(http::header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == etag.as_bytes());
-        let mut response = match known {
-            true => full(304, "application/json", Bytes::new()),
-            false => full(200, "application/json", openapi::v3(&self.kinds, group, version).to_string()),
+        let asked = query.get("hash");
+        let mut response = match content_type {
+            _ if !asked.is_empty() && asked != hash => moved(name, &hash),
+            _ if is_known(headers, &etag, self.since) => full(304, content_type, Bytes::new()),
+            V3_GNOSTIC => full(200, content_type, openapi::v3_protobuf(&openapi::v3(&self.kinds, document))),
+            _ => full(200, content_type, openapi::v3(&self.kinds, document).to_string()),
         };
-        if let Ok(value) = http::HeaderValue::from_str(&etag) {
-            response.headers_mut().insert(http::header::ETAG, value);
+        self.mark(&mut response, &etag);
+        if asked == hash {
+            let for_ever = HeaderValue::from_static("public, immutable");
+            response.headers_mut().insert(CACHE_CONTROL, for_ever);
         }
-        if query.get("hash") == hash {
-            let for_ever = http::HeaderValue::from_static("public, immutable");
-            response.headers_mut().insert(http::header::CACHE_CONTROL, for_ever);
+        response
+    }
+
+    /// What a client may keep the answer by.
+    fn mark(&self, response: &mut Response, etag: &str) {
+        let modified = self.since.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        for (name, value) in [(ETAG, etag), (LAST_MODIFIED, &modified)] {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                response.headers_mut().insert(name, value);
+            }
         }
-        Ok(Some(response))
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     }
 
     /// What extension servers have to say is found where they say.
     fn index(&self, remote: &Discovered) -> String {
-        let entry = |name: &str, hash: &str| {
-            (name.to_string(), json!({ "serverRelativeURL": format!("/openapi/v3/{name}?hash={hash}") }))
-        };
+        let entry =
+            |name: &str, hash: &str| (name.to_string(), json!({ "serverRelativeURL": url(name, hash) }));
         let mut paths: Map<String, Value> = self
-            .paths
+            .documents
             .iter()
-            .map(|(name, (group, version))| entry(name, &openapi::fingerprint(&self.kinds, group, version)))
+            .map(|(name, document)| entry(name, &openapi::fingerprint(&self.kinds, document)))
             .collect();
         for version in remote.versions.iter().filter(|version| !version.openapi.is_empty()) {
             let path = format!("apis/{}/{}", version.group, version.version);
@@ -102,13 +113,41 @@ impl OpenApi {
     }
 }
 
+fn url(name: &str, hash: &str) -> String {
+    format!("/openapi/v3/{name}?hash={hash}")
+}
+
+/// To the document as it is now, from the hash of one that was.
+fn moved(name: &str, hash: &str) -> Response {
+    let mut response = full(301, "text/html; charset=utf-8", Bytes::new());
+    if let Ok(place) = HeaderValue::from_str(&url(name, hash)) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
+}
+
 /// The document of everything: large, so kept compressed once somebody has asked for it.
 struct V2 {
     json: Bytes,
     protobuf: Bytes,
 }
 
+const JSON: &str = "application/json";
 const GNOSTIC: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+const V3_GNOSTIC: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
+
+/// The names of a document's two forms, JSON and protobuf, the second with its deprecated name.
+type Forms = [(&'static str, &'static str); 3];
+const V2_TYPES: Forms = [
+    (JSON, JSON),
+    (GNOSTIC, GNOSTIC),
+    ("application/com.github.proto-openapi.spec.v2@v1.0+protobuf", GNOSTIC),
+];
+const V3: Forms = [
+    (JSON, JSON),
+    (V3_GNOSTIC, V3_GNOSTIC),
+    ("application/com.github.proto-openapi.spec.v3@v1.0+protobuf", V3_GNOSTIC),
+];
 
 impl V2 {
     fn new(kinds: &Kinds) -> V2 {
@@ -121,7 +160,7 @@ impl V2 {
 impl OpenApi {
     /// `/openapi/v2`
     pub async fn v2(self: Arc<Self>, headers: &HeaderMap) -> Result<Response, Status> {
-        let Some(content_type) = v2_content_type(headers) else {
+        let Some(content_type) = content_type(headers, &V2_TYPES) else {
             return Ok(full(406, "text/plain; charset=utf-8", Bytes::new()));
         };
         let etag = format!("\"{}\"", self.fingerprint());
@@ -129,13 +168,8 @@ impl OpenApi {
             true => full(304, content_type, Bytes::new()),
             false => self.clone().v2_body(content_type, headers).await?,
         };
-        let modified = self.since.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        for (name, value) in [(ETAG, etag), (LAST_MODIFIED, modified)] {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        self.mark(&mut response, &etag);
         Ok(response)
     }
 
@@ -164,24 +198,23 @@ impl OpenApi {
     /// Of all documents together.
     fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
-        for (group, version) in self.paths.values() {
-            hasher.update(openapi::fingerprint(&self.kinds, group, version));
+        for document in self.documents.values() {
+            hasher.update(openapi::fingerprint(&self.kinds, document));
         }
         hex::encode_upper(hasher.finalize())
     }
 }
 
 /// The first of the client's media types that the document has.
-fn v2_content_type(headers: &HeaderMap) -> Option<&'static str> {
+fn content_type(headers: &HeaderMap, forms: &Forms) -> Option<&'static str> {
     let accepted: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).collect();
     if accepted.is_empty() {
-        return Some("application/json");
+        return Some(JSON);
     }
     let named = accepted.iter().flat_map(|text| text.split(','));
     named.filter_map(|range| range.split(';').next()).find_map(|media| match media.trim() {
-        "application/json" | "application/*" | "*/*" => Some("application/json"),
-        GNOSTIC | "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" => Some(GNOSTIC),
-        _ => None,
+        "application/*" | "*/*" => Some(JSON),
+        media => forms.iter().find(|(name, _)| *name == media).map(|(_, form)| *form),
     })
 }
 

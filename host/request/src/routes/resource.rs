@@ -29,25 +29,6 @@ use crate::{causes, subresources};
 /// Least life of a watch without `timeoutSeconds`; up to twice as long, so that not all end at once.
 const MIN_WATCH_SECONDS: u64 = 1800;
 
-/// Kinds whose delete answers with the object instead of a Status (`ReturnDeletedObject`).
-const RETURN_DELETED: &[(&str, &str)] = &[
-    ("", "persistentvolumeclaims"),
-    ("", "persistentvolumes"),
-    ("", "pods"),
-    ("", "podtemplates"),
-    ("", "resourcequotas"),
-    ("", "serviceaccounts"),
-    ("", "services"),
-    ("resource.k8s.io", "deviceclasses"),
-    ("resource.k8s.io", "resourceclaims"),
-    ("resource.k8s.io", "resourceclaimtemplates"),
-    ("storage.k8s.io", "csidrivers"),
-    ("storage.k8s.io", "csinodes"),
-    ("storage.k8s.io", "storageclasses"),
-    ("storage.k8s.io", "volumeattachments"),
-    ("storage.k8s.io", "volumeattributesclasses"),
-];
-
 /// Kinds that clients should leave: version, resource, what every answer warns of.
 const DEPRECATED: &[(&str, &str, &str)] =
     &[("v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")];
@@ -292,7 +273,7 @@ async fn delete(
     }
     let options = query.delete(&delete_body(request).await?)?;
     let deleted = api.delete(call, target, &options).await?;
-    let returns = RETURN_DELETED.contains(&(kind.group.as_str(), kind.plural.as_str()));
+    let returns = kind.delete_answers_with_object();
     Ok(match &deleted {
         Deleted::Gone(written) if !returns => {
             respond(200, success(kind, &written.value).to_string().into(), answer.accepted)

@@ -78,7 +78,7 @@ async fn a_definition_adds_a_kind_everywhere() {
     let resources = api.get(&format!("/apis/{group}/v1")).await.expect(200);
     let names: Vec<&Value> =
         resources["resources"].as_array().unwrap().iter().map(|resource| &resource["name"]).collect();
-    assert_eq!(names, ["widgets", "widgets/scale", "widgets/status"]);
+    assert_eq!(names, ["widgets", "widgets/status", "widgets/scale"]);
     let all = api.get_as("/apis", AGGREGATED).await.expect(200);
     let own = all["items"].as_array().unwrap().iter().find(|g| g["metadata"]["name"] == *group).unwrap();
     assert_eq!(
