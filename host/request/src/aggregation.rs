@@ -37,7 +37,7 @@ use crate::proxy::{Destination, forward};
 
 pub use available::follow;
 pub use discovered::{Discovered, RemoteVersion};
-pub use local::keep;
+pub use local::{keep, priorities};
 
 pub const GROUP: &str = "apiregistration.k8s.io";
 pub const PLURAL: &str = "apiservices";

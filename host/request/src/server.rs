@@ -269,7 +269,9 @@ impl Server {
     /// Serves until `stop`; requests under way get a few seconds to finish.
     pub async fn run(self, stop: CancellationToken) {
         let routes = Arc::new(Routes {
-            discovery: DiscoveryOf::new(self.address.to_string()),
+            discovery: DiscoveryOf::new(
+                SocketAddr::new(self.config.advertise, self.address.port()).to_string(),
+            ),
             openapi: OpenApiOf::default(),
             api: self.api.clone(),
             health: self.health.clone(),

@@ -49,6 +49,16 @@ const PRIORITIES: &[(&str, &str, i64, i64)] = &[
     ("storagemigration.k8s.io", "v1", 15800, 15),
 ];
 
+/// A group's priority among groups, and a version's within it.
+pub fn priorities(group: &str, version: &str) -> (i64, i64) {
+    // The group of APIServices has none that tells of itself; upstream lists it first.
+    if group == GROUP {
+        return (i64::MAX, 1);
+    }
+    let known = PRIORITIES.iter().find(|(known, of, ..)| (*known, *of) == (group, version));
+    known.map_or(OF_DEFINITIONS, |(_, _, group, version)| (*group, *version))
+}
+
 /// Does not return.
 pub async fn keep(api: Arc<Api>) {
     let definitions = key::prefix("apiextensions.k8s.io", "customresourcedefinitions", None);
@@ -85,11 +95,7 @@ fn wanted(kinds: &Kinds) -> BTreeMap<String, Value> {
     for kind in kinds.rows().iter().filter(|kind| kind.group != GROUP) {
         let name = format!("{}.{}", kind.version, kind.group);
         wanted.entry(name.clone()).or_insert_with(|| {
-            let known = PRIORITIES
-                .iter()
-                .find(|(group, version, ..)| (*group, *version) == (&kind.group, &kind.version));
-            let (group_priority, version_priority) =
-                known.map_or(OF_DEFINITIONS, |(_, _, group, version)| (*group, *version));
+            let (group_priority, version_priority) = priorities(&kind.group, &kind.version);
             let managed = if kind.custom.is_some() { "true" } else { "onstart" };
             let mut spec = json!({ "version": kind.version,
                 "groupPriorityMinimum": group_priority, "versionPriority": version_priority });

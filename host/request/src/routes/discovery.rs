@@ -1,18 +1,19 @@
 //! Discovery, in its plain and aggregated forms; made once for each state of the table of kinds.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use orch_object::custom::names::VersionRank;
 use orch_object::{Kind, Kinds, Scope, Status};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::aggregation::{Discovered, RemoteVersion};
+use crate::aggregation::{Discovered, RemoteVersion, priorities};
 use crate::definitions::Latest;
 use crate::encode::negotiate::{Form, Offer, accept};
 use crate::encode::{full, respond};
@@ -75,18 +76,27 @@ impl Discovery {
     /// `None`: no discovery path.
     pub fn answer(&self, path: &str, headers: &HeaderMap) -> Result<Option<Response>, Status> {
         let Some(plain) = self.plain.get(path) else { return Ok(None) };
-        let accepted = accept(headers, Offer::DISCOVERY)?;
+        let accepted =
+            accept(headers, Offer::DISCOVERY).map_err(|refusal| not_acceptable(headers, refusal))?;
         let document = match (accepted.form, path) {
             (Form::Discovery, "/api") => &self.core,
             (Form::Discovery, "/apis") => &self.groups,
-            _ => {
-                let mut response = respond(200, plain.clone(), accepted);
-                response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
-                return Ok(Some(response));
-            }
+            _ => return Ok(Some(respond(200, plain.clone(), accepted))),
         };
         Ok(Some(with_etag(document, headers)))
     }
+}
+
+const ENCODED: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+
+/// Where the client reads none of the encodings, upstream's router says it, in front of what knows of forms.
+fn not_acceptable(headers: &HeaderMap, refusal: Status) -> Status {
+    let texts: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|text| text.to_str().ok()).collect();
+    if ENCODED.iter().any(|known| texts.iter().any(|text| text.contains(known))) {
+        return refusal;
+    }
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {}", ENCODED.join(", "));
+    Status { details: Some(json!({})), ..Status::new(406, "NotAcceptable", message) }
 }
 
 fn with_etag((bytes, hash): &(Bytes, String), headers: &HeaderMap) -> Response {
@@ -96,6 +106,7 @@ fn with_etag((bytes, hash): &(Bytes, String), headers: &HeaderMap) -> Response {
         if known { full(304, AGGREGATED, Bytes::new()) } else { full(200, AGGREGATED, bytes.clone()) };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public"));
     if let Ok(value) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(ETAG, value);
     }
@@ -124,6 +135,10 @@ fn group_versions(kinds: &Kinds, remote: &Discovered) -> Vec<(String, Vec<String
             None => groups.push((group.clone(), BTreeSet::from([rank]))),
         }
     }
+    groups.sort_by_cached_key(|(group, versions)| {
+        let of_version = |(_, version): &(VersionRank, String)| priorities(group, version).0;
+        (Reverse(versions.iter().map(of_version).max()), group.clone())
+    });
     groups
         .into_iter()
         .map(|(group, versions)| (group, versions.into_iter().map(|(_, version)| version).collect()))
@@ -171,7 +186,13 @@ fn resource_list(kinds: &Kinds, group: &str, version: &str) -> Value {
             resources.push(entry);
         }
     }
-    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources })
+    let mut list =
+        json!({ "kind": "APIResourceList", "groupVersion": group_version, "resources": resources });
+    // The core group's is older than the field.
+    if !group.is_empty() {
+        list["apiVersion"] = "v1".into();
+    }
+    list
 }
 
 fn resource(kind: &Kind) -> Value {
@@ -216,7 +237,8 @@ fn aggregated<'a>(
                     json!({ "version": version, "resources": resources, "freshness": "Current" })
                 })
                 .collect();
-            json!({ "metadata": { "name": group, "creationTimestamp": null }, "versions": versions })
+            let metadata = if group.is_empty() { json!({}) } else { json!({ "name": group }) };
+            json!({ "metadata": metadata, "versions": versions })
         })
         .collect();
     json!({
@@ -231,7 +253,7 @@ fn aggregated_resource(kind: &Kind) -> Value {
     };
     let mut entry = json!({
         "resource": kind.plural,
-        "responseKind": { "group": kind.group, "version": kind.version, "kind": kind.kind },
+        "responseKind": response_kind(kind, &kind.group, &kind.version, &kind.kind),
         "scope": scope, "singularResource": kind.singular, "verbs": kind.verbs,
     });
     if !kind.short_names.is_empty() {
@@ -247,14 +269,21 @@ fn aggregated_resource(kind: &Kind) -> Value {
             .map(|subresource| {
                 json!({
                     "subresource": subresource.name, "verbs": subresource.verbs,
-                    "responseKind": { "group": subresource.group, "version": subresource.version,
-                        "kind": subresource.kind },
+                    "responseKind": response_kind(
+                        kind, &subresource.group, &subresource.version, &subresource.kind),
                 })
             })
             .collect();
         entry["subresources"] = subresources.into();
     }
     entry
+}
+
+/// Group and version are left empty where they are those of the list.
+fn response_kind(of: &Kind, group: &str, version: &str, kind: &str) -> Value {
+    let own = (group, version) == (of.group.as_str(), of.version.as_str());
+    let (group, version) = if own && of.custom.is_none() { ("", "") } else { (group, version) };
+    json!({ "group": group, "version": version, "kind": kind })
 }
 
 #[cfg(test)]

@@ -50,12 +50,15 @@ impl Health {
         Some(match (failed, query.is_true("verbose")) {
             (true, _) => text(500, format!("{report}{endpoint} check failed\n")),
             (false, true) => text(200, format!("{report}{endpoint} check passed\n")),
+            // One check alone is told plainly.
+            (false, false) if !only.is_empty() => full(200, "text/plain; charset=utf-8", "ok"),
             (false, false) => text(200, "ok".into()),
         })
     }
 }
 
-fn text(code: u16, body: String) -> Response {
+/// Words for people.
+pub fn text(code: u16, body: String) -> Response {
     let mut response = full(code, "text/plain; charset=utf-8", body);
     let nosniff = http::HeaderValue::from_static("nosniff");
     response.headers_mut().insert("x-content-type-options", nosniff);

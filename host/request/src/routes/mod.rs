@@ -11,11 +11,12 @@ mod resource;
 mod stream;
 mod visit;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use orch_object::Status;
+use orch_object::{Kinds, Status};
 
 use crate::aggregation::Remote;
 use crate::authz::Attributes;
@@ -105,29 +106,50 @@ impl Routes {
         path: &str,
         query: &options::Query,
     ) -> Result<Response, Status> {
-        if !matches!(method, http::Method::GET | http::Method::HEAD) {
-            return Err(causes::method_not_allowed());
-        }
         let trimmed = path.trim_end_matches('/');
+        // Checks take any method, documents GET alone, and what is not there does not ask.
+        if let Some(answer) = self.health.answer(trimmed, query) {
+            return Ok(answer);
+        }
+        let answer = self.answer_document(headers, trimmed, query).await?;
+        let is_there = answer.status() != http::StatusCode::NOT_FOUND;
+        let pages = trimmed.is_empty() || trimmed.starts_with("/openapi/");
+        match method {
+            http::Method::GET => Ok(answer),
+            http::Method::HEAD if pages => Ok(answer),
+            _ if is_there || !KNOWN.contains(&method) => Err(causes::method_not_allowed()),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn answer_document(
+        &self,
+        headers: http::HeaderMap,
+        trimmed: &str,
+        query: &options::Query,
+    ) -> Result<Response, Status> {
         if trimmed == TRACE {
             return stream::trace(self);
         }
         let answer = match trimmed {
             "/version" => Some(full(200, "application/json", health::version().to_string())),
             "/.well-known/openid-configuration" => {
-                Some(full(200, "application/json", self.openid_configuration()))
+                Some(for_an_hour(full(200, "application/json", self.openid_configuration())))
             }
             "/openid/v1/jwks" => {
-                Some(full(200, "application/jwk-set+json", self.api.tokens().key_set().to_string()))
+                let keys = self.api.tokens().key_set().to_string();
+                Some(for_an_hour(full(200, "application/jwk-set+json", keys)))
             }
             DUMP => Some(full(200, "text/plain; charset=utf-8", self.api.fairness.dump())),
-            "" => Some(full(200, "application/json", root_paths())),
             _ => None,
         };
-        if let Some(answer) = answer.or_else(|| self.health.answer(trimmed, query)) {
+        if let Some(answer) = answer {
             return Ok(answer);
         }
         let kinds = self.api.kinds_now().await?;
+        if trimmed.is_empty() {
+            return Ok(full(200, "application/json", root_paths(&kinds)));
+        }
         if trimmed == "/openapi/v2" {
             return self.openapi.of(&kinds).v2(&headers).await;
         }
@@ -137,7 +159,7 @@ impl Routes {
             .answer(trimmed, &headers)
             .transpose()
             .or_else(|| self.openapi.of(&kinds).answer(trimmed, &headers, query, &remote).transpose())
-            .unwrap_or_else(|| Ok(full(404, "text/plain; charset=utf-8", "404 page not found\n")))
+            .unwrap_or_else(|| nowhere(trimmed))
     }
 
     fn openid_configuration(&self) -> String {
@@ -151,18 +173,54 @@ impl Routes {
     }
 }
 
-fn root_paths() -> String {
-    let paths = [
-        "/api",
-        "/api/v1",
-        "/apis",
-        "/healthz",
-        "/livez",
-        "/openapi/v2",
-        "/openapi/v3",
-        "/readyz",
-        "/version",
-    ];
+/// Methods that are something at some path.
+const KNOWN: [http::Method; 6] = [
+    http::Method::DELETE,
+    http::Method::HEAD,
+    http::Method::OPTIONS,
+    http::Method::PATCH,
+    http::Method::POST,
+    http::Method::PUT,
+];
+
+/// A version that does not exist is refused as resources are, anything else as a page.
+fn nowhere(path: &str) -> Result<Response, Status> {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match parts[..] {
+        ["api", _] | ["apis", _, _] => Err(causes::no_such_resource()),
+        // As upstream's aggregator, which passes it on to nobody.
+        ["openapi", "v3", ..] => Ok(without_type(full(404, "text/plain", ""))),
+        _ => Ok(health::text(404, "404 page not found\n".into())),
+    }
+}
+
+fn for_an_hour(mut response: Response) -> Response {
+    let kept = http::HeaderValue::from_static("public, max-age=3600");
+    response.headers_mut().insert(http::header::CACHE_CONTROL, kept);
+    response
+}
+
+fn without_type(mut response: Response) -> Response {
+    response.headers_mut().remove(http::header::CONTENT_TYPE);
+    response
+}
+
+/// What is served, but for what belongs to objects.
+fn root_paths(kinds: &Kinds) -> String {
+    let mut paths: BTreeSet<String> =
+        ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            .map(String::from)
+            .into();
+    paths.extend(
+        ["/.well-known/openid-configuration", "/apis/", "/openapi/v3/", "/openid/v1/jwks", "/version/"]
+            .map(String::from),
+    );
+    for kind in kinds.rows() {
+        match kind.group.as_str() {
+            "" => drop(paths.insert(format!("/api/{}", kind.version))),
+            group => paths.extend([format!("/apis/{group}"), format!("/apis/{group}/{}", kind.version)]),
+        }
+    }
     serde_json::json!({ "paths": paths }).to_string()
 }
 

@@ -44,6 +44,46 @@ async fn openapi_is_found_by_its_hash() {
 }
 
 #[tokio::test]
+async fn a_schema_comes_as_it_is_asked_for() {
+    let api = Api::start().await;
+    let path = "/openapi/v3/apis/apps";
+    let protobuf = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf";
+    let request = api.request(reqwest::Method::GET, path).header("accept", protobuf);
+    let binary = request.send().await.expect("an answer");
+    let content_type = binary.headers()["content-type"].clone();
+    assert_eq!(content_type, "application/com.github.proto-openapi.spec.v3.v1.0+protobuf");
+    assert!(binary.bytes().await.expect("a body").starts_with(b"\x0a\x053.0.0"));
+    let request = api.request(reqwest::Method::GET, path).header("accept", "text/csv");
+    assert_eq!(answer(request).await.code, 406);
+    let etag = api.get(path).await.headers["etag"].clone();
+    let request = api.request(reqwest::Method::GET, path).header("if-none-match", etag);
+    assert_eq!(answer(request).await.code, 304);
+    // A hash of another time leads to the document as it is.
+    assert_eq!(api.get(&format!("{path}?hash=0")).await.expect(200)["openapi"], "3.0.0");
+}
+
+#[tokio::test]
+async fn groups_are_listed_by_their_priorities() {
+    let api = Api::start().await;
+    let groups = api.get("/apis").await.expect(200);
+    let names: Vec<&Value> =
+        groups["groups"].as_array().unwrap().iter().map(|group| &group["name"]).collect();
+    assert_eq!(names[..3], ["apiregistration.k8s.io", "apps", "events.k8s.io"]);
+    assert_eq!(names.last(), Some(&&json!("plugins.orch.dev")));
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_cannot_be_done() {
+    let api = Api::start().await;
+    let method = |method: reqwest::Method, path: &str| answer(api.request(method, path));
+    assert_eq!(method(reqwest::Method::POST, "/healthz").await.code, 200);
+    assert_eq!(method(reqwest::Method::POST, "/nowhere").await.code, 404);
+    assert_eq!(method(reqwest::Method::POST, "/version").await.code, 405);
+    let version = api.get("/apis/apps/v9").await;
+    assert_eq!((version.code, version.message()), (404, "the server could not find the requested resource"));
+}
+
+#[tokio::test]
 async fn health_version_and_nowhere() {
     let api = Api::start().await;
     let version = api.get("/version").await.expect(200);

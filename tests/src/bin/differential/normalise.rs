@@ -1,5 +1,6 @@
 //! What differs between two servers by nature, made alike: uids, times, revisions, random names and
-//! allocated addresses. Everything else stands as it was answered.
+//! allocated addresses; and orch's own group of kinds is left out. Everything else stands as it was
+//! answered.
 
 use std::sync::LazyLock;
 
@@ -20,6 +21,9 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule(r"20(2[5-9]|[3-9]\d)-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| [+-]\d{4} \w+( m=\S+)?)?", "TIME"),
         rule(r"kube-api-access-[a-z0-9]{5}\b", "kube-api-access-RANDOM"),
         rule(r"\b(base-|Base_)[a-z0-9]{5}\b", "${1}RANDOM"),
+        rule(r"\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d [+-]\d{4}", "TIME"),
+        // As wide as the address below it.
+        rule(r"(\b10\.96\.\d+\.\d+|CLUSTER-IP) {2,}", "${1}  "),
         rule(r"\b10\.96\.\d+\.\d+\b", "SERVICE-ADDRESS"),
         rule(r"(resource version: ?)\d+", "${1}REVISION"),
         rule(r"(esourceVersion in the precondition \()\d+|( in record \()\d+", "${1}${2}REVISION"),
@@ -30,6 +34,11 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule(r"(, current: )\d+", "${1}REVISION"),
         rule(r"https://192\.168\.77\.2:\d+", "SERVER"),
         rule(r"192\.168\.77\.2:\d+", "SERVER"),
+        // Of what is described in other words.
+        rule(r"(/openapi/v3/.*\?hash=)[0-9A-F]+", "${1}HASH"),
+        rule(r"(#/parameters/\w+)-[\w-]{8}$", "${1}-HASH"),
+        // A line about orch's own kinds.
+        rule(r"(?m)^.*plugins\.orch\.dev.*\n", ""),
     ]
 });
 
@@ -46,12 +55,16 @@ pub fn answer(answer: &mut Answer) {
 fn value(value: &mut Value, name: &str) {
     match value {
         Value::Object(fields) => {
+            fields.retain(|name, _| !is_own(name));
             random_name(fields);
             fields.iter_mut().for_each(|(name, field)| self::value(field, name));
         }
         // A table's age in seconds.
         Value::Array(items) if name == "cells" => items.iter_mut().for_each(age),
-        Value::Array(items) => items.iter_mut().for_each(|item| self::value(item, name)),
+        Value::Array(items) => {
+            items.retain(|item| !names_own(item));
+            items.iter_mut().for_each(|item| self::value(item, name));
+        }
         Value::String(text) => *text = string(name, text),
         Value::Number(_) if name == "nodePort" || name == "healthCheckNodePort" => {
             *value = "NODE-PORT".into()
@@ -61,6 +74,17 @@ fn value(value: &mut Value, name: &str) {
         }
         Value::Number(_) | Value::Bool(_) | Value::Null => {}
     }
+}
+
+/// A path, a definition or a group of orch's own.
+fn is_own(name: &str) -> bool {
+    name.contains("plugins.orch.dev") || name.starts_with("dev.orch.")
+}
+
+fn names_own(item: &Value) -> bool {
+    let named =
+        [item.as_str(), item["name"].as_str(), item["metadata"]["name"].as_str(), item["group"].as_str()];
+    named.into_iter().flatten().any(is_own)
 }
 
 fn age(cell: &mut Value) {
@@ -102,6 +126,17 @@ pub fn words(text: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn orchs_own_group_is_left_out() {
+        let mut body = json!({
+            "groups": [{ "name": "plugins.orch.dev" }, { "name": "apps" }],
+            "paths": { "/apis/plugins.orch.dev/v1alpha1/plugins": {}, "/apis/apps/v1": {} },
+        });
+        value(&mut body, "");
+        assert_eq!(body, json!({ "groups": [{ "name": "apps" }], "paths": { "/apis/apps/v1": {} } }));
+        assert_eq!(words("a\nplugins  plugins.orch.dev/v1alpha1\nb\n"), "a\nb\n");
+    }
 
     #[test]
     fn what_differs_by_nature_is_alike_and_defaults_stay() {
