@@ -37,9 +37,12 @@ pub fn full_definitions() -> BTreeMap<String, String> {
 
 /// Changes when the built-in definitions do.
 pub fn definitions_digest() -> u64 {
-    let mut hasher = DefaultHasher::new();
-    FULL.hash(&mut hasher);
-    hasher.finish()
+    static DIGEST: OnceLock<u64> = OnceLock::new();
+    *DIGEST.get_or_init(|| {
+        let mut hasher = DefaultHasher::new();
+        FULL.hash(&mut hasher);
+        hasher.finish()
+    })
 }
 
 /// `metadata` of a custom resource is an `ObjectMeta`, whatever its author wrote beside it.

@@ -19,6 +19,13 @@ pub fn full(code: u16, content_type: &'static str, bytes: impl Into<Bytes>) -> R
     response
 }
 
+/// An answer that says nothing, and of no type.
+pub fn bare(code: u16) -> Response {
+    let mut response = full(code, "text/plain", Bytes::new());
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
 /// JSON bytes, or the same in the form the client wants.
 pub fn respond(code: u16, json: Bytes, accepted: Accepted) -> Response {
     match accepted.format {

@@ -7,4 +7,4 @@ pub mod negotiate;
 pub mod output;
 pub mod pieces;
 
-pub use body::{full, refusal, respond, status_response};
+pub use body::{bare, full, refusal, respond, status_response};

@@ -76,8 +76,9 @@ impl Discovery {
     /// `None`: no discovery path.
     pub fn answer(&self, path: &str, headers: &HeaderMap) -> Result<Option<Response>, Status> {
         let Some(plain) = self.plain.get(path) else { return Ok(None) };
-        let accepted =
-            accept(headers, Offer::DISCOVERY).map_err(|refusal| not_acceptable(headers, refusal))?;
+        // Only these have an aggregated form.
+        let offer = if matches!(path, "/api" | "/apis") { Offer::DISCOVERY } else { Offer::PLAIN };
+        let accepted = accept(headers, offer).map_err(|refusal| not_acceptable(headers, refusal))?;
         let document = match (accepted.form, path) {
             (Form::Discovery, "/api") => &self.core,
             (Form::Discovery, "/apis") => &self.groups,

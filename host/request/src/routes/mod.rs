@@ -21,7 +21,7 @@ use orch_object::{Kinds, Status};
 use crate::aggregation::Remote;
 use crate::authz::Attributes;
 use crate::causes;
-use crate::encode::full;
+use crate::encode::{bare, full};
 use crate::verbs::{Api, Call};
 
 pub use discovery::DiscoveryOf;
@@ -107,17 +107,16 @@ impl Routes {
         query: &options::Query,
     ) -> Result<Response, Status> {
         let trimmed = path.trim_end_matches('/');
-        // Checks take any method, documents GET alone, and what is not there does not ask.
+        // Checks take any method, most documents GET alone, and what is not there does not ask.
         if let Some(answer) = self.health.answer(trimmed, query) {
             return Ok(answer);
         }
         let answer = self.answer_document(headers, trimmed, query).await?;
         let is_there = answer.status() != http::StatusCode::NOT_FOUND;
-        let pages = trimmed.is_empty() || trimmed.starts_with("/openapi/");
         match method {
             http::Method::GET => Ok(answer),
-            http::Method::HEAD if pages => Ok(answer),
-            _ if is_there || !KNOWN.contains(&method) => Err(causes::method_not_allowed()),
+            _ if !KNOWN.contains(&method) => Err(causes::method_not_allowed()),
+            _ if is_there && !takes_any_method(trimmed, &method) => Err(causes::method_not_allowed()),
             _ => Ok(answer),
         }
     }
@@ -173,6 +172,12 @@ impl Routes {
     }
 }
 
+/// Schemas, and the document of one group: upstream's handlers of these do not look.
+fn takes_any_method(path: &str, method: &http::Method) -> bool {
+    let is_group = path.strip_prefix("/apis/").is_some_and(|group| !group.contains('/'));
+    is_group || path.starts_with("/openapi/") || (path.is_empty() && method == http::Method::HEAD)
+}
+
 /// Methods that are something at some path.
 const KNOWN: [http::Method; 6] = [
     http::Method::DELETE,
@@ -189,7 +194,7 @@ fn nowhere(path: &str) -> Result<Response, Status> {
     match parts[..] {
         ["api", _] | ["apis", _, _] => Err(causes::no_such_resource()),
         // As upstream's aggregator, which passes it on to nobody.
-        ["openapi", "v3", ..] => Ok(without_type(full(404, "text/plain", ""))),
+        ["openapi", "v3", ..] => Ok(bare(404)),
         _ => Ok(health::text(404, "404 page not found\n".into())),
     }
 }
@@ -197,11 +202,6 @@ fn nowhere(path: &str) -> Result<Response, Status> {
 fn for_an_hour(mut response: Response) -> Response {
     let kept = http::HeaderValue::from_static("public, max-age=3600");
     response.headers_mut().insert(http::header::CACHE_CONTROL, kept);
-    response
-}
-
-fn without_type(mut response: Response) -> Response {
-    response.headers_mut().remove(http::header::CONTENT_TYPE);
     response
 }
 

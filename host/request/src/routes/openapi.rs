@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use super::options::Query;
 use crate::aggregation::Discovered;
 use crate::definitions::Latest;
-use crate::encode::{full, gzip};
+use crate::encode::{bare, full, gzip};
 
 /// The index of the table as it is.
 #[derive(Default)]
@@ -65,14 +65,12 @@ impl OpenApi {
     }
 
     fn v3(&self, name: &str, document: &Document, headers: &HeaderMap, query: &Query) -> Response {
-        let Some(content_type) = content_type(headers, &V3) else {
-            return full(406, "text/plain; charset=utf-8", Bytes::new());
-        };
+        let Some(content_type) = content_type(headers, &V3) else { return refused(&["Accept"]) };
         let hash = openapi::fingerprint(&self.kinds, document);
         let etag = format!("\"{hash}\"");
         let asked = query.get("hash");
         let mut response = match content_type {
-            _ if !asked.is_empty() && asked != hash => moved(name, &hash),
+            _ if !asked.is_empty() && asked != hash => moved(name, &hash, content_type),
             _ if is_known(headers, &etag, self.since) => full(304, content_type, Bytes::new()),
             V3_GNOSTIC => full(200, content_type, openapi::v3_protobuf(&openapi::v3(&self.kinds, document))),
             _ => full(200, content_type, openapi::v3(&self.kinds, document).to_string()),
@@ -113,13 +111,22 @@ impl OpenApi {
     }
 }
 
+/// 406, of which the answer says no more than what it depends on.
+fn refused(vary: &[&'static str]) -> Response {
+    let mut response = bare(406);
+    for header in vary {
+        response.headers_mut().append(VARY, HeaderValue::from_static(header));
+    }
+    response
+}
+
 fn url(name: &str, hash: &str) -> String {
     format!("/openapi/v3/{name}?hash={hash}")
 }
 
 /// To the document as it is now, from the hash of one that was.
-fn moved(name: &str, hash: &str) -> Response {
-    let mut response = full(301, "text/html; charset=utf-8", Bytes::new());
+fn moved(name: &str, hash: &str, content_type: &'static str) -> Response {
+    let mut response = full(301, content_type, Bytes::new());
     if let Ok(place) = HeaderValue::from_str(&url(name, hash)) {
         response.headers_mut().insert(LOCATION, place);
     }
@@ -161,7 +168,7 @@ impl OpenApi {
     /// `/openapi/v2`
     pub async fn v2(self: Arc<Self>, headers: &HeaderMap) -> Result<Response, Status> {
         let Some(content_type) = content_type(headers, &V2_TYPES) else {
-            return Ok(full(406, "text/plain; charset=utf-8", Bytes::new()));
+            return Ok(refused(&["Accept-Encoding", "Accept"]));
         };
         let etag = format!("\"{}\"", self.fingerprint());
         let mut response = match is_known(headers, &etag, self.since) {

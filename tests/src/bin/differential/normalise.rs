@@ -32,7 +32,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule(r"(LIVE|MERGED)-\d+", "${1}-RANDOM"),
         rule(r"(\s)\d+s(\s)", "${1}AGE${2}"),
         rule(r"(, current: )\d+", "${1}REVISION"),
-        rule(r"https://192\.168\.77\.2:\d+", "SERVER"),
+        rule(r"https://(192\.168\.77\.2|127\.0\.0\.1):\d+", "SERVER"),
         rule(r"192\.168\.77\.2:\d+", "SERVER"),
         // Of what is described in other words.
         rule(r"(/openapi/v3/.*\?hash=)[0-9A-F]+", "${1}HASH"),
