@@ -158,23 +158,23 @@ async fn watch(client: &Client, begin: Instant, ready: &Barrier, events: usize) 
     assert!(response.status().is_success(), "{}", response.status());
     ready.wait().await;
     let mut frames = pin!(response.into_body().into_data_stream());
-    let (mut times, mut text) = (Vec::new(), Vec::new());
+    let (mut times, mut text) = (Vec::with_capacity(events), Vec::new());
     while times.len() < events {
         let frame = frames.next().await.expect("a watch that goes on").expect("a frame");
         let now = begin.elapsed();
         text.extend_from_slice(&frame);
-        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = text.drain(..=end).collect();
-            times.extend(sent(&line).map(|sent| now.saturating_sub(sent)));
-        }
+        let Some(end) = memchr::memrchr(b'\n', &text) else { continue };
+        times.extend(sent(&text[..end]).map(|sent| now.saturating_sub(sent)));
+        text.drain(..=end);
     }
     times
 }
 
-/// When the change of this event was sent.
-fn sent(line: &[u8]) -> Option<Duration> {
-    let at = line.windows(SENT.len()).position(|window| window == SENT.as_bytes())? + SENT.len();
-    let digits = line[at..].iter().take_while(|byte| byte.is_ascii_digit());
-    let text: String = digits.map(|byte| char::from(*byte)).collect();
-    text.parse().ok().map(Duration::from_micros)
+/// When the changes of these events were sent.
+fn sent(lines: &[u8]) -> impl Iterator<Item = Duration> {
+    memchr::memmem::find_iter(lines, SENT).filter_map(|at| {
+        let digits = lines[at + SENT.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+        let text: String = digits.map(|byte| char::from(*byte)).collect();
+        text.parse().ok().map(Duration::from_micros)
+    })
 }

@@ -7,11 +7,12 @@ mod load;
 mod process;
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use orch_tests::document;
 use orch_tests::host::{Host, Network};
+use orch_tests::upstream::{Settings, Upstream};
 
 use client::Connections;
 use load::{Lists, Rate, Spread};
@@ -19,6 +20,9 @@ use process::Process;
 
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
+    /// Whose API is measured; both, one after the other, in the same run.
+    #[arg(long, value_enum, default_value_t = Sides::Both)]
+    side: Sides,
     /// Clients that create and read at once.
     #[arg(long, default_value_t = 64)]
     clients: usize,
@@ -54,25 +58,112 @@ struct Measured {
     cpu: [f64; 3],
 }
 
+/// Whose API it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Orch,
+    Upstream,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Sides {
+    Orch,
+    Upstream,
+    Both,
+}
+
+impl Sides {
+    fn each(self) -> &'static [Side] {
+        match self {
+            Sides::Orch => &[Side::Orch],
+            Sides::Upstream => &[Side::Upstream],
+            Sides::Both => &[Side::Orch, Side::Upstream],
+        }
+    }
+}
+
+impl Side {
+    fn words(self) -> &'static str {
+        match self {
+            Side::Orch => "orch on SQLite",
+            Side::Upstream => "upstream 1.37 on etcd",
+        }
+    }
+}
+
+/// Running until it is dropped.
+enum Cluster {
+    Orch(Box<Host>),
+    /// The network lives as long as what listens in it.
+    Upstream {
+        upstream: Upstream,
+        _network: Network,
+    },
+}
+
+impl Cluster {
+    fn start(side: Side, network: Network) -> Cluster {
+        match side {
+            Side::Orch => Cluster::Orch(Box::new(Host::start_without_image(network, &[]))),
+            // No controllers run here: nobody makes service accounts.
+            Side::Upstream => {
+                let settings = Settings { scheduler: false, without_admission: "ServiceAccount".into() };
+                Cluster::Upstream { upstream: Upstream::start(&settings), _network: network }
+            }
+        }
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        match self {
+            Cluster::Orch(host) => host.kubeconfig(),
+            Cluster::Upstream { upstream, .. } => upstream.kubeconfig(),
+        }
+    }
+
+    fn processes(&self) -> Process {
+        Process::new(match self {
+            Cluster::Orch(host) => vec![host.pid()],
+            Cluster::Upstream { upstream, .. } => upstream.processes(),
+        })
+    }
+}
+
 fn main() {
     let arguments = Arguments::parse();
-    let network = Network::new();
-    // Everything below, threads included, stands in the namespace with the host.
-    let namespace =
-        std::fs::File::open(format!("/run/netns/{}", network.name)).expect("the namespace just made");
-    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
-        .expect("root, for a network namespace");
+    let sides = arguments.side.each();
+    let has_upstream = !sides.contains(&Side::Upstream) || Upstream::can_be_built();
+    let sides: Vec<Side> = sides.iter().copied().filter(|s| has_upstream || *s == Side::Orch).collect();
+    if !has_upstream {
+        println!("No Go toolchain to build upstream's API server with: orch stands alone.");
+    } else if sides.contains(&Side::Upstream) {
+        Upstream::program();
+    }
     // Each watcher has a connection of its own.
     let files = arguments.watchers as u64 * 2 + 4_096;
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, files, files).expect("root");
-    let host = Host::start_without_image(network, &[]);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let measured = runtime.block_on(measure(&arguments, &host.kubeconfig(), &Process::new(vec![host.pid()])));
-    let report = report(&arguments, &[("orch on SQLite", measured)]);
+    let measured: Vec<(&str, Measured)> =
+        sides.iter().map(|side| (side.words(), beside(&arguments, *side))).collect();
+    let report = report(&arguments, &measured);
     print!("{report}");
     if arguments.record {
         document::record("api", "The API", &report);
     }
+}
+
+/// A side and its clients, in a network namespace of their own: a thread's, and so that of all it starts.
+fn beside(arguments: &Arguments, side: Side) -> Measured {
+    let arguments = arguments.clone();
+    let thread = std::thread::spawn(move || {
+        let network = Network::new();
+        let namespace =
+            std::fs::File::open(format!("/run/netns/{}", network.name)).expect("the namespace just made");
+        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
+            .expect("root, for a network namespace");
+        let cluster = Cluster::start(side, network);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(measure(&arguments, &cluster.kubeconfig(), &cluster.processes()))
+    });
+    thread.join().expect("a side that is measured to its end")
 }
 
 async fn measure(arguments: &Arguments, kubeconfig: &Path, process: &Process) -> Measured {
