@@ -152,12 +152,17 @@ impl Chain {
         object: &mut Value,
         notes: &mut Notes,
     ) -> Result<(), Status> {
+        // Written once for all who see the same object.
+        let mut request = None;
         for check in self.lineup(true, review) {
-            let answer = check.answer(review, object);
+            let answer = check.ask(request.get_or_insert_with(|| review.request(object)));
             self.compare_shadows(&check, &answer, review, object);
             let Some(admitted) = check.verdict(review, answer)? else { continue };
             notes.warnings.extend(admitted.warnings);
-            check.patch(object, &admitted.patch)?;
+            if !admitted.patch.is_empty() {
+                check.patch(object, &admitted.patch)?;
+                request = None;
+            }
         }
         Ok(())
     }
@@ -169,8 +174,9 @@ impl Chain {
         object: &Value,
         notes: &mut Notes,
     ) -> Result<(), Status> {
+        let mut request = None;
         for check in self.lineup(false, review) {
-            let answer = check.answer(review, object);
+            let answer = check.ask(request.get_or_insert_with(|| review.request(object)));
             self.compare_shadows(&check, &answer, review, object);
             if let Some(admitted) = check.verdict(review, answer)? {
                 notes.warnings.extend(admitted.warnings);
@@ -254,9 +260,6 @@ impl Check {
     }
 
     fn patch(&self, object: &mut Value, patch: &str) -> Result<(), Status> {
-        if patch.is_empty() {
-            return Ok(());
-        }
         let failed = |why: String| {
             Status::internal(format!(
                 "Internal error occurred: the patch of admission check {:?} cannot be applied: {why}",

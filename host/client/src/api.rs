@@ -2,9 +2,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use orch_object::Status;
 use serde_json::Value;
+
+use crate::Object;
 
 /// Who asks: what authentication found out (`user.Info`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -173,24 +176,42 @@ pub struct DeleteOptions {
 
 /// A list with the revision it is true at. Items carry `apiVersion` and `kind`.
 #[derive(Debug, Clone)]
-pub struct List {
-    pub items: Vec<Arc<Value>>,
+pub struct List<T = Arc<Value>> {
+    pub items: Vec<T>,
     pub resource_version: String,
     pub continue_token: Option<String>,
 }
 
+impl<T> List<T> {
+    pub fn map<U>(self, item: impl FnMut(T) -> U) -> List<U> {
+        let List { items, resource_version, continue_token } = self;
+        List { items: items.into_iter().map(item).collect(), resource_version, continue_token }
+    }
+}
+
 #[derive(Debug, Clone)]
-pub enum WatchEvent {
-    Added(Arc<Value>),
-    Modified(Arc<Value>),
+pub enum WatchEvent<T = Arc<Value>> {
+    Added(T),
+    Modified(T),
     /// The object as it last was, with the revision of its deletion.
-    Deleted(Arc<Value>),
+    Deleted(T),
     /// Nothing up to this `metadata.resourceVersion` is missing; carries `initial-events-end` when asked for.
-    Bookmark(Arc<Value>),
+    Bookmark(T),
+}
+
+impl<T> WatchEvent<T> {
+    pub fn map<U>(self, object: impl FnOnce(T) -> U) -> WatchEvent<U> {
+        match self {
+            WatchEvent::Added(it) => WatchEvent::Added(object(it)),
+            WatchEvent::Modified(it) => WatchEvent::Modified(object(it)),
+            WatchEvent::Deleted(it) => WatchEvent::Deleted(object(it)),
+            WatchEvent::Bookmark(it) => WatchEvent::Bookmark(object(it)),
+        }
+    }
 }
 
 /// Ends with an error only when events may be missing (410: list again); plain end: watch again.
-pub type Watch = BoxStream<'static, Result<WatchEvent, Status>>;
+pub type Watch<T = Arc<Value>> = BoxStream<'static, Result<WatchEvent<T>, Status>>;
 
 /// The API as one identity sees it.
 #[async_trait]
@@ -199,6 +220,15 @@ pub trait Client: Send + Sync + 'static {
     async fn get(&self, target: &Target) -> Result<Arc<Value>, Status>;
     async fn list(&self, target: &Target, options: &ListOptions) -> Result<List, Status>;
     async fn watch(&self, target: &Target, options: &ListOptions) -> Result<Watch, Status>;
+    /// As [`Client::list`], for those who keep what they are given.
+    async fn list_objects(&self, target: &Target, options: &ListOptions) -> Result<List<Object>, Status> {
+        Ok(self.list(target, options).await?.map(Object::from))
+    }
+    /// As [`Client::watch`], for those who keep what they are given.
+    async fn watch_objects(&self, target: &Target, options: &ListOptions) -> Result<Watch<Object>, Status> {
+        let events = self.watch(target, options).await?;
+        Ok(events.map(|event| event.map(|event| event.map(Object::from))).boxed())
+    }
     /// Creates the object, or posts to a sub-resource (`binding`, `token`, `eviction`); returns the answer's body.
     async fn create(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status>;
     /// Replaces the object, or its sub-resource. A set `metadata.resourceVersion` must match.

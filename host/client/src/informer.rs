@@ -12,18 +12,18 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, ListOptions, Target};
+use crate::{Client, Kept, ListOptions, Object, Target};
 
 /// A change to one object, after the store has been updated.
 #[derive(Debug, Clone)]
-pub enum Event {
-    Added(Arc<Value>),
+pub enum Event<T = Arc<Value>> {
+    Added(T),
     Modified {
-        before: Arc<Value>,
-        now: Arc<Value>,
+        before: T,
+        now: T,
     },
     /// The last known state.
-    Deleted(Arc<Value>),
+    Deleted(T),
     /// The first list is in the store.
     Synced,
 }
@@ -39,8 +39,14 @@ pub fn key(object: &Value) -> String {
 }
 
 /// The current objects by [`key`]; cheap to clone.
-#[derive(Clone, Default)]
-pub struct Objects(Arc<RwLock<HashMap<String, Arc<Value>>>>);
+#[derive(Clone)]
+pub struct Objects<T = Arc<Value>>(Arc<RwLock<HashMap<String, T>>>);
+
+impl<T> Default for Objects<T> {
+    fn default() -> Self {
+        Objects(Arc::default())
+    }
+}
 
 impl Objects {
     /// Objects that nobody keeps current, for tests of what reads them.
@@ -68,6 +74,25 @@ pub fn start(
     options: ListOptions,
     stop: CancellationToken,
 ) -> (Objects, mpsc::UnboundedReceiver<Event>) {
+    run(client, target, options, stop)
+}
+
+/// As [`start`], for kinds of which there may be many: their parsed forms are not kept.
+pub fn follow(
+    client: Arc<dyn Client>,
+    target: Target,
+    options: ListOptions,
+    stop: CancellationToken,
+) -> mpsc::UnboundedReceiver<Event<Object>> {
+    run(client, target, options, stop).1
+}
+
+fn run<T: Kept>(
+    client: Arc<dyn Client>,
+    target: Target,
+    options: ListOptions,
+    stop: CancellationToken,
+) -> (Objects<T>, mpsc::UnboundedReceiver<Event<T>>) {
     let objects = Objects::default();
     let (events, receiver) = mpsc::unbounded_channel();
     let reflector = Reflector { client, target, options, objects: objects.clone(), events };
@@ -80,22 +105,22 @@ pub fn start(
     (objects, receiver)
 }
 
-struct Reflector {
+struct Reflector<T> {
     client: Arc<dyn Client>,
     target: Target,
     options: ListOptions,
-    objects: Objects,
-    events: mpsc::UnboundedSender<Event>,
+    objects: Objects<T>,
+    events: mpsc::UnboundedSender<Event<T>>,
 }
 
-impl Reflector {
+impl<T: Kept> Reflector<T> {
     /// Lists and watches for ever; returns when nobody listens any more.
     async fn run(self) {
         use futures::StreamExt;
         let mut backoff = std::time::Duration::from_millis(50);
         let mut first = true;
         loop {
-            let list = match self.client.list(&self.target, &self.options).await {
+            let list = match self.client.list_objects(&self.target, &self.options).await {
                 Ok(list) => list,
                 Err(error) => {
                     tracing::warn!(resource = %self.target.resource.plural, %error, "list failed; trying again");
@@ -116,7 +141,7 @@ impl Reflector {
                     allow_bookmarks: true,
                     ..self.options.clone()
                 };
-                let mut watch = match self.client.watch(&self.target, &options).await {
+                let mut watch = match self.client.watch_objects(&self.target, &options).await {
                     Ok(watch) => watch,
                     Err(error) if error.is_expired() => break,
                     Err(error) => {
@@ -152,8 +177,8 @@ impl Reflector {
     }
 
     /// Delivers the difference between the store and a fresh list. False: nobody listens.
-    fn replace(&self, items: Vec<Arc<Value>>) -> bool {
-        let fresh: HashMap<String, Arc<Value>> = items.into_iter().map(|o| (key(&o), o)).collect();
+    fn replace(&self, items: Vec<Object>) -> bool {
+        let fresh: HashMap<String, T> = items.into_iter().map(|o| (key(&o.value()), T::keep(o))).collect();
         let mut events = Vec::new();
         {
             let mut objects = self.objects.0.write();
@@ -165,16 +190,7 @@ impl Reflector {
             for (key, now) in &fresh {
                 match objects.get(key) {
                     None => events.push(Event::Added(now.clone())),
-                    Some(before) if before["metadata"]["uid"] != now["metadata"]["uid"] => {
-                        events.push(Event::Deleted(before.clone()));
-                        events.push(Event::Added(now.clone()));
-                    }
-                    Some(before)
-                        if before["metadata"]["resourceVersion"] != now["metadata"]["resourceVersion"] =>
-                    {
-                        events.push(Event::Modified { before: before.clone(), now: now.clone() })
-                    }
-                    Some(_) => {}
+                    Some(before) => events.extend(differences(before, now)),
                 }
             }
             *objects = fresh;
@@ -183,26 +199,41 @@ impl Reflector {
     }
 
     /// Applies one event; returns the revision now reached, or `None` when nobody listens.
-    fn apply(&self, event: crate::WatchEvent) -> Option<String> {
+    fn apply(&self, event: crate::WatchEvent<Object>) -> Option<String> {
         use crate::WatchEvent::{Added, Bookmark, Deleted, Modified};
-        let (object, out) = match event {
-            Bookmark(object) => (object, None),
+        let (value, out) = match event {
+            Bookmark(object) => (object.value(), None),
             Added(now) | Modified(now) => {
-                let before = self.objects.0.write().insert(key(&now), now.clone());
+                let (value, now) = (now.value(), T::keep(now));
+                let before = self.objects.0.write().insert(key(&value), now.clone());
                 let event = match before {
-                    Some(before) => Event::Modified { before, now: now.clone() },
-                    None => Event::Added(now.clone()),
+                    Some(before) => Event::Modified { before, now },
+                    None => Event::Added(now),
                 };
-                (now, Some(event))
+                (value, Some(event))
             }
             Deleted(last) => {
-                self.objects.0.write().remove(&key(&last));
-                (last.clone(), Some(Event::Deleted(last)))
+                let value = last.value();
+                self.objects.0.write().remove(&key(&value));
+                (value, Some(Event::Deleted(T::keep(last))))
             }
         };
         if let Some(event) = out {
             self.events.send(event).ok()?;
         }
-        Some(object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_string())
+        Some(value["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_string())
     }
+}
+
+/// What happened to an object of one name between two lists.
+fn differences<T: Kept>(before: &T, now: &T) -> Vec<Event<T>> {
+    let (old, new) = (before.value(), now.value());
+    let same = |field: &str| old["metadata"][field] == new["metadata"][field];
+    if !same("uid") {
+        return vec![Event::Deleted(before.clone()), Event::Added(now.clone())];
+    }
+    if !same("resourceVersion") {
+        return vec![Event::Modified { before: before.clone(), now: now.clone() }];
+    }
+    Vec::new()
 }

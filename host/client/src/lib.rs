@@ -6,10 +6,12 @@ mod api;
 pub mod events;
 pub mod informer;
 pub mod node;
+mod object;
 pub mod plugin;
 
 pub use api::{
     Client, DeleteOptions, Identity, List, ListOptions, Patch, PatchType, Precondition, Propagation,
     Resource, Target, Watch, WatchEvent, WriteOptions,
 };
+pub use object::{Document, Kept, Object};
 pub use orch_object::Status;

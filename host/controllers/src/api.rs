@@ -7,7 +7,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use orch_client::events::Recorder;
 use orch_client::{
-    Client, DeleteOptions, ListOptions, Patch, PatchType, Precondition, Propagation, Target, WriteOptions,
+    Client, DeleteOptions, ListOptions, Object, Patch, PatchType, Precondition, Propagation, Target,
+    WriteOptions,
 };
 use orch_object::{FieldSelector, Kind, LabelSelector, Status};
 use orch_plugin::calls::controller::{self as calls, ApiError, ControllerApi, ServedResource};
@@ -95,13 +96,14 @@ impl Api {
         namespace: &str,
         labels: &str,
         fields: &str,
-    ) -> Result<Vec<Arc<Value>>, ApiError> {
+    ) -> Result<Vec<Object>, ApiError> {
         let options = ListOptions {
             label_selector: labels.into(),
             field_selector: fields.into(),
             ..ListOptions::default()
         };
-        let list = self.account.client.list(&target(kind, namespace, ""), &options).await.map_err(failed)?;
+        let list =
+            self.account.client.list_objects(&target(kind, namespace, ""), &options).await.map_err(failed)?;
         Ok(list.items)
     }
 }
@@ -111,13 +113,13 @@ fn select(
     namespace: &str,
     labels: &str,
     fields: &str,
-) -> Result<Vec<Arc<Value>>, ApiError> {
+) -> Result<Vec<Object>, ApiError> {
     let labels: LabelSelector = labels.parse().map_err(bad_request)?;
     let fields: FieldSelector = fields.parse().map_err(bad_request)?;
     let cache = informer.cache();
     let chosen = cache
-        .within(namespace)
-        .filter(|object| labels.matches_object(object) && fields.matches(object, None))
+        .selected(namespace, &labels)
+        .filter(|object| fields.is_empty() || fields.matches(&object.value(), None))
         .cloned()
         .collect();
     Ok(chosen)
@@ -172,7 +174,7 @@ impl ControllerApi for Api {
         let row = self.kind(api_version, kind)?;
         if !live && let Some(informer) = self.cached(api_version, kind).await {
             let namespace = if row.namespaced() { namespace } else { "" };
-            return Ok(informer.cache().get(namespace, name).map(|object| object.to_string()));
+            return Ok(informer.cache().get(namespace, name).map(Object::text));
         }
         match self.account.client.get(&target(&row, namespace, name)).await {
             Ok(object) => Ok(Some(object.to_string())),
@@ -197,7 +199,7 @@ impl ControllerApi for Api {
             }
             None => self.list_live(&row, namespace, labels, fields).await?,
         };
-        Ok(objects.iter().map(|object| object.to_string()).collect())
+        Ok(objects.iter().map(Object::text).collect())
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<String>, ApiError> {
@@ -264,7 +266,7 @@ impl ControllerApi for Api {
             self.account.client.delete(&target(&row, namespace, name), &options).await.map_err(failed)?;
         if text(&answer, "resourceVersion").is_empty() {
             if let Some(known) = known {
-                self.account.writes.removed(&row, &known);
+                self.account.writes.removed(&row, &known.value());
             }
         } else {
             self.account.writes.wrote(&row, &answer);

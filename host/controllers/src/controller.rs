@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use orch_client::Object;
 use orch_client::informer::Event;
 use orch_object::Kind;
 use orch_plugin::calls::CallError;
@@ -160,7 +161,7 @@ struct Dispatcher {
 impl Dispatcher {
     /// Adds the keys an event concerns; a plugin that does not answer is asked until it does, for a
     /// change that is not mapped is a change that is never seen.
-    async fn dispatch(&mut self, event: Event) {
+    async fn dispatch(&mut self, event: Event<Object>) {
         if matches!(event, Event::Synced) {
             self.synced = None;
             return;

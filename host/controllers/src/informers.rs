@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use orch_client::informer::{self, Event};
-use orch_client::{Client, ListOptions, Resource, Target};
+use orch_client::{Client, ListOptions, Object, Resource, Target};
 use orch_object::Kind;
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tokio::sync::{mpsc, watch};
@@ -32,7 +32,7 @@ pub(crate) struct SharedInformer {
 struct State {
     cache: Cache,
     synced: bool,
-    subscribers: Vec<mpsc::UnboundedSender<Event>>,
+    subscribers: Vec<mpsc::UnboundedSender<Event<Object>>>,
 }
 
 pub(crate) fn resource(kind: &Kind) -> Resource {
@@ -79,8 +79,8 @@ impl Informers {
 
 impl SharedInformer {
     fn start(client: Arc<dyn Client>, resource: Resource, stop: CancellationToken) -> Arc<Self> {
-        let (_, mut events) =
-            informer::start(client, Target::all(&resource), ListOptions::default(), stop.clone());
+        let mut events =
+            informer::follow(client, Target::all(&resource), ListOptions::default(), stop.clone());
         let shared = Arc::new(SharedInformer {
             state: RwLock::default(),
             progress: watch::Sender::new(0),
@@ -97,11 +97,11 @@ impl SharedInformer {
     }
 
     /// Keeps the event and passes it on; the cache has it before any subscriber hears of it.
-    fn take(&self, event: Event) {
+    fn take(&self, event: Event<Object>) {
         let mut state = self.state.write();
         match &event {
             Event::Added(now) | Event::Modified { now, .. } => state.cache.put(now),
-            Event::Deleted(last) => state.cache.remove(last),
+            Event::Deleted(last) => state.cache.remove(&last.value()),
             Event::Synced => state.synced = true,
         }
         state.subscribers.retain(|subscriber| subscriber.send(event.clone()).is_ok());
@@ -111,7 +111,7 @@ impl SharedInformer {
     }
 
     /// All objects as additions, then what happens.
-    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Event> {
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<Event<Object>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let mut state = self.state.write();
         for object in state.cache.within("") {

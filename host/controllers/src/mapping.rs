@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use orch_client::Object;
 use orch_client::informer::{self, Event};
 use orch_plugin::Cut;
 use orch_plugin::calls::CallError;
@@ -26,22 +27,22 @@ impl Mapping {
     }
 
     /// The keys to reconcile; none when nothing changed that the controller reads.
-    pub async fn keys(&self, event: &Event) -> Result<Vec<String>, CallError> {
+    pub async fn keys(&self, event: &Event<Object>) -> Result<Vec<String>, CallError> {
         let (change, now, before) = match event {
-            Event::Added(now) => (Change::Added, now, None),
-            Event::Modified { before, now } => (Change::Modified, now, Some(before)),
-            Event::Deleted(last) => (Change::Deleted, last, None),
+            Event::Added(now) => (Change::Added, now.value(), None),
+            Event::Modified { before, now } => (Change::Modified, now.value(), Some(before.value())),
+            Event::Deleted(last) => (Change::Deleted, last.value(), None),
             Event::Synced => return Ok(Vec::new()),
         };
-        if before.is_some_and(|before| !self.cut.changed(before, now)) {
+        if before.as_ref().is_some_and(|before| !self.cut.changed(before, &now)) {
             return Ok(Vec::new());
         }
         match &self.watch.keys {
-            Keys::Itself => Ok(vec![informer::key(now)]),
-            Keys::ControllerOwner(kind) => Ok(owners(kind, now, before.map(|before| &**before))),
+            Keys::Itself => Ok(vec![informer::key(&now)]),
+            Keys::ControllerOwner(kind) => Ok(owners(kind, &now, before.as_deref())),
             Keys::Custom => {
-                let before = before.map(|before| self.cut.apply(before));
-                self.plugin.keys(self.index, change, &self.cut.apply(now), before.as_deref()).await
+                let before = before.map(|before| self.cut.apply(&before));
+                self.plugin.keys(self.index, change, &self.cut.apply(&now), before.as_deref()).await
             }
         }
     }

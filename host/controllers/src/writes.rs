@@ -75,7 +75,7 @@ impl Writes {
         let cache = informer.cache();
         pending.removed.retain(|removed| {
             let there = cache.get(&removed.namespace, &removed.name);
-            there.is_some_and(|object| object["metadata"]["uid"] == *removed.uid)
+            there.is_some_and(|object| object.value()["metadata"]["uid"] == *removed.uid)
         });
         if pending.removed.is_empty() && cache.revision() >= pending.revision {
             kinds.remove(name);

@@ -206,6 +206,11 @@ impl Kind {
         self.custom.as_ref()?.present(stored, &self.api_version())
     }
 
+    /// Whether stored objects are always shown as they are.
+    pub fn is_shown_as_stored(&self) -> bool {
+        self.conversion.is_none() && self.custom.is_none()
+    }
+
     /// An object of this version in the form it is stored in; `None`: as it is.
     pub fn to_stored(&self, object: &Value) -> Option<Value> {
         if let Some(conversion) = &self.conversion {

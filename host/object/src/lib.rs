@@ -17,6 +17,7 @@ mod kinds;
 pub mod managed_fields;
 pub mod names;
 pub mod openapi;
+pub mod partial;
 pub mod patch;
 pub mod pem;
 mod print;

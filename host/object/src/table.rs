@@ -1,5 +1,7 @@
 //! `meta.k8s.io/v1`: Tables for `kubectl get`, and objects reduced to their metadata.
 
+use std::borrow::Borrow;
+
 use serde_json::{Value, json};
 
 use crate::kind::{Cell, Column, ColumnType, Kind};
@@ -28,15 +30,15 @@ impl IncludeObject {
 
 /// A Table of the items. `list_meta` becomes its metadata; without `headers` the column definitions are
 /// left out, as watches do after their first event.
-pub fn table<'v>(
+pub fn table<V: Borrow<Value>>(
     kind: &Kind,
-    items: impl IntoIterator<Item = &'v Value>,
+    items: impl IntoIterator<Item = V>,
     include: IncludeObject,
     list_meta: Value,
     headers: bool,
 ) -> Value {
     let definitions: Vec<Value> = kind.columns.iter().map(definition).collect();
-    let rows: Vec<Value> = items.into_iter().map(|item| row(kind, item, include)).collect();
+    let rows: Vec<Value> = items.into_iter().map(|item| row(kind, item.borrow(), include)).collect();
     json!({
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
@@ -52,8 +54,11 @@ pub fn partial_metadata(object: &Value) -> Value {
 }
 
 /// `PartialObjectMetadataList`
-pub fn partial_metadata_list<'v>(items: impl IntoIterator<Item = &'v Value>, list_meta: Value) -> Value {
-    let items: Vec<Value> = items.into_iter().map(partial_metadata).collect();
+pub fn partial_metadata_list<V: Borrow<Value>>(
+    items: impl IntoIterator<Item = V>,
+    list_meta: Value,
+) -> Value {
+    let items: Vec<Value> = items.into_iter().map(|item| partial_metadata(item.borrow())).collect();
     json!({
         "kind": "PartialObjectMetadataList",
         "apiVersion": "meta.k8s.io/v1",

@@ -151,6 +151,9 @@ impl Converter {
 
 /// A stored object as the kind's version shows it, where the row knows how.
 fn present(kind: &Kind, stored: Arc<Object>) -> Arc<Object> {
+    if kind.is_shown_as_stored() {
+        return stored;
+    }
     match kind.present(&stored.value()) {
         None => stored,
         Some(shown) => {

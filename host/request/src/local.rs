@@ -5,15 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use orch_client::{
-    Client, DeleteOptions, Identity, List, ListOptions, Patch, Resource, Target, Watch, WatchEvent,
-    WriteOptions,
+    Client, DeleteOptions, Document, Identity, List, ListOptions, Object, Patch, Resource, Target, Watch,
+    WatchEvent, WriteOptions,
 };
 use orch_object::{Kind, Status};
 use serde_json::Value;
 
 use crate::audit::{self, Stage, Trail};
 use crate::fairness::Permit;
-use crate::verbs::{Api, Call, Deleted, WatchItem, attributes, success};
+use crate::verbs::{Api, Call, Deleted, Payload, WatchItem, attributes, success};
 use crate::{causes, subresources};
 
 /// One identity's access.
@@ -104,17 +104,26 @@ impl Client for LocalClient {
     }
 
     async fn list(&self, target: &Target, options: &ListOptions) -> Result<List, Status> {
+        Ok(self.list_objects(target, options).await?.map(|object| object.value()))
+    }
+
+    async fn list_objects(&self, target: &Target, options: &ListOptions) -> Result<List<Object>, Status> {
         let entered = self.enter("list", target).await?;
         let listed = self.api.list(&entered.call, target, options).await;
         let listed = entered.leave(listed)?;
         Ok(List {
-            items: listed.items.iter().map(|object| object.value()).collect(),
+            items: listed.items.into_iter().map(stored).collect(),
             resource_version: listed.revision.to_string(),
             continue_token: listed.continue_token,
         })
     }
 
     async fn watch(&self, target: &Target, options: &ListOptions) -> Result<Watch, Status> {
+        let events = self.watch_objects(target, options).await?;
+        Ok(events.map(|event| event.map(|event| event.map(|object| object.value()))).boxed())
+    }
+
+    async fn watch_objects(&self, target: &Target, options: &ListOptions) -> Result<Watch<Object>, Status> {
         let entered = self.enter("watch", target).await?;
         let items = self.api.watch(&entered.call, target, options).await;
         Ok(entered.leave(items)?.map(|item| item.map(event)).boxed())
@@ -183,11 +192,32 @@ impl Client for LocalClient {
     }
 }
 
-fn event(item: WatchItem) -> WatchEvent {
+/// The cache's own object.
+struct Stored(Arc<orch_watch::Object>);
+
+impl Document for Stored {
+    fn value(&self) -> Arc<Value> {
+        self.0.value()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.bytes).into_owned()
+    }
+}
+
+fn stored(object: Arc<orch_watch::Object>) -> Object {
+    Object::of(Arc::new(Stored(object)))
+}
+
+fn event(item: WatchItem) -> WatchEvent<Object> {
+    let object = |payload: Payload| match payload {
+        Payload::Shared(object) => stored(object),
+        Payload::Own { value, .. } => value.into(),
+    };
     match item {
-        WatchItem::Added(payload) => WatchEvent::Added(payload.value()),
-        WatchItem::Modified(payload) => WatchEvent::Modified(payload.value()),
-        WatchItem::Deleted(payload) => WatchEvent::Deleted(payload.value()),
-        WatchItem::Bookmark(payload) => WatchEvent::Bookmark(payload.value()),
+        WatchItem::Added(payload) => WatchEvent::Added(object(payload)),
+        WatchItem::Modified(payload) => WatchEvent::Modified(object(payload)),
+        WatchItem::Deleted(payload) => WatchEvent::Deleted(object(payload)),
+        WatchItem::Bookmark(payload) => WatchEvent::Bookmark(object(payload)),
     }
 }

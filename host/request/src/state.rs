@@ -62,7 +62,7 @@ impl Feed for CacheFeed {
             let Some(watch) = &mut self.watch else {
                 let (list, watch) = self.cache.list_and_watch(prefix);
                 changes.push(Change::Reset);
-                changes.extend(list.items.iter().map(|object| Change::Upsert(object.value())));
+                changes.extend(list.items.iter().map(|object| Change::Upsert(object.glance())));
                 self.watch = Some(watch);
                 continue;
             };

@@ -10,7 +10,7 @@ use orch_admission::Cluster;
 use orch_admission::webhooks::{Hooks, Surroundings};
 use orch_object::client_config::ClientConfig;
 use orch_object::{Kind, Kinds};
-use orch_watch::{Cache, Object, Revision};
+use orch_watch::{Cache, Revision};
 use serde_json::Value;
 
 use crate::conversion::Converter;
@@ -18,7 +18,8 @@ use crate::definitions::KindTable;
 use crate::key;
 use crate::outbound::Outbound;
 
-const GROUP: &str = "admissionregistration.k8s.io";
+const MUTATING: &str = "admissionregistration.k8s.io/mutatingwebhookconfigurations/";
+const VALIDATING: &str = "admissionregistration.k8s.io/validatingwebhookconfigurations/";
 /// What a webhook may answer: the largest object, patched beyond recognition.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -33,7 +34,8 @@ pub struct ServerSurroundings {
 
 /// The configurations as they were read last.
 struct Read {
-    versions: Vec<(Arc<str>, Revision)>,
+    /// Their last change.
+    at: Revision,
     hooks: Arc<Hooks>,
 }
 
@@ -48,25 +50,20 @@ impl ServerSurroundings {
         ServerSurroundings { cache, kinds, outbound, converter, cluster, read: ArcSwapOption::empty() }
     }
 
-    fn configurations(&self, plural: &str) -> Vec<Arc<Object>> {
-        self.cache.list(&key::prefix(GROUP, plural, None)).items
+    fn configurations(&self, prefix: &str) -> Vec<Arc<Value>> {
+        self.cache.list(prefix).items.iter().map(|object| object.value()).collect()
     }
 }
 
 #[async_trait]
 impl Surroundings for ServerSurroundings {
     fn hooks(&self) -> Arc<Hooks> {
-        let mutating = self.configurations("mutatingwebhookconfigurations");
-        let validating = self.configurations("validatingwebhookconfigurations");
-        let version = |object: &Arc<Object>| (object.key.clone(), object.revision);
-        let versions: Vec<_> = mutating.iter().chain(&validating).map(version).collect();
-        if let Some(read) = self.read.load_full().filter(|read| read.versions == versions) {
+        let at = self.cache.changed(MUTATING).max(self.cache.changed(VALIDATING));
+        if let Some(read) = self.read.load().as_ref().filter(|read| read.at >= at) {
             return read.hooks.clone();
         }
-        let values =
-            |objects: &[Arc<Object>]| objects.iter().map(|object| object.value()).collect::<Vec<_>>();
-        let hooks = Arc::new(Hooks::parse(&values(&mutating), &values(&validating)));
-        self.read.store(Some(Arc::new(Read { versions, hooks: hooks.clone() })));
+        let hooks = Arc::new(Hooks::parse(&self.configurations(MUTATING), &self.configurations(VALIDATING)));
+        self.read.store(Some(Arc::new(Read { at, hooks: hooks.clone() })));
         hooks
     }
 

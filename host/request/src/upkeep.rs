@@ -61,7 +61,7 @@ fn interval(period: Duration) -> Interval {
 
 async fn expire_events(cache: &Cache, now: Timestamp) -> Result<(), StoreError> {
     for event in cache.list(&key::prefix("", "events", None)).items {
-        let value = event.value();
+        let value = event.glance();
         if last_seen(&value).is_some_and(|seen| now.duration_since(seen) < EVENT_LIFE) {
             continue;
         }

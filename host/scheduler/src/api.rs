@@ -38,7 +38,7 @@ impl Api {
         match &result {
             Ok(_) => {
                 let message = format!("Successfully assigned {}/{} to {node}", pod.namespace, pod.name);
-                self.recorder.event(&pod.object, "Normal", "Scheduled", &message);
+                self.recorder.event(&pod.object(), "Normal", "Scheduled", &message);
             }
             Err(error) if error.is_not_found() => {
                 tracing::debug!(namespace = pod.namespace, pod = pod.name, "deleted before it was bound");
@@ -46,15 +46,15 @@ impl Api {
             Err(error) => {
                 tracing::warn!(namespace = pod.namespace, pod = pod.name, node, %error, "binding failed; trying again");
                 let message = format!("running Bind filter plugin: {error}");
-                self.recorder.event(&pod.object, "Warning", "FailedScheduling", &message);
+                self.recorder.event(&pod.object(), "Warning", "FailedScheduling", &message);
             }
         }
         result.map(|_| ())
     }
 
     pub async fn report(&self, pod: &PodInfo, failure: &Failure) {
-        self.recorder.event(&pod.object, "Warning", "FailedScheduling", &failure.message);
-        let Some(condition) = condition(&pod.object, failure, Timestamp::now()).filter(|_| failure.new)
+        self.recorder.event(&pod.object(), "Warning", "FailedScheduling", &failure.message);
+        let Some(condition) = condition(&pod.object(), failure, Timestamp::now()).filter(|_| failure.new)
         else {
             return;
         };
@@ -102,7 +102,7 @@ impl Api {
         match self.client.delete(&target, &options).await {
             Ok(_) => {
                 let message = format!("Preempted by pod {} on node {node}", pod.uid);
-                self.recorder.event(&victim.object, "Normal", "Preempted", &message);
+                self.recorder.event(&victim.object(), "Normal", "Preempted", &message);
             }
             Err(error) if error.is_not_found() => {}
             Err(error) => {

@@ -338,7 +338,7 @@ impl Core {
     }
 
     fn pod(&mut self, info: Arc<PodInfo>, now: Instant) {
-        match pod::standing(&info.object) {
+        match pod::standing(&info.object()) {
             Standing::Assigned(node) => {
                 self.unclaimed.remove(&info.uid);
                 self.queue.remove(&info.uid);

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, LazyLock};
 
+use orch_client::Object;
 use serde_json::Value;
 
 pub(crate) const DEFAULT_SCHEDULER: &str = "default-scheduler";
@@ -15,7 +16,8 @@ pub(crate) struct PodInfo {
     pub name: String,
     pub priority: i64,
     pub scheduler_name: Arc<str>,
-    pub object: Arc<Value>,
+    object: Object,
+    nominated_node: Option<Box<str>>,
     /// Equal for pods that differ in nothing but identity, history, node and status.
     pub shape: u64,
 }
@@ -49,7 +51,9 @@ pub(crate) fn uid(pod: &Value) -> &str {
 }
 
 impl PodInfo {
-    pub fn new(object: Arc<Value>) -> Self {
+    pub fn new(source: impl Into<Object>) -> Self {
+        let source = source.into();
+        let object = source.value();
         let meta = &object["metadata"];
         let text = |field: &str| meta[field].as_str().unwrap_or_default().to_string();
         let spec = &object["spec"];
@@ -59,14 +63,20 @@ impl PodInfo {
             name: text("name"),
             priority: spec["priority"].as_i64().unwrap_or(0),
             scheduler_name: spec["schedulerName"].as_str().unwrap_or(DEFAULT_SCHEDULER).into(),
+            nominated_node: object["status"]["nominatedNodeName"].as_str().map(Box::from),
             shape: shape(&object),
-            object,
+            object: source,
         }
+    }
+
+    /// The pod itself. Many may wait, and more stand on the nodes: what was parsed is not kept.
+    pub fn object(&self) -> Arc<Value> {
+        self.object.value()
     }
 
     /// Where an earlier preemption made room for it.
     pub fn nominated_node(&self) -> Option<&str> {
-        self.object["status"]["nominatedNodeName"].as_str().filter(|name| !name.is_empty())
+        self.nominated_node.as_deref().filter(|name| !name.is_empty())
     }
 }
 

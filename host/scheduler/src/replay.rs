@@ -222,7 +222,7 @@ impl World {
         for resource in ["cpu", "memory"] {
             let has: f64 =
                 self.nodes.values().map(|node| amount(&node["status"]["allocatable"][resource])).sum();
-            let asked: f64 = self.placed.values().map(|(_, pod)| requested(&pod.object, resource)).sum();
+            let asked: f64 = self.placed.values().map(|(_, pod)| requested(&pod.object(), resource)).sum();
             if has > 0.0 {
                 outcome.utilisation.insert(resource.into(), asked / has);
             }

@@ -236,7 +236,7 @@ impl Resident {
         {
             return Heard::default();
         }
-        let form = cut.apply(&pod.object);
+        let form = cut.apply(&pod.object());
         let told = Told { node, shape: pod.shape, hash: self.hasher.hash_one(&form) };
         self.pods.insert(pod.uid.clone(), told);
         if before.filter(same_place).is_some_and(|before| before.hash == told.hash) {
@@ -310,12 +310,12 @@ impl Resident {
 
     /// The pod as this plugin is asked about it, its own identity included.
     pub fn cut(&self, pod: &PodInfo) -> String {
-        self.cuts.question.apply(&pod.object)
+        self.cuts.question.apply(&pod.object())
     }
 
     /// Would the plugin see a difference between the two?
     pub fn tells_apart(&self, a: &PodInfo, b: &PodInfo) -> bool {
-        (!self.cuts.shares_answers || a.shape != b.shape) && self.cuts.bare.changed(&a.object, &b.object)
+        (!self.cuts.shares_answers || a.shape != b.shape) && self.cuts.bare.changed(&a.object(), &b.object())
     }
 
     fn question(&mut self, pod: &PodInfo) -> Question {
@@ -325,7 +325,7 @@ impl Resident {
         match self.answers.of_shape(pod.shape) {
             Some(question) => question,
             None => {
-                let text = self.cuts.bare.apply(&pod.object);
+                let text = self.cuts.bare.apply(&pod.object());
                 let sent = self.cut(pod).into();
                 self.answers.intern(pod.shape, text, sent)
             }

@@ -250,14 +250,14 @@ impl Scheduler {
 
     fn follow_pods(&self, client: Arc<dyn Client>, stop: CancellationToken) {
         let inputs = self.inputs.clone();
-        let (_, mut events) = informer::start(client, Target::all(&PODS), ListOptions::default(), stop);
+        let mut events = informer::follow(client, Target::all(&PODS), ListOptions::default(), stop);
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 let input = match event {
                     Event::Added(pod) | Event::Modified { now: pod, .. } => {
                         Input::Pod(Arc::new(PodInfo::new(pod)))
                     }
-                    Event::Deleted(pod) => Input::PodGone(pod::uid(&pod).into()),
+                    Event::Deleted(pod) => Input::PodGone(pod::uid(&pod.value()).into()),
                     Event::Synced => Input::Synced,
                 };
                 if inputs.send(input).is_err() {

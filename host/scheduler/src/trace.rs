@@ -93,7 +93,7 @@ impl Recording {
             },
             Change::Pod(pod, index) => {
                 let Some(node) = cluster.node_name(*index) else { return true };
-                Entry::Pod { pod: raw(self.cuts.pod.apply(&pod.object)), node: node.to_string() }
+                Entry::Pod { pod: raw(self.cuts.pod.apply(&pod.object())), node: node.to_string() }
             }
             Change::PodGone(uid) => Entry::PodGone(uid.to_string()),
             Change::Object(object) => match self.cuts.of(object) {
@@ -117,7 +117,7 @@ impl Recording {
         nanos: u64,
     ) -> bool {
         self.write(&Entry::Asked(Asked {
-            pod: raw(self.cuts.pod.apply(&pod.object)),
+            pod: raw(self.cuts.pod.apply(&pod.object())),
             node: node.map(ToString::to_string),
             message,
             nanoseconds: nanos,

@@ -180,6 +180,12 @@ impl Cache {
         self.shared.state.read().dependents(owner_uid)
     }
 
+    /// No object below the prefix has changed after this revision. Cheap: what was made of those objects
+    /// at a revision no older is still true.
+    pub fn changed(&self, prefix: &str) -> Revision {
+        self.shared.state.read().changed(prefix)
+    }
+
     /// Current objects below the prefix.
     pub fn count(&self, prefix: &str) -> usize {
         self.shared.state.read().count(prefix)

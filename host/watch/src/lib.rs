@@ -15,9 +15,11 @@
 //! Writes do not pass through here: commit to [`Cache::store`]; the event follows by itself.
 
 mod cache;
+mod families;
 mod feed;
 mod object;
 mod owners;
+mod parsed;
 mod prefix;
 mod state;
 mod stream;

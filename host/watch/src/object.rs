@@ -5,6 +5,8 @@ use orch_store::Revision;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::parsed::{Parsed, Slot};
+
 /// One version of one object.
 #[derive(Debug)]
 pub struct Object {
@@ -14,30 +16,58 @@ pub struct Object {
     /// The JSON that clients are sent; shared by the store, the cache and every watcher.
     pub bytes: Bytes,
     owners: Box<[Box<str>]>,
-    value: Mutex<Option<Arc<Value>>>,
+    value: Mutex<Slot>,
+    parsed: Arc<Parsed>,
     encoded: Mutex<Option<Bytes>>,
 }
 
 impl Object {
-    pub(crate) fn new(key: Arc<str>, revision: Revision, bytes: Bytes) -> Arc<Self> {
+    pub(crate) fn new(key: Arc<str>, revision: Revision, bytes: Bytes, parsed: &Arc<Parsed>) -> Arc<Self> {
         let owners = crate::owners::uids(&bytes);
-        Arc::new(Object { key, revision, bytes, owners, value: Mutex::new(None), encoded: Mutex::new(None) })
+        let parsed = parsed.clone();
+        Arc::new(Object {
+            key,
+            revision,
+            bytes,
+            owners,
+            value: Mutex::default(),
+            parsed,
+            encoded: Mutex::new(None),
+        })
     }
 
-    /// The parsed object: parsed by the first who asks, then shared.
+    /// The parsed object: parsed by the first who asks, and shared while it is asked for or held. Who
+    /// needs it often keeps the object and asks; who keeps the value keeps many times the bytes.
     pub fn value(&self) -> Arc<Value> {
         let mut slot = self.value.lock();
-        slot.get_or_insert_with(|| Arc::new(self.parse())).clone()
+        slot.get().unwrap_or_else(|| {
+            let value = Arc::new(self.parse());
+            *slot = self.parsed.keep(&value, self.bytes.len());
+            value
+        })
+    }
+
+    /// As [`Object::value`], for one look at many objects: nobody else's parsed form makes room for it.
+    pub fn glance(&self) -> Arc<Value> {
+        let known = self.value.lock().get();
+        known.unwrap_or_else(|| Arc::new(self.parse()))
+    }
+
+    /// The parsed form, where there is one.
+    pub fn known_value(&self) -> Option<Arc<Value>> {
+        self.value.lock().get()
     }
 
     /// The same version of the object in another form, for clients that ask for that.
     pub fn shown_as(&self, value: Value, bytes: Bytes) -> Arc<Self> {
+        let slot = self.parsed.keep(&Arc::new(value), bytes.len());
         Arc::new(Object {
             key: self.key.clone(),
             revision: self.revision,
             bytes,
             owners: self.owners.clone(),
-            value: Mutex::new(Some(Arc::new(value))),
+            value: Mutex::new(slot),
+            parsed: self.parsed.clone(),
             encoded: Mutex::new(None),
         })
     }
@@ -58,9 +88,8 @@ impl Object {
         Ok(bytes)
     }
 
-    /// Drops the other forms, several times the size of the bytes, of a version few will ask for.
-    pub(crate) fn forget_forms(&self) {
-        *self.value.lock() = None;
+    /// Drops the other encoding of a version few will ask for.
+    pub(crate) fn forget_encoded(&self) {
         *self.encoded.lock() = None;
     }
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use orch_store::{Entry, Revision};
 
 use crate::cache::{Expired, List, Options, Page};
+use crate::families::Families;
 use crate::object::{Event, Object};
 use crate::owners::Owners;
+use crate::parsed::Parsed;
 use crate::prefix;
 use crate::watchers::Watchers;
 use crate::window::Window;
@@ -21,6 +23,8 @@ pub struct State {
     /// The cache is gone: watches end.
     pub closed: bool,
     owners: Owners,
+    families: Families,
+    parsed: Arc<Parsed>,
 }
 
 impl State {
@@ -32,6 +36,8 @@ impl State {
             watchers: Watchers::default(),
             closed: false,
             owners: Owners::default(),
+            families: Families::new(revision),
+            parsed: Arc::default(),
         };
         state.load(entries);
         state
@@ -42,6 +48,7 @@ impl State {
         self.revision = revision;
         self.objects.clear();
         self.owners = Owners::default();
+        self.families = Families::new(revision);
         self.window = Window::new(revision);
         self.watchers.cut_all();
         self.load(entries);
@@ -49,8 +56,9 @@ impl State {
 
     fn load(&mut self, entries: Vec<Entry>) {
         for entry in entries {
-            let object = Object::new(entry.key.into(), entry.revision, entry.value);
+            let object = Object::new(entry.key.into(), entry.revision, entry.value, &self.parsed);
             self.owners.change(&object.key, &[], object.owners());
+            self.families.change(&object.key, self.revision, 1);
             self.objects.insert(object.key.clone(), object);
         }
     }
@@ -64,13 +72,15 @@ impl State {
             Some((key, _)) => key.clone(),
             None => change.key.into(),
         };
-        let object = Object::new(key.clone(), change.revision, change.value);
+        let object = Object::new(key.clone(), change.revision, change.value, &self.parsed);
         let before = if change.deleted {
             self.objects.remove(&key)
         } else {
             self.objects.insert(key.clone(), object.clone())
         };
         self.revision = change.revision;
+        let more = isize::from(!change.deleted) - isize::from(before.is_some());
+        self.families.change(&key, change.revision, more);
         let owned = if change.deleted { &[] } else { object.owners() };
         self.owners.change(&key, before.as_ref().map_or(&[], |b| b.owners()), owned);
         let event = Arc::new(Event { object, before, deleted: change.deleted });
@@ -88,7 +98,11 @@ impl State {
     }
 
     pub fn count(&self, prefix: &str) -> usize {
-        self.select(prefix, None).count()
+        self.families.count(prefix).unwrap_or_else(|| self.select(prefix, None).count())
+    }
+
+    pub fn changed(&self, prefix: &str) -> Revision {
+        self.families.changed(prefix).unwrap_or(self.revision)
     }
 
     pub fn dependents(&self, owner_uid: &str) -> Vec<Arc<Object>> {

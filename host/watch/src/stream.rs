@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use futures::Stream;
@@ -31,7 +31,7 @@ pub struct Watch {
 
 struct Live {
     id: u64,
-    events: mpsc::Receiver<Arc<Event>>,
+    events: mpsc::Receiver<Weak<Event>>,
 }
 
 impl Watch {
@@ -86,6 +86,13 @@ impl Watch {
         Ok(!self.behind.is_empty())
     }
 
+    /// Is told live no more.
+    fn leave(&mut self) {
+        if let Some(live) = self.live.take() {
+            self.shared.state.write().watchers.remove(&self.prefix, live.id);
+        }
+    }
+
     fn deliver(&mut self, event: Arc<Event>) -> Arc<Event> {
         self.position = event.revision();
         event
@@ -105,11 +112,12 @@ impl Stream for Watch {
                 return Poll::Ready(Some(Ok(this.deliver(event))));
             }
             if let Some(live) = &mut this.live {
-                match ready!(live.events.poll_recv(context)) {
+                match ready!(live.events.poll_recv(context)).as_ref().and_then(Weak::upgrade) {
                     // A watch may begin in the future.
                     Some(event) if event.revision() <= this.position => continue,
                     Some(event) => return Poll::Ready(Some(Ok(this.deliver(event)))),
-                    None => this.live = None,
+                    // Cut off, or so slow that the window has passed by: the window tells which.
+                    None => this.leave(),
                 }
             }
             match this.catch_up() {
@@ -126,8 +134,6 @@ impl Stream for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Some(live) = self.live.take() {
-            self.shared.state.write().watchers.remove(&self.prefix, live.id);
-        }
+        self.leave();
     }
 }

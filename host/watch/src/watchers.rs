@@ -1,7 +1,8 @@
-//! Who is told of an event: watchers by prefix, each with a bounded buffer.
+//! Who is told of an event: watchers by prefix, each with a bounded buffer. The window alone keeps
+//! events: what waits for a slow watcher is gone when the window has let go of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 
@@ -16,11 +17,11 @@ pub struct Watchers {
 
 struct Watcher {
     id: u64,
-    events: mpsc::Sender<Arc<Event>>,
+    events: mpsc::Sender<Weak<Event>>,
 }
 
 impl Watchers {
-    pub fn add(&mut self, prefix: &str, buffer: usize) -> (u64, mpsc::Receiver<Arc<Event>>) {
+    pub fn add(&mut self, prefix: &str, buffer: usize) -> (u64, mpsc::Receiver<Weak<Event>>) {
         let (events, receiver) = mpsc::channel(buffer.max(1));
         self.last_id += 1;
         let watcher = Watcher { id: self.last_id, events };
@@ -45,7 +46,7 @@ impl Watchers {
         }
         for prefix in prefix::of(event.key()) {
             let Some(watchers) = self.by_prefix.get_mut(prefix) else { continue };
-            watchers.retain(|watcher| watcher.events.try_send(event.clone()).is_ok());
+            watchers.retain(|watcher| watcher.events.try_send(Arc::downgrade(event)).is_ok());
             if watchers.is_empty() {
                 self.by_prefix.remove(prefix);
             }
@@ -63,7 +64,7 @@ mod tests {
     use crate::object::Object;
 
     fn event(key: &str) -> Arc<Event> {
-        let object = Object::new(key.into(), 1, bytes::Bytes::from_static(b"{}"));
+        let object = Object::new(key.into(), 1, bytes::Bytes::from_static(b"{}"), &Arc::default());
         Arc::new(Event { object, before: None, deleted: false })
     }
 

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use crate::cache::{Expired, Options};
 use crate::object::Event;
 
-/// Versions superseded longer ago than this many events lose their parsed form.
-const PARSED: usize = 256;
+/// Versions superseded longer ago than this many events lose their other encoding.
+const ENCODED: usize = 256;
 
 #[derive(Debug)]
 pub struct Window {
@@ -37,7 +37,7 @@ impl Window {
         self.bytes += event.object.bytes.len();
         let now = Instant::now();
         self.events.push_back((now, event));
-        self.forget_parsed();
+        self.forget_encoded();
         while self.exceeds(now, options) {
             self.pop();
         }
@@ -63,14 +63,14 @@ impl Window {
         }
     }
 
-    fn forget_parsed(&self) {
-        let Some(at) = self.events.len().checked_sub(PARSED) else { return };
+    fn forget_encoded(&self) {
+        let Some(at) = self.events.len().checked_sub(ENCODED) else { return };
         let event = &self.events[at].1;
         if let Some(before) = &event.before {
-            before.forget_forms();
+            before.forget_encoded();
         }
         if event.deleted {
-            event.object.forget_forms();
+            event.object.forget_encoded();
         }
     }
 }

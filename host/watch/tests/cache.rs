@@ -181,18 +181,45 @@ async fn a_slow_watcher_is_cut_off_without_holding_up_others() {
         last = f.put("a", last).await;
     }
     f.cache.fresh().await.unwrap();
-    // What its buffer held still comes, in order; then it learns that it is too late.
-    let mut expected = 32;
-    let expired = loop {
-        match slow.next().await.unwrap() {
-            Ok(event) => assert_eq!(event.revision(), expected),
-            Err(expired) => break expired,
-        }
-        expected += 1;
-    };
-    assert!(expected <= 32 + 10);
-    assert_eq!(expired, Expired { asked: expected - 1, oldest: last - 50 });
+    // Beyond the window it learns that it is too late.
+    let expired = slow.next().await.unwrap().unwrap_err();
+    assert_eq!(expired, Expired { asked: 31, oldest: last - 50 });
     assert!(slow.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_slow_watcher_keeps_nothing_that_the_window_has_let_go() {
+    let options = Options { window_events: 2, watcher_buffer: 1_000, ..Options::default() };
+    let f = Fixture::with(options).await;
+    let mut slow = f.cache.watch("", 0).unwrap();
+    let mut last = f.put("a", 0).await;
+    next(&mut slow).await;
+    let seen = f.cache.get_fresh("a").await.unwrap().map(|object| Arc::downgrade(&object)).unwrap();
+    for _ in 0..9 {
+        last = f.put("a", last).await;
+    }
+    f.cache.fresh().await.unwrap();
+    assert!(seen.upgrade().is_none(), "held by the watcher's buffer");
+    assert_eq!(slow.next().await.unwrap().unwrap_err(), Expired { asked: 1, oldest: last - 2 });
+}
+
+#[tokio::test]
+async fn parsed_forms_of_many_objects_do_not_stay() {
+    let f = Fixture::new().await;
+    let many = 3_000;
+    for n in 0..many {
+        f.put(&format!("k/{n}"), 0).await;
+    }
+    let list = f.cache.list_fresh("k/").await.unwrap();
+    let held = list.items[0].value();
+    list.items.iter().for_each(|object| drop(object.value()));
+    let kept = list.items.iter().filter(|object| object.known_value().is_some()).count();
+    assert!((2..many / 2).contains(&kept), "{kept}");
+    assert!(Arc::ptr_eq(&list.items[0].value(), &held), "who holds a form shares it");
+    // A glance leaves no trace.
+    let forgotten = list.items.iter().find(|object| object.known_value().is_none()).unwrap();
+    assert_eq!(forgotten.glance()["resourceVersion"], forgotten.revision.to_string());
+    assert!(forgotten.known_value().is_none());
 }
 
 #[tokio::test]

@@ -63,6 +63,12 @@ impl FieldSelector {
         }
     }
 
+    /// The paths that [`FieldSelector::matches`] looks at.
+    pub fn reads(&self) -> impl Iterator<Item = &str> {
+        let fields = self.requirements.iter().map(|requirement| requirement.field.as_str());
+        fields.chain(STANDS_ELSEWHERE)
+    }
+
     /// A missing field counts as its type's zero: empty, `false` or `0`, as `node` says.
     pub fn matches(&self, object: &Value, node: Option<Node<'_>>) -> bool {
         self.requirements.iter().all(|r| (field_text(object, &r.field, node) == r.value) == r.equal)
@@ -77,6 +83,10 @@ pub fn field_text<'a>(object: &'a Value, field: &str, node: Option<Node<'_>>) ->
         found => text(found),
     }
 }
+
+/// What else [`json_path`] reads and names.
+const STANDS_ELSEWHERE: [&str; 5] =
+    ["kind", "metadata.name", "status.succeeded", "source.component", "reportingComponent"];
 
 /// Where a selectable name of an older day, or of upstream's internal types, stands in the object.
 fn json_path<'f>(object: &Value, field: &'f str) -> &'f str {

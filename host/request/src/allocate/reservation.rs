@@ -176,7 +176,7 @@ impl Allocator {
         let services = self.cache.list(&key::prefix("", "services", None));
         let mut used = std::collections::HashSet::new();
         for service in &services.items {
-            let service = service.value();
+            let service = service.glance();
             for reservation in service::reservations(&service) {
                 used.insert(reservation.key());
                 if self.cache.get(&reservation.key()).is_none() {
@@ -190,8 +190,8 @@ impl Allocator {
             key::prefix("orch.dev", "nodeports", None),
         ] {
             for held in self.cache.list(&prefix).items {
-                if !used.contains(&*held.key) && settled(&held.value(), now) {
-                    let change = Change::Delete(stamp(&held.value()));
+                if !used.contains(&*held.key) && settled(&held.glance(), now) {
+                    let change = Change::Delete(stamp(&held.glance()));
                     let expect = Expect::Revision(held.revision);
                     let write = Write { key: held.key.to_string(), expect, change };
                     match self.cache.store().commit(write).await {

@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use orch_object::{Kind, Kinds, custom};
 use orch_watch::{Cache, Object, Revision};
 use parking_lot::Mutex;
 
-use super::{GROUP, PLURAL};
-use crate::key;
+/// Where the cache has them.
+const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions/";
 
 /// The built-in rows, and those of every definition that the cache knows.
 pub struct KindTable {
@@ -18,6 +19,8 @@ pub struct KindTable {
     cache: Cache,
     /// The definitions the current table was made of.
     known: Mutex<HashMap<Arc<str>, Known>>,
+    /// The revision of their last change.
+    synced: AtomicU64,
 }
 
 struct Known {
@@ -27,8 +30,13 @@ struct Known {
 
 impl KindTable {
     pub fn new(builtin: Arc<Kinds>, cache: Cache) -> Self {
-        let table =
-            KindTable { current: ArcSwap::new(builtin.clone()), builtin, cache, known: Mutex::default() };
+        let table = KindTable {
+            current: ArcSwap::new(builtin.clone()),
+            builtin,
+            cache,
+            known: Mutex::default(),
+            synced: AtomicU64::new(0),
+        };
         table.sync();
         table
     }
@@ -46,15 +54,23 @@ impl KindTable {
         self.builtin.rows().iter().any(|kind| kind.group == group)
     }
 
+    fn is_synced(&self) -> bool {
+        // Acquire and release: who finds the revision finds the table made at it.
+        self.cache.changed(DEFINITIONS) <= self.synced.load(Ordering::Acquire)
+    }
+
     /// Takes in what the cache knows of definitions. Cheap when nothing has changed.
     pub fn sync(&self) {
-        let mut known = self.known.lock();
-        let definitions = self.cache.list(&key::prefix(GROUP, PLURAL, None)).items;
-        let same = definitions.len() == known.len()
-            && definitions.iter().all(|d| known.get(&d.key).is_some_and(|k| k.revision == d.revision));
-        if same {
+        if self.is_synced() {
             return;
         }
+        let mut known = self.known.lock();
+        // Another request may have been faster.
+        if self.is_synced() {
+            return;
+        }
+        let changed = self.cache.changed(DEFINITIONS);
+        let definitions = self.cache.list(DEFINITIONS).items;
         let fresh = definitions.iter().map(|definition| {
             let reused = known.remove(&definition.key).filter(|known| known.revision == definition.revision);
             (definition.key.clone(), reused.unwrap_or_else(|| read(definition)))
@@ -63,6 +79,7 @@ impl KindTable {
         let rows = definitions.iter().filter_map(|definition| known.get(&definition.key));
         let rows = rows.flat_map(|known| known.rows.iter().cloned());
         self.current.store(Arc::new(self.builtin.with(rows)));
+        self.synced.store(changed, Ordering::Release);
     }
 }
 

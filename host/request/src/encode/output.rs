@@ -20,12 +20,13 @@ pub struct Shape {
     pub include: IncludeObject,
 }
 
-/// One object.
-pub fn object(kind: &Kind, bytes: Bytes, value: &Value, shape: Shape) -> Bytes {
+/// One object; its value is asked for where the bytes are not enough.
+pub fn object(kind: &Kind, bytes: Bytes, value: impl FnOnce() -> Arc<Value>, shape: Shape) -> Bytes {
     match shape.form {
         Form::Object | Form::Discovery => bytes,
-        Form::Metadata => partial_metadata(value).to_string().into(),
+        Form::Metadata => partial_metadata(&value()).to_string().into(),
         Form::Table => {
+            let value = &*value();
             let revision = value["metadata"]["resourceVersion"].as_str();
             table(kind, [value], shape.include, list_meta(revision, None, None), true).to_string().into()
         }
@@ -44,8 +45,7 @@ pub async fn list(listed: Listed, shape: Shape, format: Format) -> Result<Pieces
 }
 
 fn transformed(listed: &Listed, shape: Shape, metadata: Value) -> Bytes {
-    let values: Vec<Arc<Value>> = listed.items.iter().map(|object| object.value()).collect();
-    let values = values.iter().map(|value| &**value);
+    let values = listed.items.iter().map(|object| object.glance());
     match shape.form {
         Form::Table => table(&listed.kind, values, shape.include, metadata, true),
         Form::Metadata | Form::Object | Form::Discovery => partial_metadata_list(values, metadata),

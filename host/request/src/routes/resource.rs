@@ -155,7 +155,7 @@ async fn get(
     }
     let version = Some(query.get("resourceVersion")).filter(|v| !v.is_empty());
     let found = api.get(call, target, version).await?;
-    let bytes = output::object(kind, found.bytes.clone(), &found.value(), answer.shape);
+    let bytes = output::object(kind, found.bytes.clone(), || found.value(), answer.shape);
     Ok(respond(200, bytes, answer.accepted))
 }
 
@@ -295,7 +295,7 @@ fn object(code: u16, kind: &Kind, written: &Written, target: &Target, answer: An
     // Only the object itself has the kind's columns.
     let own = matches!(target.subresource.as_str(), "" | "status") && !kind.columns.is_empty();
     let bytes = match own {
-        true => output::object(kind, written.bytes.clone(), &written.value, answer.shape),
+        true => output::object(kind, written.bytes.clone(), || written.value.clone(), answer.shape),
         false => written.bytes.clone(),
     };
     respond(code, bytes, answer.accepted)

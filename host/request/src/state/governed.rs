@@ -33,7 +33,7 @@ impl GovernedFeed {
         let namespaces = governors.filter_map(|object| namespace(&object.key).map(String::from)).collect();
         let inside = |object: &&Arc<Object>| is_inside(&namespaces, &object.key);
         changes.push(Change::Reset);
-        changes.extend(list.items.iter().filter(inside).map(|object| Change::Upsert(object.value())));
+        changes.extend(list.items.iter().filter(inside).map(|object| Change::Upsert(object.glance())));
         Following { watch, namespaces }
     }
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use orch_client::{ListOptions, Target};
+use orch_object::partial::Fields;
 use orch_object::{FieldError, FieldSelector, Kind, LabelSelector, Status};
 use orch_watch::{Object, Revision};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::api::{Api, Call, namespace};
 use crate::conversion::Converter;
@@ -35,6 +37,8 @@ pub struct Listed {
 pub struct Selection {
     labels: LabelSelector,
     fields: FieldSelector,
+    /// What both read of an object.
+    read: Arc<Fields>,
     kind: Arc<Kind>,
     converter: Arc<Converter>,
     /// The one name that `metadata.name=` allows.
@@ -60,7 +64,8 @@ impl Selection {
             .map_err(|e: orch_object::selector::SelectorError| Status::from(e))?;
         fields.check(&kind.selectable_fields).map_err(|error| Status::bad_request(error.to_string()))?;
         let name = fields.exact("metadata.name").map(String::from);
-        Ok(Selection { labels, fields, kind: kind.clone(), converter: converter.clone(), name })
+        let read = Arc::new(Fields::new(["metadata.labels"].into_iter().chain(fields.reads())));
+        Ok(Selection { labels, fields, read, kind: kind.clone(), converter: converter.clone(), name })
     }
 
     pub fn is_everything(&self) -> bool {
@@ -77,12 +82,26 @@ impl Selection {
     }
 
     pub fn matches(&self, object: &Object) -> bool {
+        self.is_everything() || self.selects(&object.value())
+    }
+
+    /// As [`Selection::matches`], for one look at many objects: only the fields that count are read.
+    pub fn matches_at_a_glance(&self, object: &Object) -> bool {
         if self.is_everything() {
             return true;
         }
-        let value = object.value();
-        self.labels.matches_object(&value)
-            && (self.fields.is_empty() || self.fields.matches(&value, self.kind.node()))
+        if let Some(value) = object.known_value() {
+            return self.selects(&value);
+        }
+        match self.read.read(&object.bytes) {
+            Ok(value) => self.selects(&value),
+            Err(_) => self.selects(&object.value()),
+        }
+    }
+
+    fn selects(&self, value: &Value) -> bool {
+        self.labels.matches_object(value)
+            && (self.fields.is_empty() || self.fields.matches(value, self.kind.node()))
     }
 }
 
@@ -216,7 +235,7 @@ impl Api {
             let total = page.items.len();
             let items = selection.present_all(page.items).await?;
             for (index, object) in items.into_iter().enumerate() {
-                if selection.matches(&object) && in_namespace(&object, target) {
+                if selection.matches_at_a_glance(&object) && in_namespace(&object, target) {
                     selected.items.push(object);
                 }
                 if limit > 0 && selected.items.len() == limit {

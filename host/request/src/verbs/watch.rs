@@ -137,7 +137,7 @@ async fn next(mut state: State) -> Option<(Result<WatchItem, Status>, State)> {
     }
     while let Some(object) = state.initial.pop_front() {
         match state.shown(object).await {
-            Ok(object) if state.selection.matches(&object) => {
+            Ok(object) if state.selection.matches_at_a_glance(&object) => {
                 return Some((Ok(WatchItem::Added(Payload::Shared(object))), state));
             }
             Ok(_) => {}

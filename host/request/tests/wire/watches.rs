@@ -1,3 +1,4 @@
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::fixture::{Api, config_map};
@@ -67,4 +68,39 @@ async fn a_watch_ends_at_its_timeout() {
     let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
     let ended = api.get(&format!("{path}?watch=true&timeoutSeconds=1")).await;
     assert_eq!((ended.code, ended.text.as_str()), (200, ""));
+}
+
+/// Its connection takes what the kernel buffers; the rest is not kept for it, and it is told so.
+#[tokio::test]
+async fn a_watcher_that_does_not_read_is_cut() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);
+    let start = api.post(&path, &config_map("a")).await.expect(201);
+    let version = start["metadata"]["resourceVersion"].as_str().unwrap();
+    let watch = format!("{path}?watch=1&resourceVersion={version}&timeoutSeconds=3600");
+    let mut response = api.http1(Method::GET, &watch).send().await.unwrap();
+    // More than the window and the kernel's buffers together.
+    let changes = 50;
+    let filler = "x".repeat(1_000_000);
+    for n in 0..changes {
+        let map = json!({ "metadata": { "name": "a" }, "data": { "n": n.to_string(), "filler": filler } });
+        api.put(&format!("{path}/a"), &map).await.expect(200);
+    }
+    let (mut seen, mut text) = (Vec::new(), Vec::new());
+    let end = 'reading: loop {
+        let chunk = response.chunk().await.unwrap().expect("an error ends the watch");
+        text.extend_from_slice(&chunk);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = text.drain(..=end).collect();
+            let event: Value = serde_json::from_slice(&line).unwrap();
+            if event["type"] == "ERROR" {
+                break 'reading event;
+            }
+            seen.push(event["object"]["data"]["n"].as_str().unwrap().parse::<usize>().unwrap());
+        }
+    };
+    assert_eq!((&end["object"]["code"], &end["object"]["reason"]), (&json!(410), &json!("Expired")), "{end}");
+    assert_eq!(seen, (0..seen.len()).collect::<Vec<_>>(), "until then nothing is missing");
+    assert!(seen.len() < changes / 2, "{} changes were kept for it", seen.len());
+    assert_eq!(response.chunk().await.unwrap(), None);
 }
