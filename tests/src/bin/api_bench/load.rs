@@ -91,9 +91,10 @@ pub async fn creates(connections: &Connections, clients: usize, seconds: u64) ->
     busy(connections, clients, seconds, create).await
 }
 
-pub async fn gets(connections: &Connections, clients: usize, seconds: u64) -> Rate {
+/// Of the first thousand maps, or of all `maps` where there are fewer.
+pub async fn gets(connections: &Connections, clients: usize, seconds: u64, maps: usize) -> Rate {
     let read = |client: Client, n: usize| async move {
-        ask(&client, get(&format!("{MAPS}/map-{}", n % 1_000), "application/json")).await
+        ask(&client, get(&format!("{MAPS}/map-{}", n % maps.clamp(1, 1_000)), "application/json")).await
     };
     busy(connections, clients, seconds, read).await
 }

@@ -175,7 +175,7 @@ async fn measure(arguments: &Arguments, kubeconfig: &Path, process: &Process) ->
     let creates = load::creates(&connections, arguments.clients, arguments.seconds).await;
     let in_creates = timed(begin);
     let begin = process.cpu_seconds();
-    let gets = load::gets(&connections, arguments.clients, arguments.seconds).await;
+    let gets = load::gets(&connections, arguments.clients, arguments.seconds, creates.count).await;
     let in_gets = timed(begin);
     load::pods(&connections, arguments.pods, arguments.clients).await;
     let lists = [
