@@ -125,10 +125,27 @@ mkdir -p "$root/bin"
 users "$root"
 cp "$(command -v busybox)" "$root/bin/busybox"
 applets "$root" bin
-# Debian's busybox shell drops variables whose names are no identifiers; upstream's passes them on.
+# Debian's busybox shell drops variables whose names are no identifiers; upstream's passes them on. So
+# bash is the shell where there are such, and busybox's own, with its own words, where there are none.
 packages bash-static
 dpkg-deb --fsys-tarfile "$work"/debs/bash-static_*.deb | tar -x -C "$root" ./bin/bash-static
-ln -sf bash-static "$root/bin/sh"
+rm -f "$root/bin/sh"
+gcc -Os -static -s -x c -o "$root/bin/sh" - <<'SHELL'
+#include <ctype.h>
+#include <unistd.h>
+extern char **environ;
+int main(int argc, char **argv) {
+    const char *shell = "/bin/busybox";
+    for (char **at = environ; *at; at++) {
+        const char *c = *at;
+        if (isdigit((unsigned char)*c)) shell = "/bin/bash-static";
+        while (*c == '_' || isalnum((unsigned char)*c)) c++;
+        if (*c != '=' || c == *at) shell = "/bin/bash-static";
+    }
+    execv(shell, argv);
+    return 127;
+}
+SHELL
 rm -rf "$work/debs"
 layer busybox "$root"
 image $e2e/busybox:1.37.0-2 '{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["sh"]}' busybox

@@ -141,11 +141,21 @@ impl Inner {
             .collect()
     }
 
+    /// The first process of a running container in the sandbox.
+    fn process_of(&self, id: &str, sandbox: &Sandbox) -> Result<i32, RuntimeError> {
+        let entry = self.entry(id)?;
+        let container = entry.container();
+        let pid = container.pid.filter(|_| container.config.sandbox_id == sandbox.config.id);
+        pid.ok_or_else(|| RuntimeError::NotFound { what: "running container", id: id.to_owned() })
+    }
+
     async fn make(&self, config: ContainerConfig, sandbox: Sandbox) -> Result<Arc<Entry>, RuntimeError> {
         let dir = self.containers_dir.join(&config.id);
         let (images, store, place) = (self.images.clone(), self.store.clone(), dir.clone());
+        let target = config.process_namespace_of.as_deref().map(|id| self.process_of(id, &sandbox));
+        let target = target.transpose()?;
         let record = crate::blocking(move || {
-            let surroundings = Surroundings { images: &images, sandboxes: &store, sandbox: &sandbox };
+            let surroundings = Surroundings { images: &images, sandboxes: &store, sandbox: &sandbox, target };
             prepare(&config, &place, &surroundings)
         })
         .await?;

@@ -129,6 +129,9 @@ pub struct ContainerConfig {
     /// Unique; also the container ID users see (64 hex digits).
     pub id: String,
     pub sandbox_id: String,
+    /// A container of the same sandbox whose processes this one sees and signals; `None`: its own alone.
+    #[serde(default)]
+    pub process_namespace_of: Option<String>,
     /// What [`Runtime::pull`] or [`Runtime::image`] returned.
     pub image_id: String,
     /// Overrides the image's entrypoint when not empty.

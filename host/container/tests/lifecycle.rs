@@ -6,7 +6,7 @@ mod machine;
 
 use futures::future::join_all;
 use machine::{Machine, sandbox_config};
-use orch_container::runtime::{Mount, Resources, Runtime, RuntimeError, Security, State};
+use orch_container::runtime::{ContainerConfig, Mount, Resources, Runtime, RuntimeError, Security, State};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn output_is_logged_and_the_exit_code_kept() {
@@ -168,6 +168,35 @@ async fn containers_of_a_sandbox_share_it() {
     assert_eq!(machine.run(read).await.code, 0);
     assert!(machine.log_text("b").starts_with("shared\n"));
     assert_eq!(machine.log_text("b").trim_start_matches("shared\n"), machine.log_text("a"));
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_can_see_anothers_processes() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    machine.start(machine.script(&image, "target", "echo ready; exec sleep 4711").await).await;
+    machine.logged("target", "ready").await;
+    let look = |id: &str, of: &str| {
+        let script = "readlink /proc/self/ns/pid; tr '\\0' ' ' < /proc/1/cmdline";
+        let config = machine.config(&image, id, "pod-target", &["sh", "-c", script]);
+        ContainerConfig { process_namespace_of: Some(of.to_owned()), ..config }
+    };
+    assert_eq!(machine.run(look("looker", "target")).await.code, 0);
+    let pid = machine.runtime.container("target").await.unwrap().pid.unwrap();
+    let namespace = std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+    assert_eq!(machine.log_text("looker"), format!("{}\nsleep 4711 \n", namespace.display()));
+
+    // The end of the looker is not the end of what it looked at, but the other way round it is.
+    let mut stays = look("stays", "target");
+    stays.command = ["sleep", "4712"].map(String::from).to_vec();
+    machine.start(stays).await;
+    machine.runtime.signal_container("target", libc::SIGKILL).await.unwrap();
+    assert_eq!(machine.exit("target").await.signal, Some(9));
+    assert_eq!(machine.exit("stays").await.signal, Some(9));
+
+    let refused = machine.runtime.create_container(look("late", "target")).await.unwrap_err();
+    assert!(matches!(refused, RuntimeError::NotFound { what: "running container", .. }), "{refused}");
     machine.clean().await;
 }
 

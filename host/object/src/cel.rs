@@ -42,6 +42,31 @@ pub(crate) use library::time::{parse_duration, parse_timestamp};
 use evaluate::Run;
 use node::Node;
 
+/// Words that CEL keeps to itself.
+pub(crate) const RESERVED: [&str; 21] = [
+    "true",
+    "false",
+    "null",
+    "in",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
+];
+
 /// An expression that has been parsed and checked.
 #[derive(Debug)]
 pub struct Program {

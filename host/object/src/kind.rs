@@ -108,12 +108,21 @@ pub struct Strategy {
     pub demands: fn(&Value, Option<&Value>, &str) -> Option<Demand>,
     /// Writes into a new object who made it: `(object, user)`, the latter as `userInfo` of a SelfSubjectReview.
     pub record_requester: Option<fn(&mut Value, &Value)>,
+    /// What a sub-resource that is neither `status` nor like it may not change: `(new, old, sub-resource)`.
+    pub keep_rest: fn(&mut Value, &Value, &str),
     /// Before validation of a write to `status` or a sub-resource like it: `(new, old, sub-resource, now)`,
     /// the time in RFC 3339.
     pub prepare_part: fn(&mut Value, &Value, &str, &str),
     /// What is wrong with such a write, where that differs from an update: `(new, old, sub-resource, now)`.
     #[allow(clippy::type_complexity)] // one hook, named by its field
     pub validate_part: Option<fn(&Value, &Value, &str, &str) -> Vec<FieldError>>,
+}
+
+impl Default for Strategy {
+    /// Of a kind about which nothing is special.
+    fn default() -> Strategy {
+        crate::strategy::PLAIN
+    }
 }
 
 /// One row: one version of one kind.

@@ -41,6 +41,7 @@ pub(crate) const PLAIN: Strategy = Strategy {
     grants: None,
     demands: |_, _, _| None,
     record_requester: None,
+    keep_rest: |_, _, _| {},
     prepare_part: |_, _, _, _| {},
     validate_part: None,
 };

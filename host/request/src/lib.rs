@@ -18,6 +18,7 @@ mod conversion;
 mod definitions;
 mod encode;
 mod fairness;
+mod follow;
 #[cfg(test)]
 mod fuzz;
 mod impersonate;

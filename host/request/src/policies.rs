@@ -4,60 +4,42 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use orch_client::{Resource, Target, WriteOptions};
 use orch_object::{Status, cel};
-use orch_watch::Object;
 use serde_json::{Value, json};
 
 use crate::definitions::call;
+use crate::follow::{self, Follower};
 use crate::key;
 use crate::verbs::{Api, Modification, Part};
 
 const GROUP: &str = "admissionregistration.k8s.io";
 const PLURAL: &str = "validatingadmissionpolicies";
-/// Between tries after a write that failed.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Does not return.
 pub async fn follow(api: Arc<Api>) {
     let prefix = key::prefix(GROUP, PLURAL, None);
+    let mut follower = Follower::new(api.cache(), std::slice::from_ref(&prefix));
     loop {
-        let (_, mut changes) = api.cache().list_and_watch(&prefix);
-        loop {
-            let settled = settle(&api, &api.cache().list(&prefix).items).await;
-            let again = async {
-                match settled {
-                    true => std::future::pending().await,
-                    false => tokio::time::sleep(RETRY).await,
-                }
-            };
-            tokio::select! {
-                change = changes.next() => match change {
-                    Some(Ok(_)) => {}
-                    // Fell behind the window: begin again.
-                    Some(Err(_)) | None => break,
-                },
-                () = again => {}
-            }
-        }
+        let again = settle(&api, &prefix).await;
+        follower.changed(again).await;
     }
 }
 
-/// False: something could not be written and is to be tried again.
-async fn settle(api: &Api, policies: &[Arc<Object>]) -> bool {
-    let mut settled = true;
-    for policy in policies.iter().map(|object| object.value()) {
+/// When to look again without a change: soon, where something could not be written.
+async fn settle(api: &Api, prefix: &str) -> Option<Duration> {
+    let mut again = None;
+    for policy in api.cache().list(prefix).items.iter().map(|object| object.value()) {
         match look(api, &policy).await {
             Ok(()) => {}
             Err(status) if status.is_not_found() || status.is_conflict() => {}
             Err(status) => {
                 tracing::warn!(%status, "cannot write what was found in a policy");
-                settled = false;
+                again = follow::RETRY;
             }
         }
     }
-    settled
+    again
 }
 
 /// Once for each generation.

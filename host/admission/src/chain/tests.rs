@@ -106,19 +106,7 @@ fn pods() -> Kind {
         has_generation: false,
         conversion: None,
         custom: None,
-        strategy: Strategy {
-            default: |_| {},
-            prepare_create: |_| {},
-            prepare_update: |_, _| {},
-            prepare_delete: |_, _| {},
-            grace_period: |_| None,
-            validate: |_, _| vec![],
-            grants: None,
-            demands: |_, _, _| None,
-            record_requester: None,
-            prepare_part: |_, _, _, _| {},
-            validate_part: None,
-        },
+        strategy: Strategy { validate: |_, _| Vec::new(), ..Strategy::default() },
     }
 }
 

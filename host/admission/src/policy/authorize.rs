@@ -42,7 +42,7 @@ fn policy(review: &Review<'_>, object: &Value, cluster: &Arc<dyn Cluster>) -> Op
     }
     let (group, resource) = resource_of(kind, cluster);
     let question =
-        Question { group: &group, resource: &resource, namespace: "*", name: "*", ..question("get") };
+        Question { group: &group, resource: &resource, namespace: "*", name: "*", ..Question::of("get") };
     let allowed = cluster.authorize(review.identity, &question).allowed;
     let text = |field: &str| kind[field].as_str().unwrap_or_default();
     let why = format!(
@@ -77,7 +77,7 @@ fn binding(
         resource: &resource,
         namespace: text("namespace"),
         name: text("name"),
-        ..question(verb)
+        ..Question::of(verb)
     };
     if cluster.authorize(review.identity, &question).allowed {
         return None;
@@ -93,19 +93,6 @@ fn binding(
         ),
     };
     Some(("spec.paramRef", why))
-}
-
-fn question(verb: &str) -> Question<'_> {
-    Question {
-        service_account: None,
-        verb,
-        path: None,
-        group: "",
-        resource: "",
-        subresource: "",
-        namespace: "",
-        name: "",
-    }
 }
 
 /// Group and resource of a kind; of one that is not served, every resource of its group.

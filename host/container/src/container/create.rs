@@ -20,7 +20,7 @@ use crate::sandbox::Sandboxes;
 use crate::shim::confine::FILTER;
 use crate::shim::protocol::Reply;
 use crate::shim::{CONFIG, ShimConfig, record};
-use crate::spec::{self, Sources, create_error};
+use crate::spec::{self, Namespaces, Sources, create_error};
 
 /// Creating takes milliseconds; a file system that hangs must not hang the caller for ever.
 const CREATE_PATIENCE: Duration = Duration::from_secs(60);
@@ -30,6 +30,8 @@ pub struct Surroundings<'a> {
     pub images: &'a Images,
     pub sandboxes: &'a Sandboxes,
     pub sandbox: &'a Sandbox,
+    /// The process whose namespace is shared.
+    pub target: Option<i32>,
 }
 
 /// Everything on disk, the root mounted: the shim only has to be started. Blocking.
@@ -124,7 +126,10 @@ fn specify(
     spec::build(&Sources {
         config,
         sandbox,
-        namespaces: surroundings.sandboxes.namespaces(&sandbox.config),
+        namespaces: Namespaces {
+            process: surroundings.target.map(|pid| format!("/proc/{pid}/ns/pid").into()),
+            ..surroundings.sandboxes.namespaces(&sandbox.config)
+        },
         shm: &surroundings.sandboxes.shm(&sandbox.config),
         rootfs: &rootfs,
         cgroup: &record.cgroup,

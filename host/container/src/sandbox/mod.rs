@@ -145,6 +145,7 @@ impl Sandboxes {
         let dir = self.pinned.join(&config.id);
         let own = |shared: bool, name: &str| (!shared).then(|| dir.join(name));
         Namespaces {
+            process: None,
             network: own(config.host_network, "net"),
             ipc: own(config.host_ipc, "ipc"),
             // The host's network comes with the host's name.

@@ -59,8 +59,9 @@ pub struct Sources<'a> {
     pub working_dir: &'a str,
 }
 
-/// `None`: the host's.
+/// `None`: the host's; of processes, one of its own.
 pub struct Namespaces {
+    pub process: Option<PathBuf>,
     pub network: Option<PathBuf>,
     pub ipc: Option<PathBuf>,
     pub uts: Option<PathBuf>,
@@ -170,8 +171,10 @@ fn namespaces(sources: &Sources<'_>) -> Result<Vec<LinuxNamespace>, OciSpecError
     let own = |kind| LinuxNamespaceBuilder::default().typ(kind).build();
     let pinned = |kind, path: &Path| LinuxNamespaceBuilder::default().typ(kind).path(path).build();
     let mut list = vec![own(LinuxNamespaceType::Mount)?];
-    if !sources.sandbox.config.host_pid {
-        list.push(own(LinuxNamespaceType::Pid)?);
+    match &sources.namespaces.process {
+        Some(path) => list.push(pinned(LinuxNamespaceType::Pid, path)?),
+        None if sources.sandbox.config.host_pid => {}
+        None => list.push(own(LinuxNamespaceType::Pid)?),
     }
     // A privileged container sees the machine's groups, as with other runtimes under v1.
     if !sources.config.security.privileged || Hierarchies::of_this_machine().is_v2() {

@@ -86,6 +86,7 @@ impl Machine {
         ContainerConfig {
             id: id.to_owned(),
             sandbox_id: sandbox.to_owned(),
+            process_namespace_of: None,
             image_id: image.id.clone(),
             command: command.iter().map(|s| (*s).to_owned()).collect(),
             args: Vec::new(),

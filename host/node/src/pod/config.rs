@@ -21,12 +21,14 @@ pub struct Start<'a> {
     pub container: &'a Container,
     pub image: &'a Image,
     pub sandbox_id: &'a str,
+    /// The container whose processes it is to see.
+    pub target: Option<String>,
     pub restart_count: u32,
     pub env: Vec<(String, String)>,
 }
 
 pub fn build(agent: &Agent, start: Start) -> Result<ContainerConfig, ConfigError> {
-    let Start { pod, container, image, sandbox_id, restart_count, mut env } = start;
+    let Start { pod, container, image, sandbox_id, target, restart_count, mut env } = start;
     refuse_unsupported(container)?;
     let security = security::merge(pod, container, image, &agent.paths)?;
     let mounts = mounts(agent, pod, container, restart_count, &env)?;
@@ -45,6 +47,7 @@ pub fn build(agent: &Agent, start: Start) -> Result<ContainerConfig, ConfigError
     Ok(ContainerConfig {
         id: new_id(),
         sandbox_id: sandbox_id.to_string(),
+        process_namespace_of: target,
         image_id: image.id.clone(),
         command,
         args,

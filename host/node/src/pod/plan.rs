@@ -113,6 +113,8 @@ fn run(pod: &Pod, record: &Record, now: Instant, plan: &mut Plan) {
         plan.act(Action::End(End::Completed));
         return;
     }
+    // They may be there to find out why the others do not start.
+    start_next(pod, record, pod.spec.ephemeral_containers.iter(), now, plan);
     if initialize(pod, record, now, plan) == Initialization::Done {
         if !record.initialized {
             plan.act(Action::Initialized);
@@ -280,6 +282,9 @@ fn wait_for_retry(known: &ContainerRecord, at: Instant, now: Instant) -> Next {
 pub fn restarts(pod: &Pod, container: &Container, code: i32) -> bool {
     if container.is_sidecar() {
         return true;
+    }
+    if pod.is_ephemeral(&container.name) {
+        return false;
     }
     match pod.spec.restart_policy.as_str() {
         "Never" => false,

@@ -41,6 +41,8 @@ pub struct PodSpec {
     pub node_name: String,
     pub init_containers: Vec<Container>,
     pub containers: Vec<Container>,
+    /// Join a pod that runs, to look at it.
+    pub ephemeral_containers: Vec<Container>,
     pub volumes: Vec<Value>,
     /// `Always` (also when empty), `OnFailure`, `Never`.
     pub restart_policy: String,
@@ -130,6 +132,8 @@ pub struct Container {
     pub tty: bool,
     /// `Always` makes an init container a sidecar.
     pub restart_policy: Option<String>,
+    /// Whose processes an ephemeral container sees; empty: its own alone.
+    pub target_container_name: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -375,9 +379,9 @@ impl Pod {
         &self.raw["status"]
     }
 
-    /// Init containers first, in the order of the spec.
+    /// Init containers first, ephemeral ones last, in the order of the spec.
     pub fn all_containers(&self) -> impl Iterator<Item = &Container> {
-        self.spec.init_containers.iter().chain(&self.spec.containers)
+        self.spec.init_containers.iter().chain(&self.spec.containers).chain(&self.spec.ephemeral_containers)
     }
 
     pub fn container(&self, name: &str) -> Option<&Container> {
@@ -388,9 +392,13 @@ impl Pod {
         self.spec.init_containers.iter().any(|c| c.name == name)
     }
 
-    /// What the API last said of a container, from `status.containerStatuses` or its init sibling.
+    pub fn is_ephemeral(&self, name: &str) -> bool {
+        self.spec.ephemeral_containers.iter().any(|c| c.name == name)
+    }
+
+    /// What the API last said of a container, from `status.containerStatuses` or its siblings.
     pub fn container_status(&self, name: &str) -> Option<&Value> {
-        ["containerStatuses", "initContainerStatuses"]
+        ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"]
             .iter()
             .filter_map(|list| self.status()[list].as_array())
             .flatten()

@@ -24,6 +24,8 @@ pub struct Starting {
     pub agent: Arc<Agent>,
     pub pod: Arc<Pod>,
     pub container: Container,
+    /// The container whose processes this one is to see, if it runs.
+    pub target: Option<String>,
     pub sandbox: SandboxHandle,
     pub ips: Vec<IpAddr>,
     pub restart_count: u32,
@@ -44,11 +46,16 @@ impl Starting {
         if self.cancel.is_cancelled() {
             return Err(image::cancelled());
         }
+        let wanted = &container.target_container_name;
+        if !wanted.is_empty() && self.target.is_none() {
+            return Err(self.config_error(format!("unable to find target container {wanted}")));
+        }
         let start = config::Start {
             pod,
             container,
             image: &image,
             sandbox_id: &self.sandbox.id,
+            target: self.target.clone(),
             restart_count: self.restart_count,
             env,
         };

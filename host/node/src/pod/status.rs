@@ -40,6 +40,10 @@ pub fn build(facts: Facts) -> Value {
     if !init.is_empty() {
         status["initContainerStatuses"] = init.into();
     }
+    if !pod.spec.ephemeral_containers.is_empty() {
+        status["ephemeralContainerStatuses"] =
+            container_statuses(facts, &pod.spec.ephemeral_containers).into();
+    }
     if let Some(generation) = pod.metadata.generation {
         status["observedGeneration"] = generation.into();
     }
@@ -103,7 +107,8 @@ fn container_status(facts: Facts, container: &Container) -> Value {
     let ready = if is_plain_init {
         state["terminated"]["exitCode"] == 0
     } else {
-        is_running && known.is_some_and(|c| c.ready)
+        // Nobody sends requests to an ephemeral container.
+        is_running && known.is_some_and(|c| c.ready) && !pod.is_ephemeral(&container.name)
     };
     let restart_count = current.map_or_else(|| reported_restarts(pod, container), |a| a.restart_count.into());
     let mut status = json!({

@@ -51,6 +51,9 @@ impl Worker {
             self.record.retry_at = self.record.retry_at.filter(|_| self.record.is_torn_down());
             self.hasten();
         }
+        if before.spec.ephemeral_containers.len() != self.pod.spec.ephemeral_containers.len() {
+            self.watch_references();
+        }
         // Labels and annotations may stand in a downward API volume.
         let (old, new) = (&before.metadata, &self.pod.metadata);
         let has_changed = old.labels != new.labels || old.annotations != new.annotations;

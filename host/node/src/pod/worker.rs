@@ -16,7 +16,7 @@ use super::inbox::{Inbox, Input};
 use super::plan::{Action, plan};
 use super::record::{End, Operation, Record, Sandbox, Waiting};
 use super::sandbox;
-use super::spec::Pod;
+use super::spec::{Container, Pod};
 use super::start::Starting;
 use super::status::{self, Facts};
 use super::stop::{Stop, Stopping};
@@ -165,7 +165,7 @@ impl Worker {
         }
     }
 
-    fn watch_references(&self) {
+    pub(super) fn watch_references(&self) {
         if self.record.end.is_some() || self.pod.is_deleted() || self.record.deleted_from_api {
             return;
         }
@@ -232,11 +232,15 @@ impl Worker {
         if known.current().is_some_and(|a| a.exit().is_some()) && known.failures == 0 {
             known.crash.step(Instant::now());
         }
+        let target = self.record.container(&container.target_container_name);
+        let target = target.and_then(|known| known.current()).filter(|attempt| attempt.is_running());
+        let target = target.map(|attempt| attempt.id.clone());
         let cancel = self.operate(Operation::Start { container: name });
         let starting = Starting {
             agent: self.agent.clone(),
             pod: self.pod.clone(),
             container,
+            target,
             sandbox: handle,
             ips: self.record.ips.clone(),
             restart_count,
@@ -375,9 +379,23 @@ impl Worker {
         !self.telling.in_flight && status::is_reflected(&status, shown)
     }
 
+    /// Between two images of a container nothing is told, as by the kubelet, unless the new one cannot be
+    /// had: whoever changed the image sees one restart, not a pod that failed.
+    fn is_replacing(&self) -> bool {
+        let is_between = |container: &Container| {
+            self.record.container(&container.name).is_some_and(|known| {
+                let current = known.current();
+                let is_over = current.is_some_and(|a| a.exit().is_some() && a.image != container.image);
+                is_over && known.waiting.is_none()
+            })
+        };
+        let goes_on = self.record.end.is_none() && !self.pod.is_deleted() && !self.record.deleted_from_api;
+        goes_on && self.pod.spec.containers.iter().any(is_between)
+    }
+
     fn tell(&mut self) {
         let is_early = self.telling.retry_at.is_some_and(|at| at > Instant::now());
-        if self.telling.in_flight || is_early || self.is_told() {
+        if self.telling.in_flight || is_early || self.is_replacing() || self.is_told() {
             return;
         }
         let status = self.current_status();

@@ -46,6 +46,10 @@ pub fn container<'a>(pod: &'a Pod, name: &str) -> Result<&'a Container, Status> 
     if !pod.spec.init_containers.is_empty() {
         message.push_str(&format!(" or one of the init containers: [{}]", names(&pod.spec.init_containers)));
     }
+    if !pod.spec.ephemeral_containers.is_empty() {
+        let names = names(&pod.spec.ephemeral_containers);
+        message.push_str(&format!(" or one of the ephemeral containers: [{names}]"));
+    }
     Err(Status::bad_request(message))
 }
 

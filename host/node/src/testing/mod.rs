@@ -7,7 +7,8 @@ pub mod runtime;
 use std::sync::Arc;
 use std::time::Duration;
 
-use orch_client::{Client, DeleteOptions, Resource, Target, WriteOptions};
+use futures::{FutureExt, StreamExt};
+use orch_client::{Client, DeleteOptions, ListOptions, Resource, Target, WatchEvent, WriteOptions};
 use orch_container::runtime::Runtime;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,38 @@ impl Bench {
     pub async fn delete(&self, name: &str, grace: Option<i64>) {
         let options = DeleteOptions { grace_period_seconds: grace, ..DeleteOptions::default() };
         self.client.delete(&pod_target(name), &options).await.unwrap();
+    }
+
+    /// Another image for the first container.
+    pub async fn set_image(&self, name: &str, image: &str) {
+        let mut containers = self.pod(name).await.unwrap()["spec"]["containers"].take();
+        containers[0]["image"] = image.into();
+        self.set_spec(name, "containers", containers).await;
+    }
+
+    pub async fn set_spec(&self, name: &str, field: &str, value: Value) {
+        let mut pod = self.pod(name).await.unwrap();
+        pod["spec"][field] = value;
+        self.client.put(&pod_target(name), pod);
+    }
+
+    /// Every status the pod has had.
+    pub async fn history(&self, name: &str) -> Vec<Value> {
+        let watch = self.client.watch(&pod_target(name), &ListOptions::default()).await.unwrap();
+        let events = watch.map(|event| event.unwrap()).filter_map(|event| async move {
+            match event {
+                WatchEvent::Added(pod) | WatchEvent::Modified(pod) => Some(pod),
+                WatchEvent::Deleted(_) | WatchEvent::Bookmark(_) => None,
+            }
+        });
+        let mut events = std::pin::pin!(events);
+        let mut history = Vec::new();
+        while let Some(pod) = events.next().now_or_never().flatten() {
+            if pod["metadata"]["name"] == name {
+                history.push(pod["status"].clone());
+            }
+        }
+        history
     }
 
     pub async fn pod(&self, name: &str) -> Option<Value> {

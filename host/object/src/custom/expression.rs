@@ -9,32 +9,6 @@ use serde_json::{Map, Value as Json};
 use super::schema::{Additional, Kind, List, Schema};
 use crate::cel::{self, Key, Merge, Value};
 
-/// Words that CEL keeps to itself; a field of the name is written `__name__`.
-const RESERVED: [&str; 22] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-    "__proto__",
-];
-
 /// An optional that may be empty.
 pub(super) fn optional(value: Option<Value>) -> Value {
     value.map_or_else(Value::none, Value::some)
@@ -104,7 +78,7 @@ fn string(schema: &Schema, text: &str) -> Value {
 
 /// A field's name as an identifier.
 pub(crate) fn escaped(name: &str) -> String {
-    if RESERVED.contains(&name) {
+    if cel::RESERVED.contains(&name) || name == "__proto__" {
         return format!("__{name}__");
     }
     name.replace("__", "__underscores__")

@@ -1,6 +1,7 @@
 //! Pods.
 
 pub(crate) mod defaults;
+mod parts;
 pub(crate) mod qos;
 
 use serde_json::{Value, json};
@@ -14,7 +15,9 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     prepare_create,
     prepare_update: restore_status,
     grace_period,
+    keep_rest: parts::keep_rest,
     validate: validation::pod::validate,
+    validate_part: Some(validation::pod::validate_part),
     ..super::PLAIN
 };
 

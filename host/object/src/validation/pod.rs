@@ -2,6 +2,7 @@
 
 mod container;
 mod environment;
+mod parts;
 mod placement;
 mod probe;
 mod resources;
@@ -10,6 +11,8 @@ mod update;
 mod volume;
 
 use serde_json::Value;
+
+pub(crate) use parts::validate_part;
 
 use super::{Errors, Path, is_empty, items, metadata, text};
 use crate::names;

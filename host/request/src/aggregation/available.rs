@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use orch_client::{Resource, Target, WriteOptions};
 use orch_object::Status;
 use serde_json::{Value, json};
 
 use super::{Aggregator, Discovered, GROUP, PLURAL, Remote, condition, discovered};
 use crate::definitions::call;
+use crate::follow::Follower;
 use crate::key;
 use crate::outbound::slices_of;
 use crate::verbs::{Api, Modification, Part, time};
@@ -35,27 +35,12 @@ impl Finding {
 /// Checks the extension servers, tells it in their APIServices, and keeps what they say of themselves.
 /// Does not return.
 pub async fn follow(api: Arc<Api>, aggregator: Arc<Aggregator>) {
-    let prefix = key::prefix(GROUP, PLURAL, None);
+    let mut follower = Follower::new(api.cache(), &[key::prefix(GROUP, PLURAL, None)]);
     loop {
-        let (_, mut changes) = api.cache().list_and_watch(&prefix);
-        loop {
-            let remotes = aggregator.remotes();
-            let well = settle(&api, &aggregator, &remotes).await;
-            let pause = async {
-                match (remotes.is_empty(), well) {
-                    (true, _) => std::future::pending().await,
-                    (false, true) => tokio::time::sleep(WHILE_WELL).await,
-                    (false, false) => tokio::time::sleep(WHILE_ILL).await,
-                }
-            };
-            let ended = tokio::select! {
-                change = changes.next() => !matches!(change, Some(Ok(_))),
-                () = pause => false,
-            };
-            if ended {
-                break;
-            }
-        }
+        let remotes = aggregator.remotes();
+        let well = settle(&api, &aggregator, &remotes).await;
+        let again = (!remotes.is_empty()).then_some(if well { WHILE_WELL } else { WHILE_ILL });
+        follower.changed(again).await;
     }
 }
 

@@ -3,22 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::StreamExt;
 use orch_client::{DeleteOptions, Resource, Target, WriteOptions};
 use orch_object::{Kinds, Status};
 use serde_json::{Value, json};
 
 use super::{GROUP, PLURAL};
 use crate::definitions::call;
+use crate::follow::{self, Follower};
 use crate::key;
 use crate::verbs::{Api, Modification, Part};
 
 /// Whose APIServices are kept: `onstart` for what is always there, `true` for definitions'.
 const MANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
-/// Between tries after a write that failed.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Groups of definitions; upstream gives all of them these.
 const OF_DEFINITIONS: (i64, i64) = (1000, 100);
@@ -63,29 +60,16 @@ pub fn priorities(group: &str, version: &str) -> (i64, i64) {
 pub async fn keep(api: Arc<Api>) {
     let definitions = key::prefix("apiextensions.k8s.io", "customresourcedefinitions", None);
     let services = key::prefix(GROUP, PLURAL, None);
+    let mut follower = Follower::new(api.cache(), &[definitions, services]);
     loop {
-        let (_, mut defined) = api.cache().list_and_watch(&definitions);
-        let (_, mut registered) = api.cache().list_and_watch(&services);
-        loop {
-            let kept = settle(&api).await;
-            if let Err(status) = &kept {
+        let again = match settle(&api).await {
+            Ok(()) => None,
+            Err(status) => {
                 tracing::warn!(%status, "cannot register a group version");
+                follow::RETRY
             }
-            let again = async {
-                match kept {
-                    Ok(()) => std::future::pending().await,
-                    Err(_) => tokio::time::sleep(RETRY).await,
-                }
-            };
-            let ended = tokio::select! {
-                change = defined.next() => !matches!(change, Some(Ok(_))),
-                change = registered.next() => !matches!(change, Some(Ok(_))),
-                () = again => false,
-            };
-            if ended {
-                break;
-            }
-        }
+        };
+        follower.changed(again).await;
     }
 }
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use futures::StreamExt;
 use orch_watch::Cache;
 use serde_json::Value;
 
 use super::policy::{Policy, RbacObjects};
+use crate::follow::Follower;
 use crate::key;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -44,19 +44,12 @@ impl Rbac {
         })));
     }
 
-    /// Follows the cache until it closes. A burst of changes is compiled once.
+    /// Does not return.
     pub async fn follow(self) {
+        let mut follower = Follower::new(&self.cache, &[format!("{GROUP}/")]);
         loop {
-            let (_, mut watch) = self.cache.list_and_watch(&format!("{GROUP}/"));
             self.refresh();
-            while let Some(Ok(_)) = watch.next().await {
-                use futures::FutureExt;
-                while watch.next().now_or_never().flatten().is_some_and(|event| event.is_ok()) {}
-                self.refresh();
-            }
-            // Too slow for the window, or the cache is closing: the next list tells which.
-            tokio::task::yield_now().await;
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            follower.changed(None).await;
         }
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use orch_client::WriteOptions;
 use orch_object::{Status, custom};
 use orch_watch::Object;
@@ -13,39 +12,19 @@ use serde_json::Value;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{GROUP, PLURAL, call, cleanup, target};
+use crate::follow::{self, Follower};
 use crate::key;
 use crate::verbs::{Api, Modification, Part, time};
-
-/// Between tries after a write that failed.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Does not return.
 pub async fn follow(api: Arc<Api>) {
     let prefix = key::prefix(GROUP, PLURAL, None);
     let mut cleanups = Cleanups::default();
+    let mut follower = Follower::new(api.cache(), std::slice::from_ref(&prefix));
     loop {
-        let (list, mut changes) = api.cache().list_and_watch(&prefix);
         api.kinds.sync();
-        let mut settled = settle(&api, &list.items, &mut cleanups).await;
-        loop {
-            let again = async {
-                match settled {
-                    true => std::future::pending().await,
-                    false => tokio::time::sleep(RETRY).await,
-                }
-            };
-            tokio::select! {
-                change = changes.next() => match change {
-                    Some(Ok(_)) => {}
-                    // Fell behind the window: begin again.
-                    Some(Err(_)) | None => break,
-                },
-                () = again => {}
-            }
-            api.kinds.sync();
-            let list = api.cache().list(&prefix);
-            settled = settle(&api, &list.items, &mut cleanups).await;
-        }
+        let again = settle(&api, &api.cache().list(&prefix).items, &mut cleanups).await;
+        follower.changed(again).await;
     }
 }
 
@@ -68,15 +47,19 @@ impl Cleanups {
     }
 }
 
-/// False: something could not be written and is to be tried again.
-async fn settle(api: &Arc<Api>, definitions: &[Arc<Object>], cleanups: &mut Cleanups) -> bool {
+/// When to look again without a change: soon, where something could not be written.
+async fn settle(
+    api: &Arc<Api>,
+    definitions: &[Arc<Object>],
+    cleanups: &mut Cleanups,
+) -> Option<Duration> {
     let mut definitions: Vec<Arc<Value>> = definitions.iter().map(|object| object.value()).collect();
     // Of two that want a name the older one has it.
     definitions.sort_by_key(|d| {
         let text = |field: &str| d["metadata"][field].as_str().unwrap_or_default().to_owned();
         (text("creationTimestamp"), text("name"))
     });
-    let mut settled = true;
+    let mut again = None;
     for index in 0..definitions.len() {
         if definitions[index]["metadata"]["deletionTimestamp"].is_string() {
             cleanups.begin(api, definitions[index].clone());
@@ -88,11 +71,11 @@ async fn settle(api: &Arc<Api>, definitions: &[Arc<Object>], cleanups: &mut Clea
             Err(status) if status.is_not_found() || status.is_conflict() => {}
             Err(status) => {
                 tracing::warn!(%status, "cannot accept the names of a definition");
-                settled = false;
+                again = follow::RETRY;
             }
         }
     }
-    settled
+    again
 }
 
 /// `None`: its status says already what is to be said.

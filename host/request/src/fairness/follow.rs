@@ -1,34 +1,26 @@
 //! Keeps the levels as the API's objects say, and tells of schemas whose level is missing.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
 use orch_client::{Resource, Target, WriteOptions};
 use serde_json::{Value, json};
 
 use super::Fairness;
+use crate::follow::Follower;
 use crate::verbs::{Api, Call, Modification, Part, time};
 use crate::{bootstrap, definitions, key};
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 const MANAGER: &str = "api-priority-and-fairness-config-consumer-v1";
-const AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows the cache until it closes. A burst of changes is taken over once.
+/// Does not return.
 pub async fn follow(api: Arc<Api>, fairness: Fairness) {
+    let mut follower = Follower::new(api.cache(), &[format!("{GROUP}/")]);
     loop {
-        let (_, mut watch) = api.cache().list_and_watch(&format!("{GROUP}/"));
         refresh(&api, &fairness);
+        keep_mandatory(&api).await;
         tell_dangling(&api).await;
-        while let Some(Ok(_)) = watch.next().await {
-            while watch.next().now_or_never().flatten().is_some_and(|event| event.is_ok()) {}
-            refresh(&api, &fairness);
-            keep_mandatory(&api).await;
-            tell_dangling(&api).await;
-        }
-        // Too slow for the window, or the cache is closing: the next list tells which.
-        tokio::time::sleep(AGAIN).await;
+        follower.changed(None).await;
     }
 }
 

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use orch_client::{Resource, Target, WriteOptions};
 use orch_object::{Status, pem};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
+use crate::follow::Follower;
 use crate::pki::Pki;
 use crate::verbs::{Api, Modification, Part, time};
 use crate::{definitions, key};
@@ -28,27 +29,19 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(365 * 24);
 /// Clocks of other machines may be behind.
 const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
 const CLEANING: Duration = Duration::from_secs(600);
-const AGAIN: Duration = Duration::from_secs(1);
 
-/// Follows the requests until the cache closes.
+/// Does not return.
 pub async fn follow(api: Arc<Api>, pki: Pki) {
-    let mut cleaning = tokio::time::interval(CLEANING);
+    let mut cleaned = Instant::now();
+    let prefix = key::prefix(&REQUESTS.group, &REQUESTS.plural, None);
+    let mut follower = Follower::new(api.cache(), std::slice::from_ref(&prefix));
     loop {
-        let (_, mut watch) =
-            api.cache().list_and_watch(&key::prefix(&REQUESTS.group, &REQUESTS.plural, None));
-        sign_all(&api, &pki).await;
-        loop {
-            tokio::select! {
-                _ = cleaning.tick() => upkeep::clean(&api).await,
-                event = watch.next() => {
-                    let Some(Ok(_)) = event else { break };
-                    while watch.next().now_or_never().flatten().is_some_and(|event| event.is_ok()) {}
-                    sign_all(&api, &pki).await;
-                }
-            }
+        if cleaned.elapsed() >= CLEANING {
+            upkeep::clean(&api).await;
+            cleaned = Instant::now();
         }
-        // Too slow for the window, or the cache is closing: the next list tells which.
-        tokio::time::sleep(AGAIN).await;
+        sign_all(&api, &pki).await;
+        follower.changed(Some(CLEANING.saturating_sub(cleaned.elapsed()))).await;
     }
 }
 

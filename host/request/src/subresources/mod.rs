@@ -19,6 +19,8 @@ use crate::verbs::{Api, Call, Part, Written};
 enum Subresource {
     /// `status`, and what is written like it: the `approval` of certificate requests.
     Status,
+    /// One thing of a pod's spec: `resize`, `ephemeralcontainers`.
+    Piece,
     Scale,
     Finalize,
     Binding,
@@ -32,6 +34,7 @@ fn find(kind: &Kind, name: &str) -> Result<Subresource, Status> {
     }
     match name {
         "status" | "approval" => Ok(Subresource::Status),
+        "resize" | "ephemeralcontainers" => Ok(Subresource::Piece),
         "scale" => Ok(Subresource::Scale),
         "finalize" => Ok(Subresource::Finalize),
         "binding" => Ok(Subresource::Binding),
@@ -50,7 +53,7 @@ pub async fn get(api: &Api, call: &Call, target: &Target) -> Result<Written, Sta
     api.authorize(call, "get", target)?;
     let current = api.current(&kind, target).await?;
     match subresource {
-        Subresource::Status => Ok(Written::from_object(&current)),
+        Subresource::Status | Subresource::Piece => Ok(Written::from_object(&current)),
         Subresource::Scale => Ok(Written::unstored(scale::of(&kind, &current.value()))),
         Subresource::Finalize | Subresource::Binding | Subresource::Eviction | Subresource::Token => {
             Err(crate::causes::method_not_allowed())
@@ -70,6 +73,7 @@ pub async fn update(
     api.authorize(call, "update", target)?;
     match subresource {
         Subresource::Status => api.update_part(call, &kind, target, object, Part::Status, options).await,
+        Subresource::Piece => api.update_part(call, &kind, target, object, Part::Piece, options).await,
         Subresource::Scale => scale::update(api, call, &kind, target, &object, options).await,
         Subresource::Finalize => finalize(api, call, &kind, target, &object, options).await,
         Subresource::Binding | Subresource::Eviction | Subresource::Token => {
@@ -90,6 +94,7 @@ pub async fn patch(
     api.authorize(call, "patch", target)?;
     match subresource {
         Subresource::Status => api.patch_part(call, &kind, target, patch, Part::Status, options).await,
+        Subresource::Piece => api.patch_part(call, &kind, target, patch, Part::Piece, options).await,
         Subresource::Scale => scale::patch(api, call, &kind, target, patch, options).await,
         Subresource::Finalize | Subresource::Binding | Subresource::Eviction | Subresource::Token => {
             Err(crate::causes::method_not_allowed())
@@ -112,7 +117,7 @@ pub async fn create(
         Subresource::Binding => binding::bind(api, call, &kind, target, &object, options).await,
         Subresource::Eviction => eviction::evict(api, call, &kind, target, &object, options).await,
         Subresource::Token => token::request(api, call, &kind, target, object, options).await,
-        Subresource::Status | Subresource::Scale | Subresource::Finalize => {
+        Subresource::Status | Subresource::Piece | Subresource::Scale | Subresource::Finalize => {
             Err(crate::causes::method_not_allowed())
         }
     }

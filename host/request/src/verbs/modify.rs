@@ -24,6 +24,8 @@ pub enum Part {
     Main,
     /// `status`, and labels, annotations and finalizers where upstream allows them.
     Status,
+    /// What the kind says of the sub-resource (`resize` and `ephemeralcontainers` of pods).
+    Piece,
     /// Decided by the change itself (`scale`, `binding`, `finalize`).
     Any,
 }
@@ -141,7 +143,7 @@ impl Api {
         old: &Value,
     ) -> Result<(), Status> {
         metadata::keep_system_fields(new, old)?;
-        keep_other_parts(new, old, kind, modification.part);
+        keep_other_parts(new, old, kind, target, modification.part);
         kind.default(new);
         kind.shape(new);
         // Nobody owns what admission and the server itself add.
@@ -167,20 +169,20 @@ impl Api {
             Reviewed::Already => {}
         }
         metadata::keep_system_fields(new, old)?;
-        keep_other_parts(new, old, kind, modification.part);
+        keep_other_parts(new, old, kind, target, modification.part);
         let now = time(self.clock.now());
         match modification.part {
             Part::Main => (kind.strategy.prepare_update)(new, old),
             Part::Status => (kind.strategy.prepare_part)(new, old, &target.subresource, &now),
-            Part::Any => {}
+            Part::Piece | Part::Any => {}
         }
         kind.default(new);
         kind.shape(new);
         self.check_permissions(call, kind, target, new, Some(old))?;
         let mut errors = metadata::validate(new, kind, Some(old));
         errors.extend(match (modification.part, kind.strategy.validate_part) {
-            (Part::Status, Some(validate)) => validate(new, old, &target.subresource, &now),
-            (Part::Main | Part::Status, _) => kind.validate(new, Some(old)),
+            (Part::Status | Part::Piece, Some(validate)) => validate(new, old, &target.subresource, &now),
+            (Part::Main | Part::Status | Part::Piece, _) => kind.validate(new, Some(old)),
             // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
             (Part::Any, _) => kind.validate(new, None),
         });
@@ -273,12 +275,13 @@ fn same_metadata(new: &Value, old: &Value) -> bool {
     comparable(new) == comparable(old)
 }
 
-fn keep_other_parts(new: &mut Value, old: &Value, kind: &Kind, part: Part) {
+fn keep_other_parts(new: &mut Value, old: &Value, kind: &Kind, target: &Target, part: Part) {
     match part {
         Part::Main if kind.has_subresource("status") => keep_field(new, old, "status"),
         // A custom resource's status write writes its status, and who wrote it.
         Part::Status if kind.custom.is_some() => keep_all_but_status(new, old, &["managedFields"]),
         Part::Status => keep_all_but_status(new, old, STATUS_METADATA),
+        Part::Piece => (kind.strategy.keep_rest)(new, old, &target.subresource),
         Part::Main | Part::Any => {}
     }
 }

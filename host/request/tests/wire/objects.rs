@@ -1,5 +1,5 @@
 use reqwest::header::CONTENT_TYPE;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fixture::{Api, answer, config_map, deployment, pod};
 
@@ -192,4 +192,56 @@ async fn events_have_two_names() {
     assert!(refused.message().contains("eventTime: Required value"), "{}", refused.text);
     api.delete(&format!("{new}/e")).await.expect(200);
     assert_eq!(api.get(&format!("{old}/e")).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_pod_is_joined_by_ephemeral_containers() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
+    let created = api.post(&path, &pod("a")).await.expect(201);
+    let parts = format!("{path}/a/ephemeralcontainers");
+    assert_eq!(api.get(&parts).await.expect(200), created);
+    let body = json!({
+        "metadata": { "labels": { "ignored": "yes" } },
+        "spec": { "ephemeralContainers": [{ "name": "d", "image": "busybox", "targetContainerName": "c" }] },
+    });
+    let strategic = "application/strategic-merge-patch+json";
+    let debugged = api.patch(&parts, strategic, &body).await.expect(200);
+    let container = &debugged["spec"]["ephemeralContainers"][0];
+    assert_eq!((&container["name"], &container["imagePullPolicy"]), (&json!("d"), &json!("Always")));
+    assert_eq!(debugged["metadata"]["labels"], json!({ "app": "a" }));
+    assert_eq!(debugged["metadata"]["generation"], 2);
+    let managers = debugged["metadata"]["managedFields"].as_array().unwrap();
+    assert!(managers.iter().any(|entry| entry["subresource"] == "ephemeralcontainers"), "{managers:#?}");
+    let remove = json!([{ "op": "remove", "path": "/spec/ephemeralContainers" }]);
+    let refused = api.patch(&parts, "application/json-patch+json", &remove).await;
+    assert_eq!(refused.code, 422, "{}", refused.text);
+    assert!(refused.message().contains("may not be removed"), "{}", refused.text);
+    // Not through the pod itself.
+    let refused = api.patch(&format!("{path}/a"), "application/json-patch+json", &remove).await;
+    assert_eq!(refused.code, 422, "{}", refused.text);
+}
+
+#[tokio::test]
+async fn a_pod_is_resized() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
+    let mut object = pod("a");
+    object["spec"]["containers"][0]["resources"] = json!({ "requests": { "cpu": "100m" } });
+    api.post(&path, &object).await.expect(201);
+    let resize = |resources: Value| json!({ "spec": { "containers": [{ "name": "c", "resources": resources }] } });
+    let strategic = "application/strategic-merge-patch+json";
+    let more = resize(json!({ "requests": { "cpu": "200m" } }));
+    let refused = api.patch(&format!("{path}/a"), strategic, &more).await;
+    assert_eq!(refused.code, 422, "only the sub-resource resizes: {}", refused.text);
+    let part = format!("{path}/a/resize");
+    let resized = api.patch(&part, strategic, &more).await.expect(200);
+    assert_eq!(resized["spec"]["containers"][0]["resources"], json!({ "requests": { "cpu": "200m" } }));
+    assert_eq!(resized["metadata"]["generation"], 2);
+    let image = json!({ "spec": { "containers": [{ "name": "c", "image": "other" }] } });
+    let same = api.patch(&part, strategic, &image).await.expect(200);
+    assert_eq!(same["metadata"]["resourceVersion"], resized["metadata"]["resourceVersion"]);
+    let guaranteed = resize(json!({ "limits": { "cpu": "200m", "memory": "1Gi" }, "requests": { "memory": "1Gi" } }));
+    let refused = api.patch(&part, strategic, &guaranteed).await;
+    assert!(refused.message().contains("Pod QOS Class may not change as a result of resizing"), "{}", refused.text);
 }

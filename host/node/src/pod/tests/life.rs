@@ -296,6 +296,71 @@ async fn a_pod_deleted_while_pulling_or_waiting_goes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_image_is_one_restart_and_no_failure() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.add_image("i:2");
+    bench.create("p", one()).await;
+    bench.until_phase("p", "Running").await;
+    bench.set_image("p", "i:2").await;
+    let status =
+        bench.until("p", "restarted", |s| s["containerStatuses"][0]["restartCount"] == 1).await;
+    assert_eq!(status["containerStatuses"][0]["image"], "i:2");
+    assert_eq!(condition(&status, "Ready")["status"], "True");
+    let told = bench.history("p").await;
+    let first = told.iter().position(|status| status["phase"] == "Running").unwrap();
+    for status in &told[first..] {
+        assert_eq!(condition(status, "Ready")["status"], "True", "{status:#}");
+    }
+
+    bench.set_image("p", "i:none").await;
+    let status = bench
+        .until("p", "without an image", |s| !s["containerStatuses"][0]["state"]["waiting"].is_null())
+        .await;
+    assert_eq!(condition(&status, "Ready")["status"], "False");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ephemeral_container_joins_once() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.runtime.script("look", [exit(5, 3)]);
+    bench.create("p", one()).await;
+    bench.until_phase("p", "Running").await;
+    let debuggers = json!([{"name": "look", "image": "i:1", "targetContainerName": "c"}]);
+    bench.set_spec("p", "ephemeralContainers", debuggers).await;
+    let status = bench
+        .until("p", "looked at", |s| {
+            s["ephemeralContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
+        })
+        .await;
+    assert_eq!(status["phase"], "Running");
+    assert_eq!(condition(&status, "Ready")["status"], "True");
+    let target = bench.runtime.config_of("look").process_namespace_of;
+    assert_eq!(target, Some(bench.runtime.config_of("c").id));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(bench.runtime.count("start look"), 1, "{:#?}", bench.runtime.calls());
+
+    bench.delete("p", None).await;
+    bench.until_gone("p").await;
+    bench.until_clean().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ephemeral_container_waits_for_its_target() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let mut spec = one();
+    spec["ephemeralContainers"] = json!([{"name": "look", "image": "i:1", "targetContainerName": "c"}]);
+    bench.create("p", spec).await;
+    let running = |s: &Value| s["ephemeralContainerStatuses"][0]["state"]["running"].is_object();
+    bench.until("p", "looked at", running).await;
+    let events = bench.events("p").await;
+    let missing = "Failed: Error: unable to find target container c";
+    assert!(events.iter().any(|event| event.starts_with(missing)), "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_force_deleted_pod_is_still_stopped() {
     let bench = Bench::start();
     bench.runtime.add_image("i:1");

@@ -29,6 +29,22 @@ pub struct Question<'a> {
     pub name: &'a str,
 }
 
+impl<'a> Question<'a> {
+    /// About who sent the request, and nothing in particular yet.
+    pub fn of(verb: &'a str) -> Question<'a> {
+        Question {
+            service_account: None,
+            verb,
+            path: None,
+            group: "",
+            resource: "",
+            subresource: "",
+            namespace: "",
+            name: "",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
     pub allowed: bool,
@@ -174,16 +190,7 @@ fn narrowed(a: &[Value], narrow: fn(&mut ResourceCheck, String)) -> Result<Value
 impl Authorizer {
     fn question<'a>(&'a self, verb: &'a str) -> Question<'a> {
         let service_account = self.service_account.as_ref().map(|(namespace, name)| (&**namespace, &**name));
-        Question {
-            service_account,
-            verb,
-            path: None,
-            group: "",
-            resource: "",
-            subresource: "",
-            namespace: "",
-            name: "",
-        }
+        Question { service_account, ..Question::of(verb) }
     }
 }
 
