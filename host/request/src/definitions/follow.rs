@@ -48,11 +48,7 @@ impl Cleanups {
 }
 
 /// When to look again without a change: soon, where something could not be written.
-async fn settle(
-    api: &Arc<Api>,
-    definitions: &[Arc<Object>],
-    cleanups: &mut Cleanups,
-) -> Option<Duration> {
+async fn settle(api: &Arc<Api>, definitions: &[Arc<Object>], cleanups: &mut Cleanups) -> Option<Duration> {
     let mut definitions: Vec<Arc<Value>> = definitions.iter().map(|object| object.value()).collect();
     // Of two that want a name the older one has it.
     definitions.sort_by_key(|d| {

@@ -229,7 +229,8 @@ async fn a_pod_is_resized() {
     let mut object = pod("a");
     object["spec"]["containers"][0]["resources"] = json!({ "requests": { "cpu": "100m" } });
     api.post(&path, &object).await.expect(201);
-    let resize = |resources: Value| json!({ "spec": { "containers": [{ "name": "c", "resources": resources }] } });
+    let resize =
+        |resources: Value| json!({ "spec": { "containers": [{ "name": "c", "resources": resources }] } });
     let strategic = "application/strategic-merge-patch+json";
     let more = resize(json!({ "requests": { "cpu": "200m" } }));
     let refused = api.patch(&format!("{path}/a"), strategic, &more).await;
@@ -241,7 +242,12 @@ async fn a_pod_is_resized() {
     let image = json!({ "spec": { "containers": [{ "name": "c", "image": "other" }] } });
     let same = api.patch(&part, strategic, &image).await.expect(200);
     assert_eq!(same["metadata"]["resourceVersion"], resized["metadata"]["resourceVersion"]);
-    let guaranteed = resize(json!({ "limits": { "cpu": "200m", "memory": "1Gi" }, "requests": { "memory": "1Gi" } }));
+    let guaranteed =
+        resize(json!({ "limits": { "cpu": "200m", "memory": "1Gi" }, "requests": { "memory": "1Gi" } }));
     let refused = api.patch(&part, strategic, &guaranteed).await;
-    assert!(refused.message().contains("Pod QOS Class may not change as a result of resizing"), "{}", refused.text);
+    assert!(
+        refused.message().contains("Pod QOS Class may not change as a result of resizing"),
+        "{}",
+        refused.text
+    );
 }

@@ -303,8 +303,7 @@ async fn another_image_is_one_restart_and_no_failure() {
     bench.create("p", one()).await;
     bench.until_phase("p", "Running").await;
     bench.set_image("p", "i:2").await;
-    let status =
-        bench.until("p", "restarted", |s| s["containerStatuses"][0]["restartCount"] == 1).await;
+    let status = bench.until("p", "restarted", |s| s["containerStatuses"][0]["restartCount"] == 1).await;
     assert_eq!(status["containerStatuses"][0]["image"], "i:2");
     assert_eq!(condition(&status, "Ready")["status"], "True");
     let told = bench.history("p").await;

@@ -30,7 +30,8 @@ fn with_resources(old: &Value, new: &Value) -> Option<Value> {
     let spec = taken.get_mut("spec")?;
     for list in ["containers", "initContainers"] {
         let wanted = items(&new["spec"][list]);
-        let known = spec.get_mut(list).and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
+        let known =
+            spec.get_mut(list).and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
         let same_name = |(known, wanted): (&Value, &Value)| known["name"] == wanted["name"];
         if known.len() != wanted.len() || !known.iter().zip(wanted).all(same_name) {
             return None;

@@ -163,8 +163,10 @@ fn validate_containers(list: &str, new: &Value, old: &Value, path: &Path, errors
         if !same(&rest, old) {
             match list {
                 "containers" => errors.forbidden(path, "only cpu and memory resources are mutable"),
-                _ => errors
-                    .forbidden(&at, "only cpu and memory resources for init or sidecar containers are mutable"),
+                _ => errors.forbidden(
+                    &at,
+                    "only cpu and memory resources for init or sidecar containers are mutable",
+                ),
             }
         }
         let restarts = |policy: &Value| policy["restartPolicy"] == "RestartContainer";
@@ -237,7 +239,10 @@ mod tests {
         with["spec"]["ephemeralContainers"] = json!([debugger(json!({"targetContainerName": "c"}))]);
         assert_eq!(complaints("ephemeralcontainers", &with, &pod()), Vec::<String>::new());
         let gone = complaints("ephemeralcontainers", &pod(), &with);
-        assert_eq!(gone, ["spec.ephemeralContainers: existing ephemeral containers \"d\" may not be removed\n"]);
+        assert_eq!(
+            gone,
+            ["spec.ephemeralContainers: existing ephemeral containers \"d\" may not be removed\n"]
+        );
         let mut changed = with.clone();
         changed["spec"]["ephemeralContainers"][0]["image"] = "other".into();
         let changed = complaints("ephemeralcontainers", &changed, &with);
@@ -272,17 +277,15 @@ mod tests {
         type Change = fn(&mut Value);
         let cases: [(Change, &[&str]); 5] = [
             (|pod| pod["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "1500m".into(), &[]),
-            (
-                |pod| pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = "2Gi".into(),
-                &[],
-            ),
+            (|pod| pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = "2Gi".into(), &[]),
             (
                 |pod| pod["spec"]["containers"][0]["resources"]["limits"] = json!({"cpu": "2"}),
                 &["spec.containers[0].resources.limits: resource limits cannot be removed"],
             ),
             (
                 |pod| {
-                    pod["spec"]["containers"][0]["resources"]["requests"] = json!({"cpu": "2", "memory": "1Gi"});
+                    pod["spec"]["containers"][0]["resources"]["requests"] =
+                        json!({"cpu": "2", "memory": "1Gi"});
                 },
                 &["spec: Pod QOS Class may not change as a result of resizing"],
             ),
