@@ -1,6 +1,6 @@
 //! The runtime: images, sandboxes and containers of one data directory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ impl OrchRuntime {
         let sandboxes = crate::blocking_io(move || loading.load()).await.map_err(fail)?;
         let open = (data_dir.clone(), config.registries);
         let images = crate::blocking(move || Images::open(&open.0, open.1)).await?;
-        let named = |entry: Arc<Entry>| (entry.record.config.id.clone(), entry);
+        let named = |entry: Arc<Entry>| (entry.record().config.id.clone(), entry);
         let inner = Inner {
             images,
             store,
@@ -136,8 +136,8 @@ impl Inner {
         let containers = self.containers.lock();
         containers
             .values()
-            .filter(|entry| entry.record.config.sandbox_id == id)
-            .map(|entry| entry.record.config.id.clone())
+            .filter(|entry| entry.record().config.sandbox_id == id)
+            .map(|entry| entry.record().config.id.clone())
             .collect()
     }
 
@@ -229,6 +229,27 @@ impl Inner {
         }
     }
 
+    async fn update_container(
+        &self,
+        id: &str,
+        resources: Resources,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(), RuntimeError> {
+        let entry = self.entry(id)?;
+        let fail = |source| RuntimeError::Io { what: format!("set limits of container {id}"), source };
+        crate::blocking_io(move || entry.update(resources, labels)).await.map_err(fail)
+    }
+
+    async fn update_sandbox(&self, id: &str, resources: Resources) -> Result<(), RuntimeError> {
+        let mut sandbox = self.sandbox(id)?;
+        sandbox.config.resources = resources;
+        let (store, updated) = (self.store.clone(), sandbox.clone());
+        let fail = |source| RuntimeError::Io { what: format!("set limits of sandbox {id}"), source };
+        crate::blocking_io(move || store.update(&updated)).await.map_err(fail)?;
+        self.sandboxes.lock().insert(id.to_owned(), sandbox);
+        Ok(())
+    }
+
     async fn remove_container(&self, id: &str) -> Result<(), RuntimeError> {
         let Ok(entry) = self.entry(id) else { return Ok(()) };
         let fail = |source| RuntimeError::Io { what: format!("remove container {id}"), source };
@@ -267,6 +288,21 @@ impl Runtime for OrchRuntime {
     async fn start_container(&self, id: &str) -> Result<(), RuntimeError> {
         let id = id.to_owned();
         self.wholly(|inner| async move { inner.start_container(&id).await }).await
+    }
+
+    async fn update_sandbox(&self, id: &str, resources: Resources) -> Result<(), RuntimeError> {
+        let id = id.to_owned();
+        self.wholly(|inner| async move { inner.update_sandbox(&id, resources).await }).await
+    }
+
+    async fn update_container(
+        &self,
+        id: &str,
+        resources: Resources,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(), RuntimeError> {
+        let id = id.to_owned();
+        self.wholly(|inner| async move { inner.update_container(&id, resources, labels).await }).await
     }
 
     async fn remove_container(&self, id: &str) -> Result<(), RuntimeError> {

@@ -236,12 +236,21 @@ pub trait Runtime: Send + Sync + 'static {
     /// Kills what is left in it, removes namespaces and cgroup; no error when it is gone.
     async fn remove_sandbox(&self, id: &str) -> Result<(), RuntimeError>;
     async fn sandboxes(&self) -> Result<Vec<Sandbox>, RuntimeError>;
+    /// Other limits for all its containers together.
+    async fn update_sandbox(&self, id: &str, resources: Resources) -> Result<(), RuntimeError>;
 
     async fn create_container(&self, config: ContainerConfig) -> Result<(), RuntimeError>;
     /// Returns when the process runs, or with the reason why it cannot.
     async fn start_container(&self, id: &str) -> Result<(), RuntimeError>;
     /// Sends a signal (`SIGTERM`) to the container's first process; no error when it has exited.
     async fn signal_container(&self, id: &str, signal: i32) -> Result<(), RuntimeError>;
+    /// Other limits for a container while it runs (not its OOM score); the labels are added to its own.
+    async fn update_container(
+        &self,
+        id: &str,
+        resources: Resources,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(), RuntimeError>;
     /// Kills what still runs, unmounts, removes all but the log; no error when it is gone.
     async fn remove_container(&self, id: &str) -> Result<(), RuntimeError>;
     async fn containers(&self) -> Result<Vec<Container>, RuntimeError>;

@@ -201,6 +201,30 @@ async fn a_container_can_see_anothers_processes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limits_change_while_the_container_runs() {
+    let machine = Machine::new().await;
+    let image = machine.busybox().await;
+    let mut config = machine.script(&image, "c", "echo ready; exec sleep 4713").await;
+    config.resources.cpu_quota_us = Some(20_000);
+    config.resources.cpu_period_us = Some(100_000);
+    machine.start(config.clone()).await;
+    machine.logged("c", "ready").await;
+    let read = "cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d' ' -f1 /sys/fs/cgroup/cpu.max";
+    let quota = async || machine.exec("c", &["sh", "-c", read]).await.1.trim().to_owned();
+    assert_eq!(quota().await, "20000", "a container sees its own group");
+    let more = Resources { cpu_quota_us: Some(50_000), ..config.resources };
+    let labels = [("size".to_owned(), "large".to_owned())].into();
+    machine.runtime.update_container("c", more.clone(), labels).await.unwrap();
+    assert_eq!(quota().await, "50000");
+    let write = "echo 90000 > /sys/fs/cgroup/cpu/cpu.cfs_quota_us || echo 90000 > /sys/fs/cgroup/cpu.max";
+    assert_ne!(machine.exec("c", &["sh", "-c", write]).await.0, 0, "and does not change it");
+    let machine = Machine::reopen(machine.data).await;
+    let config = machine.runtime.container("c").await.unwrap().config;
+    assert_eq!((config.resources, config.labels["size"].as_str()), (more, "large"));
+    machine.clean().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_hosts_namespaces_can_be_shared() {
     let machine = Machine::new().await;
     let image = machine.busybox().await;

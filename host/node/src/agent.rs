@@ -34,6 +34,7 @@ pub(crate) struct Agent {
     pub events: Recorder,
     pub paths: Paths,
     pub machine: Machine,
+    pub pods: Arc<Pods>,
     pub references: References,
     pub tokens: TokenCache,
     pub credentials: CredentialCache,
@@ -78,7 +79,6 @@ pub enum StartError {
 /// The agent of one node.
 pub struct NodeAgent {
     pub(crate) agent: Arc<Agent>,
-    pub(crate) pods: Arc<Pods>,
 }
 
 impl NodeAgent {
@@ -96,6 +96,7 @@ impl NodeAgent {
         let agent = Arc::new(Agent {
             events: Recorder::start(client.clone(), &config.node_name),
             paths: Paths::new(config.data_dir.clone()),
+            pods: Arc::default(),
             references: References::new(client.clone(), stop.clone()),
             tokens: TokenCache::default(),
             credentials: CredentialCache::default(),
@@ -112,9 +113,8 @@ impl NodeAgent {
         });
         agent.spawn(synced);
         agent.spawn(registration::run(agent.clone()));
-        let pods = Arc::new(Pods::default());
-        agent.spawn(pods.clone().run(agent.clone()));
-        Ok(Arc::new(NodeAgent { agent, pods }))
+        agent.spawn(agent.pods.clone().run(agent.clone()));
+        Ok(Arc::new(NodeAgent { agent }))
     }
 }
 

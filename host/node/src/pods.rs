@@ -16,6 +16,7 @@ use crate::agent::Agent;
 use crate::pod::adopt::{self, Found};
 use crate::pod::inbox::{Inbox, Input};
 use crate::pod::labels;
+use crate::pod::resize;
 use crate::pod::spec::Pod;
 use crate::pod::view::View;
 use crate::pod::worker::Worker;
@@ -69,6 +70,17 @@ impl Pods {
     /// A pod's worker as others see it.
     pub fn view(&self, uid: &str) -> Option<View> {
         self.workers.lock().get(uid).map(|handle| handle.view.clone())
+    }
+
+    /// What the living pods but this one hold: thousandths of processors and of bytes.
+    pub fn held_beside(&self, uid: &str) -> [i128; 2] {
+        let views: Vec<View> = {
+            let workers = self.workers.lock();
+            workers.iter().filter(|(other, _)| *other != uid).map(|(_, handle)| handle.view.clone()).collect()
+        };
+        let seen = views.iter().map(View::see).filter(|(_, record)| record.end.is_none());
+        let held = seen.map(|(pod, record)| resize::requests(&pod, Some(&record)));
+        held.fold([0, 0], |[cpu, memory], [more_cpu, more_memory]| [cpu + more_cpu, memory + more_memory])
     }
 
     /// False when there is no such worker.

@@ -59,6 +59,8 @@ trait Version: Send + Sync {
     fn dirs(&self) -> Vec<PathBuf>;
     /// Makes the group (and its parents) and sets its limits.
     fn create(&self, resources: &Resources) -> io::Result<()>;
+    /// Sets the limits that are given; the others stay.
+    fn set(&self, resources: &Resources) -> io::Result<()>;
     fn stats(&self) -> io::Result<Stats>;
     /// Processes of this group that the kernel has killed for lack of memory, since its creation.
     fn oom_kills(&self) -> u64;
@@ -83,6 +85,10 @@ impl Cgroup {
 
     pub fn create(&self, resources: &Resources) -> io::Result<()> {
         self.version.create(resources)
+    }
+
+    pub fn set(&self, resources: &Resources) -> io::Result<()> {
+        self.version.set(resources)
     }
 
     /// Moves a process into the group.

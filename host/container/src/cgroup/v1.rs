@@ -55,6 +55,10 @@ impl Version for Group {
         for (_, dir) in &self.dirs {
             std::fs::create_dir_all(dir)?;
         }
+        self.set(resources)
+    }
+
+    fn set(&self, resources: &Resources) -> io::Result<()> {
         if let Some(shares) = resources.cpu_shares {
             write_if_there(&self.file("cpu", "cpu.shares"), shares)?;
         }

@@ -42,6 +42,10 @@ impl Version for Group {
             dir.push(part);
             self.pass_controllers_on(&dir);
         }
+        self.set(resources)
+    }
+
+    fn set(&self, resources: &Resources) -> io::Result<()> {
         if let Some(shares) = resources.cpu_shares {
             write_if_there(&self.dir.join("cpu.weight"), weight(shares))?;
         }

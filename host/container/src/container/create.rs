@@ -11,11 +11,11 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::client::ShimConnection;
 use super::{RECORD, ROOTFS, Record, remove};
-use crate::cgroup::Hierarchies;
+use crate::cgroup::{Cgroup, Hierarchies};
 use crate::images::rootdir::{RootDir, relative};
 use crate::images::{Images, Unpacked, user};
 use crate::rootfs::mount_overlay;
-use crate::runtime::{ContainerConfig, RuntimeError, Sandbox};
+use crate::runtime::{ContainerConfig, Resources, RuntimeError, Sandbox};
 use crate::sandbox::Sandboxes;
 use crate::shim::confine::FILTER;
 use crate::shim::protocol::Reply;
@@ -71,6 +71,8 @@ fn fill(
     let flags = root_flags(&record.config);
     mount_overlay(surroundings.images.layers_dir(), &record.layers, dir, flags)
         .map_err(fail("mount root"))?;
+    // What the root shows of it must be there first.
+    Cgroup::new(&record.cgroup).create(&Resources::default()).map_err(fail("make the cgroup"))?;
     let specification = specify(dir, record, image, surroundings)?;
     specification.save(dir.join("config.json")).map_err(|e| create_error(e.to_string()))?;
     if let Some(filter) = spec::compile_filter(&specification)? {

@@ -1,14 +1,17 @@
 //! One container in the daemon's memory, kept current by its shim.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
 use tokio::sync::{broadcast, watch};
 
-use super::Record;
 use super::client::ShimConnection;
+use super::{RECORD, Record};
 use crate::cgroup::Cgroup;
-use crate::runtime::{Changed, Container, Exit, State};
+use crate::runtime::{Changed, Container, Exit, Resources, State};
 use crate::shim::protocol::Reply;
 use crate::shim::record::{self, EXIT};
 
@@ -19,7 +22,7 @@ pub struct Status {
 }
 
 pub struct Entry {
-    pub record: Record,
+    record: RwLock<Arc<Record>>,
     pub dir: PathBuf,
     status: watch::Sender<Status>,
     changes: broadcast::Sender<Changed>,
@@ -32,13 +35,30 @@ impl Entry {
         status: Status,
         changes: broadcast::Sender<Changed>,
     ) -> Arc<Self> {
+        let record = RwLock::new(Arc::new(record));
         Arc::new(Self { record, dir, status: watch::Sender::new(status), changes })
+    }
+
+    pub fn record(&self) -> Arc<Record> {
+        self.record.read().clone()
+    }
+
+    /// Sets other limits and keeps them for a later daemon. Blocking.
+    pub fn update(&self, resources: Resources, labels: BTreeMap<String, String>) -> io::Result<()> {
+        self.cgroup().set(&resources)?;
+        let mut record = self.record.write();
+        let mut fresh = (**record).clone();
+        fresh.config.resources = resources;
+        fresh.config.labels.extend(labels);
+        record::write(&self.dir.join(RECORD), &fresh)?;
+        *record = Arc::new(fresh);
+        Ok(())
     }
 
     pub fn container(&self) -> Container {
         let Status { state, pid } = self.status.borrow().clone();
-        let created_at_ms = self.record.created_at_ms;
-        Container { config: self.record.config.clone(), state, pid, created_at_ms }
+        let record = self.record();
+        Container { config: record.config.clone(), state, pid, created_at_ms: record.created_at_ms }
     }
 
     pub fn state(&self) -> State {
@@ -46,7 +66,7 @@ impl Entry {
     }
 
     pub fn cgroup(&self) -> Cgroup {
-        Cgroup::new(&self.record.cgroup)
+        Cgroup::new(&self.record().cgroup)
     }
 
     /// Told only once: an exited container does not run again.
@@ -67,7 +87,7 @@ impl Entry {
         });
         if changed {
             // Nobody listening is no error.
-            let _ = self.changes.send(Changed { container_id: self.record.config.id.clone() });
+            let _ = self.changes.send(Changed { container_id: self.record().config.id.clone() });
         }
     }
 
@@ -114,14 +134,14 @@ impl Entry {
             return exit;
         }
         tracing::warn!(
-            container = self.record.config.id,
+            container = self.record().config.id,
             "the shim ended without an exit status: killing the container"
         );
         self.cgroup().kill_all();
         let state = record::read::<record::ShimState>(&self.dir.join(record::STATE)).ok();
         let exit = lost(state.and_then(|state| state.started_at_ms));
         if let Err(e) = record::write_exit(&self.dir, &exit) {
-            tracing::warn!(container = self.record.config.id, error = %e, "exit status was not kept");
+            tracing::warn!(container = self.record().config.id, error = %e, "exit status was not kept");
         }
         exit
     }

@@ -28,11 +28,11 @@ pub async fn remove(entry: &Arc<Entry>) -> io::Result<()> {
             let _ = shim.ask(&Request::Signal { signal: libc::SIGKILL }, &[]).await;
         }
         if tokio::time::timeout(PATIENCE, entry.exited()).await.is_err() {
-            tracing::warn!(container = entry.record.config.id, "does not die: killing its shim");
+            tracing::warn!(container = entry.record().config.id, "does not die: killing its shim");
         }
     }
     let entry = entry.clone();
-    crate::blocking_io(move || clean_up(&entry.dir, Some(&entry.record.cgroup))).await
+    crate::blocking_io(move || clean_up(&entry.dir, Some(&entry.record().cgroup))).await
 }
 
 /// Kills the shim if it lives, removes cgroup, mount and directory. Blocking; safe to repeat.

@@ -81,6 +81,12 @@ impl Sandboxes {
         Ok(sandbox)
     }
 
+    /// Sets other limits and keeps them for a later daemon.
+    pub fn update(&self, sandbox: &Sandbox) -> io::Result<()> {
+        self.cgroup(&sandbox.config).set(&sandbox.config.resources)?;
+        record::write(&self.dir.join(&sandbox.config.id).join(RECORD), sandbox)
+    }
+
     /// No error for what is not there.
     pub fn remove(&self, config: &SandboxConfig) -> Result<(), RuntimeError> {
         check_id(&config.id)?;

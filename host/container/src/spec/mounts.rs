@@ -9,11 +9,16 @@ use super::{Sources, create_error};
 use crate::cgroup::Hierarchies;
 use crate::runtime::RuntimeError;
 
+const CGROUPS: &str = "/sys/fs/cgroup";
+
 pub fn build(sources: &Sources<'_>) -> Result<Vec<Mount>, RuntimeError> {
     let volumes = &sources.config.mounts;
     let given = |destination: &Path| volumes.iter().any(|volume| volume.destination == destination);
     let mut mounts = usual(sources).map_err(|e| create_error(e.to_string()))?;
     mounts.retain(|mount| !given(mount.destination()));
+    if given(Path::new(CGROUPS)) {
+        mounts.retain(|mount| !mount.destination().starts_with(CGROUPS));
+    }
     // A volume inside another one must be mounted after it.
     let mut volumes: Vec<_> = volumes.iter().collect();
     volumes.sort_by_key(|volume| volume.destination.components().count());
@@ -48,15 +53,30 @@ fn usual(sources: &Sources<'_>) -> Result<Vec<Mount>, OciSpecError> {
         mount("/dev/mqueue", "mqueue", "mqueue", &["nosuid", "noexec", "nodev"])?,
         mount("/sys", "sysfs", "sysfs", sys)?,
     ];
-    // Under v1 a container's root could raise its own limits through this mount.
-    if Hierarchies::of_this_machine().is_v2() {
-        let access = if privileged { "rw" } else { "ro" };
-        let options = ["nosuid", "noexec", "nodev", "relatime", access];
-        mounts.push(mount("/sys/fs/cgroup", "cgroup", "cgroup", &options)?);
+    match Hierarchies::of_this_machine() {
+        Hierarchies::V2(_) => {
+            let access = if privileged { "rw" } else { "ro" };
+            let options = ["nosuid", "noexec", "nodev", "relatime", access];
+            mounts.push(mount(CGROUPS, "cgroup", "cgroup", &options)?);
+        }
+        Hierarchies::V1(controllers) if !privileged => {
+            mounts.push(mount(CGROUPS, "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev", "mode=755"])?);
+            for (controller, root) in controllers {
+                mounts.push(own_group(controller, &root.join(sources.cgroup.trim_start_matches('/')))?);
+            }
+        }
+        Hierarchies::V1(_) => {}
     }
     let shm = sources.shm.display().to_string();
     mounts.push(mount("/dev/shm", "bind", &shm, &["rbind", "nosuid", "noexec", "nodev", "rw"])?);
     Ok(mounts)
+}
+
+/// A container's own group, to read: a hierarchy mounted anew would let its root raise its limits.
+fn own_group(controller: &str, group: &Path) -> Result<Mount, OciSpecError> {
+    let options = ["bind", "nosuid", "noexec", "nodev", "ro"].map(String::from).to_vec();
+    let destination = Path::new(CGROUPS).join(controller);
+    MountBuilder::default().destination(destination).typ("bind").source(group).options(options).build()
 }
 
 fn bind(volume: &crate::runtime::Mount) -> Result<Mount, RuntimeError> {

@@ -73,7 +73,11 @@ pub fn adopt(pod: &Pod, mut found: Found, now: Instant) -> Adopted {
 }
 
 fn handle(sandbox: RuntimeSandbox) -> SandboxHandle {
-    SandboxHandle { id: sandbox.config.id, network_namespace: sandbox.network_namespace }
+    SandboxHandle {
+        id: sandbox.config.id,
+        resources: sandbox.config.resources,
+        network_namespace: sandbox.network_namespace,
+    }
 }
 
 /// A container that was ready stays ready until a probe says otherwise.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::record::{Record, Sandbox};
+use super::resize;
 use super::spec::Pod;
 
 struct Verdict {
@@ -43,8 +44,29 @@ pub fn build(
         ("ContainersReady", containers),
     ]
     .into_iter()
+    .chain(resizes(pod, record))
     .map(|(name, verdict)| condition(pod, name, verdict, before, now))
     .collect()
+}
+
+/// Conditions that are there only while they hold.
+pub const PASSING: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
+fn resizes(pod: &Pod, record: &Record) -> Option<(&'static str, Verdict)> {
+    let [pending, in_progress] = PASSING;
+    let over = record.end.is_some() || pod.is_deleted();
+    if over || resize::differing(pod, record).next().is_none() {
+        return None;
+    }
+    let waiting = record.resize.as_ref();
+    let message = waiting.map(|waiting| waiting.message.clone()).unwrap_or_default();
+    let (name, reason) = match waiting.map(|waiting| waiting.reason.as_str()) {
+        Some("Infeasible") => (pending, "Infeasible"),
+        Some("Deferred") => (pending, "Deferred"),
+        Some(_) => (in_progress, "Error"),
+        None => (in_progress, ""),
+    };
+    Some((name, Verdict { holds: true, reason, message }))
 }
 
 fn condition(pod: &Pod, name: &str, verdict: Verdict, before: &Value, now: &str) -> Value {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::env::SourceKind;
 use super::record::{SandboxHandle, Waiting};
+use super::resize::Step;
 use crate::probe::ProbeKind;
 use crate::volume::{MountError, Mounted};
 
@@ -56,6 +57,7 @@ pub enum Input {
         outcome: Result<(), StartFailure>,
     },
     Refreshed(Result<Mounted, MountError>),
+    Resized(Step, Result<(), String>),
     TornDown(Result<(), String>),
     Deleted(Result<(), String>),
     StatusWritten(Result<(), orch_client::Status>),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::spec::{Container, Pod};
+use super::spec::{Container, Pod, ResourceRequirements};
 
 pub const POD_UID: &str = "io.kubernetes.pod.uid";
 pub const POD_NAME: &str = "io.kubernetes.pod.name";
@@ -17,6 +17,13 @@ pub const IMAGE: &str = "io.kubernetes.container.image";
 pub const IMAGE_ID: &str = "io.kubernetes.container.imageID";
 pub const STOP_SIGNAL: &str = "io.kubernetes.container.stopSignal";
 pub const MESSAGE_POLICY: &str = "io.kubernetes.container.terminationMessagePolicy";
+
+/// The resources that are in force, as the spec named them: JSON.
+pub const RESOURCES: &str = "orch.dev/resources";
+
+pub fn resources(resources: &ResourceRequirements) -> String {
+    serde_json::json!({ "limits": resources.limits, "requests": resources.requests }).to_string()
+}
 
 pub fn of_pod(pod: &Pod) -> BTreeMap<String, String> {
     BTreeMap::from([
@@ -32,6 +39,7 @@ pub fn of_container(pod: &Pod, container: &Container, restart_count: u32) -> BTr
     labels.insert(CONTAINER_NAME.into(), container.name.clone());
     labels.insert(RESTART_COUNT.into(), restart_count.to_string());
     labels.insert(IMAGE.into(), container.image.clone());
+    labels.insert(RESOURCES.into(), self::resources(&container.resources));
     if !container.termination_message_policy.is_empty() {
         labels.insert(MESSAGE_POLICY.into(), container.termination_message_policy.clone());
     }

@@ -18,6 +18,7 @@ mod message;
 pub mod plan;
 pub mod qos;
 pub mod record;
+pub mod resize;
 mod sandbox;
 mod security;
 mod service_env;

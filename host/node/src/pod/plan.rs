@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::record::{ContainerRecord, End, Operation, Record, Volumes};
+use super::resize;
 use super::spec::{Container, Pod};
 
 /// What failed is shown this long before `CrashLoopBackOff` or `ImagePullBackOff` replaces it.
@@ -41,6 +42,8 @@ pub enum Action {
     Cancel,
     /// Write the volumes' contents again.
     Refresh,
+    /// Set the limits of the spec, as far as they differ.
+    Resize,
     End(End),
     Initialized,
     TearDown,
@@ -53,6 +56,8 @@ pub enum StopReason {
     PodEnds,
     FailedProbe(&'static str),
     ImageChanged,
+    /// Its resources have changed, and its policy wants a new process for that.
+    Resized,
 }
 
 /// What to do now, and when to look again if nothing happens before.
@@ -109,6 +114,9 @@ fn run(pod: &Pod, record: &Record, now: Instant, plan: &mut Plan) {
         plan.act(refresh);
         return;
     }
+    if resize(pod, record, now, plan) {
+        return;
+    }
     if is_completed(pod, record) {
         plan.act(Action::End(End::Completed));
         return;
@@ -143,6 +151,29 @@ fn refresh(record: &Record, now: Instant, plan: &mut Plan) -> Option<Action> {
         }
         None => Some(Action::Refresh),
     }
+}
+
+/// True: the limits are set first.
+fn resize(pod: &Pod, record: &Record, now: Instant, plan: &mut Plan) -> bool {
+    if let Some(at) = record.resize_at.filter(|at| *at > now) {
+        plan.wake(at);
+        return false;
+    }
+    // What the limits become in the kernel does not matter here.
+    if resize::step(pod, record, 0).is_some() {
+        plan.act(Action::Resize);
+        return true;
+    }
+    for (container, _) in
+        resize::differing(pod, record).filter(|(c, attempt)| resize::needs_restart(c, attempt))
+    {
+        plan.act(Action::Stop {
+            container: container.name.clone(),
+            why: StopReason::Resized,
+            grace_seconds: pod.grace_seconds(),
+        });
+    }
+    false
 }
 
 fn stop_unhealthy(pod: &Pod, record: &Record, plan: &mut Plan) {
@@ -323,7 +354,7 @@ pub fn is_completed(pod: &Pod, record: &Record) -> bool {
 fn end(pod: &Pod, record: &Record, now: Instant, plan: &mut Plan) {
     match &record.operation {
         Some(Operation::SetUp | Operation::Start { .. } | Operation::Refresh) => plan.act(Action::Cancel),
-        Some(Operation::TearDown | Operation::Delete) | None => {}
+        Some(Operation::Resize | Operation::TearDown | Operation::Delete) | None => {}
     }
     stop_all(pod, record, plan);
     if record.operation.is_some() || record.any_running() {

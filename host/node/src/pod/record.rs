@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use orch_container::runtime::{Container, Exit, State};
+use orch_container::runtime::{Container, Exit, Resources, State};
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::labels;
+use super::spec::ResourceRequirements;
 
 /// The pod's sandbox and its network.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +28,8 @@ pub enum Sandbox {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SandboxHandle {
     pub id: String,
+    /// Its limits as they are set.
+    pub resources: Resources,
     pub network_namespace: Option<PathBuf>,
 }
 
@@ -59,6 +62,8 @@ pub enum Operation {
     },
     /// Volumes' contents are written again.
     Refresh,
+    /// Limits are set anew.
+    Resize,
     TearDown,
     Delete,
 }
@@ -86,6 +91,10 @@ pub struct Record {
     /// A failed set-up, refresh or deletion is not tried again before.
     pub retry_at: Option<Instant>,
     pub failures: u32,
+    /// Why the resources of the spec are not (yet) those of the containers.
+    pub resize: Option<Waiting>,
+    /// A step of a resize that failed, or has no room, is not tried again before.
+    pub resize_at: Option<Instant>,
     /// A ConfigMap or Secret in a volume has changed.
     pub stale_content: bool,
     /// Every init container has been passed once in this sandbox.
@@ -154,6 +163,8 @@ pub struct Attempt {
     /// As the spec named it.
     pub image: String,
     pub image_id: String,
+    /// In force; `None` in containers of daemons before resizes.
+    pub resources: Option<ResourceRequirements>,
     pub log_path: PathBuf,
     pub stop_signal: Option<String>,
     pub message: Option<String>,
@@ -170,6 +181,7 @@ impl Attempt {
             state: container.state.clone(),
             image: label(labels::IMAGE),
             image_id: label(labels::IMAGE_ID),
+            resources: serde_json::from_str(&label(labels::RESOURCES)).ok(),
             log_path: container.config.log_path.clone(),
             stop_signal: container.config.labels.get(labels::STOP_SIGNAL).cloned(),
             message: None,

@@ -84,9 +84,9 @@ async fn create(agent: &Agent, pod: &Pod) -> Result<SandboxHandle, String> {
         resources: qos::pod_resources(spec),
         labels: labels::of_pod(pod),
     };
-    let id = config.id.clone();
+    let (id, resources) = (config.id.clone(), config.resources.clone());
     match agent.runtime.create_sandbox(config).await {
-        Ok(sandbox) => Ok(SandboxHandle { id, network_namespace: sandbox.network_namespace }),
+        Ok(sandbox) => Ok(SandboxHandle { id, resources, network_namespace: sandbox.network_namespace }),
         Err(error) => {
             // Whatever a half-made one has left behind would stand in the next one's way.
             if let Err(error) = agent.runtime.remove_sandbox(&id).await {

@@ -116,6 +116,7 @@ pub struct Container {
     pub env: Vec<EnvVar>,
     pub env_from: Vec<EnvFrom>,
     pub resources: ResourceRequirements,
+    pub resize_policy: Vec<ResizePolicy>,
     pub volume_mounts: Vec<VolumeMount>,
     pub volume_devices: Vec<Value>,
     pub liveness_probe: Option<Probe>,
@@ -204,6 +205,14 @@ pub struct OptionalReference {
 pub type ResourceList = BTreeMap<String, Value>;
 
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResizePolicy {
+    pub resource_name: String,
+    /// `NotRequired`, `RestartContainer`.
+    pub restart_policy: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceRequirements {
     pub limits: ResourceList,

@@ -9,7 +9,7 @@ use super::conditions;
 use super::plan::restarts;
 use super::qos;
 use super::record::{Attempt, ContainerRecord, End, Operation, Record, Waiting};
-use super::spec::{Container, Pod};
+use super::spec::{Container, Pod, ResourceRequirements};
 use crate::time;
 
 /// Everything a status is made of.
@@ -110,6 +110,7 @@ fn container_status(facts: Facts, container: &Container) -> Value {
         // Nobody sends requests to an ephemeral container.
         is_running && known.is_some_and(|c| c.ready) && !pod.is_ephemeral(&container.name)
     };
+    let in_force = current.filter(|_| is_running).and_then(|attempt| attempt.resources.as_ref());
     let restart_count = current.map_or_else(|| reported_restarts(pod, container), |a| a.restart_count.into());
     let mut status = json!({
         "name": container.name,
@@ -120,7 +121,7 @@ fn container_status(facts: Facts, container: &Container) -> Value {
         "restartCount": restart_count,
         "image": container.image,
         "imageID": current.map_or("", |a| a.image_id.as_str()),
-        "resources": resources(container),
+        "resources": resources(in_force.unwrap_or(&container.resources)),
     });
     if let Some(attempt) = current {
         status["containerID"] = format!("orch://{}", attempt.id).into();
@@ -128,8 +129,10 @@ fn container_status(facts: Facts, container: &Container) -> Value {
             status["image"] = attempt.image.clone().into();
         }
     }
-    if !container.resources.requests.is_empty() {
-        status["allocatedResources"] = json!(container.resources.requests);
+    let has_room = record.resize.as_ref().is_none_or(|waiting| waiting.reason == "Error");
+    let allocated = in_force.filter(|_| !has_room).unwrap_or(&container.resources);
+    if !allocated.requests.is_empty() {
+        status["allocatedResources"] = json!(allocated.requests);
     }
     if !container.volume_mounts.is_empty() {
         status["volumeMounts"] = volume_mounts(container);
@@ -142,13 +145,13 @@ fn reported_restarts(pod: &Pod, container: &Container) -> Value {
     reported.filter(Value::is_u64).unwrap_or_else(|| 0.into())
 }
 
-fn resources(container: &Container) -> Value {
+fn resources(of: &ResourceRequirements) -> Value {
     let mut resources = json!({});
-    if !container.resources.limits.is_empty() {
-        resources["limits"] = json!(container.resources.limits);
+    if !of.limits.is_empty() {
+        resources["limits"] = json!(of.limits);
     }
-    if !container.resources.requests.is_empty() {
-        resources["requests"] = json!(container.resources.requests);
+    if !of.requests.is_empty() {
+        resources["requests"] = json!(of.requests);
     }
     resources
 }
@@ -268,10 +271,19 @@ pub fn is_reflected(status: &Value, shown: &Value) -> bool {
     status.as_object().into_iter().flatten().all(|(field, value)| match field.as_str() {
         "conditions" => {
             let shown = shown["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-            value.as_array().into_iter().flatten().all(|c| shown.contains(c))
+            let mut own = value.as_array().into_iter().flatten();
+            own.all(|c| shown.contains(c)) && passed(shown, value).next().is_none()
         }
         _ => shown[field] == *value,
     })
+}
+
+/// Conditions of resizes that are over.
+fn passed<'a>(shown: &'a [Value], own: &'a Value) -> impl Iterator<Item = &'a Value> {
+    let is_own = |shown: &Value| own.as_array().into_iter().flatten().any(|c| c["type"] == shown["type"]);
+    let passing =
+        |shown: &&Value| conditions::PASSING.iter().any(|name| shown["type"] == *name) && !is_own(shown);
+    shown.iter().filter(passing)
 }
 
 /// The patch of the `status` sub-resource that leads from `before` to `status`.
@@ -285,6 +297,13 @@ pub fn patch(pod: &Pod, before: &Value, status: &Value) -> Value {
         {
             ips.insert(0, json!({ "$patch": "replace" }));
         }
+    }
+    let shown = pod.status()["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let gone: Vec<Value> = passed(shown, &status["conditions"])
+        .map(|condition| json!({ "$patch": "delete", "type": condition["type"] }))
+        .collect();
+    if let Some(conditions) = body["conditions"].as_array_mut() {
+        conditions.extend(gone);
     }
     for field in before.as_object().into_iter().flat_map(|fields| fields.keys()) {
         if OWNED.contains(&field.as_str()) && status.get(field).is_none() {

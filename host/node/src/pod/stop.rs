@@ -81,6 +81,7 @@ impl Stopping {
             StopReason::FailedProbe(kind) => {
                 format!("Container {name} failed {kind} probe, will be restarted")
             }
+            StopReason::Resized => format!("Container {name} resize requires restart"),
             StopReason::ImageChanged => format!("Container {name} definition changed, will be restarted"),
         }
     }

@@ -12,10 +12,11 @@ use super::env::SourceKind;
 use super::inbox::{FailureKind, Input, SetUpOutcome, StartFailure};
 use super::labels;
 use super::message;
-use super::record::{FailedProbe, Operation, Sandbox, Volumes};
+use super::record::{FailedProbe, Operation, Sandbox, Volumes, Waiting};
+use super::resize::Step;
 use super::spec::Pod;
 use super::start::POST_START_FAILED;
-use super::worker::Worker;
+use super::worker::{RESIZE_AGAIN, Worker};
 use crate::events::About;
 use crate::probe::{ProbeKind, Probes, Subject};
 use crate::volume::{self, MountError, Mounted};
@@ -32,6 +33,7 @@ impl Worker {
             Input::SetUp(outcome) => self.take_set_up(outcome),
             Input::Started { container, outcome } => self.take_started(&container, outcome),
             Input::Refreshed(outcome) => self.take_refreshed(outcome),
+            Input::Resized(step, outcome) => self.take_resized(step, outcome),
             Input::TornDown(outcome) => self.take_torn_down(outcome),
             Input::Deleted(outcome) => self.take_deleted(outcome),
             Input::StatusWritten(outcome) => self.take_told(outcome),
@@ -46,6 +48,10 @@ impl Worker {
                 tracing::warn!(%error, "an update was not understood; the pod goes on as before");
                 return;
             }
+        }
+        if before.metadata.generation != self.pod.metadata.generation {
+            self.record.resize = None;
+            self.record.resize_at = None;
         }
         if self.pod.is_deleted() {
             self.record.retry_at = self.record.retry_at.filter(|_| self.record.is_torn_down());
@@ -293,6 +299,26 @@ impl Worker {
                 self.agent.events.warning(&About::pod(&self.pod), "FailedMount", error.to_string());
                 self.record.stale_content = true;
                 self.retry_later();
+            }
+        }
+    }
+
+    fn take_resized(&mut self, step: Step, outcome: Result<(), String>) {
+        self.record.operation = None;
+        if let Err(message) = outcome {
+            let text = format!("resizing the pod: {message}");
+            self.agent.events.warning(&About::pod(&self.pod), "ResizeError", text);
+            self.record.resize = Some(Waiting { reason: "Error".into(), message });
+            self.record.resize_at = Some(Instant::now() + RESIZE_AGAIN);
+            return;
+        }
+        if let Sandbox::Ready(handle) = &mut self.record.sandbox {
+            handle.resources = step.sandbox;
+        }
+        for container in step.containers {
+            let Some(known) = self.record.containers.get_mut(&container.name) else { continue };
+            if let Some(attempt) = known.attempts.iter_mut().find(|attempt| attempt.id == container.id) {
+                attempt.resources = Some(container.wanted);
             }
         }
     }

@@ -15,8 +15,9 @@ use super::env::{self, SourceKind};
 use super::inbox::{Inbox, Input};
 use super::plan::{Action, plan};
 use super::record::{End, Operation, Record, Sandbox, Waiting};
+use super::resize;
 use super::sandbox;
-use super::spec::{Container, Pod};
+use super::spec::{Container, Pod, ResourceRequirements};
 use super::start::Starting;
 use super::status::{self, Facts};
 use super::stop::{Stop, Stopping};
@@ -26,6 +27,9 @@ use crate::events::About;
 use crate::probe::Probes;
 use crate::time;
 use crate::volume;
+
+/// Room for a resize may come when other pods go.
+pub(super) const RESIZE_AGAIN: Duration = Duration::from_secs(5);
 
 pub struct Worker {
     pub(super) agent: Arc<Agent>,
@@ -200,6 +204,7 @@ impl Worker {
             Action::Remove { container, id } => self.remove(container, id),
             Action::Cancel => self.cancel.cancel(),
             Action::Refresh => self.refresh(),
+            Action::Resize => self.resize(),
             Action::End(end) => self.end(end),
             Action::Initialized => self.record.initialized = true,
             Action::TearDown => self.tear_down(),
@@ -232,6 +237,10 @@ impl Worker {
         if known.current().is_some_and(|a| a.exit().is_some()) && known.failures == 0 {
             known.crash.step(Instant::now());
         }
+        let mut container = container;
+        if let Some(has) = self.resources_without_room(&container.name) {
+            container.resources = has;
+        }
         let target = self.record.container(&container.target_container_name);
         let target = target.and_then(|known| known.current()).filter(|attempt| attempt.is_running());
         let target = target.map(|attempt| attempt.id.clone());
@@ -248,6 +257,12 @@ impl Worker {
             cancel,
         };
         self.agent.spawn(starting.run());
+    }
+
+    /// While there is no room for what the spec asks for, a container starts again with what it had.
+    fn resources_without_room(&self, name: &str) -> Option<ResourceRequirements> {
+        self.record.resize.as_ref().filter(|waiting| waiting.reason != "Error")?;
+        self.record.container(name)?.current()?.resources.clone()
     }
 
     fn back_off(&mut self, name: &str, delay: Duration) {
@@ -317,6 +332,25 @@ impl Worker {
             };
             let outcome = volume::set_up(&agent, from).await;
             inbox.put(Input::Refreshed(outcome));
+        });
+    }
+
+    fn resize(&mut self) {
+        if let Some(refusal) = resize::refusal(&self.agent, &self.pod) {
+            self.record.resize = Some(refusal);
+            self.record.resize_at = Some(Instant::now() + RESIZE_AGAIN);
+            return;
+        }
+        let Some(sandbox) = self.record.sandbox.handle().map(|handle| handle.id.clone()) else { return };
+        let Some(step) = resize::step(&self.pod, &self.record, self.agent.machine.memory_bytes) else {
+            return;
+        };
+        self.record.resize = None;
+        self.operate(Operation::Resize);
+        let (agent, inbox) = (self.agent.clone(), self.inbox.clone());
+        self.agent.spawn(async move {
+            let outcome = resize::carry_out(&agent, &sandbox, &step).await;
+            inbox.put(Input::Resized(step, outcome));
         });
     }
 

@@ -33,7 +33,7 @@ impl NodeConnection for NodeAgent {
         let (spec, record) = self.see(pod)?;
         let container = target::container(&spec, &options.container)?;
         let attempt = target::logged(&spec, &record, container, options.previous)?;
-        let (pods, uid, id) = (self.pods.clone(), spec.metadata.uid.clone(), attempt.id.clone());
+        let (pods, uid, id) = (self.agent.pods.clone(), spec.metadata.uid.clone(), attempt.id.clone());
         let runs = move || {
             let view = pods.view(&uid).map(|view| view.see());
             view.is_some_and(|(_, record)| target::runs(&record, &id))

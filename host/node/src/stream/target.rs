@@ -15,7 +15,7 @@ const DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
 impl NodeAgent {
     /// The pod as its worker last saw it.
     pub(super) fn see(&self, pod: &PodRef) -> Result<(Arc<Pod>, Arc<Record>), Status> {
-        let view = self.pods.view(&pod.uid).ok_or_else(|| {
+        let view = self.agent.pods.view(&pod.uid).ok_or_else(|| {
             let message = format!("pod \"{}\" in namespace \"{}\" not found", pod.name, pod.namespace);
             Status::new(404, "NotFound", message)
         })?;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use orch_container::runtime::{
-    Changed, Container, ContainerConfig, Credentials, ExecRequest, Exit, Image, Runtime, RuntimeError,
-    Sandbox, SandboxConfig, State, Stats,
+    Changed, Container, ContainerConfig, Credentials, ExecRequest, Exit, Image, Resources, Runtime,
+    RuntimeError, Sandbox, SandboxConfig, State, Stats,
 };
 use parking_lot::Mutex;
 use tokio::io::AsyncWriteExt;
@@ -163,6 +163,27 @@ impl Runtime for FakeRuntime {
     async fn remove_sandbox(&self, id: &str) -> Result<(), RuntimeError> {
         self.call("remove_sandbox".into());
         self.inner.lock().sandboxes.remove(id);
+        Ok(())
+    }
+    async fn update_sandbox(&self, id: &str, resources: Resources) -> Result<(), RuntimeError> {
+        self.call("resize pod".into());
+        let mut inner = self.inner.lock();
+        let sandbox = inner.sandboxes.get_mut(id).ok_or_else(|| not_found(id))?;
+        sandbox.config.resources = resources;
+        Ok(())
+    }
+    async fn update_container(
+        &self,
+        id: &str,
+        resources: Resources,
+        labels: BTreeMap<String, String>,
+    ) -> Result<(), RuntimeError> {
+        let mut inner = self.inner.lock();
+        let container = inner.containers.get_mut(id).ok_or_else(|| not_found(id))?;
+        container.config.resources = resources;
+        container.config.labels.extend(labels);
+        let call = format!("resize {}", name(&container.config));
+        inner.calls.push(call);
         Ok(())
     }
     async fn sandboxes(&self) -> Result<Vec<Sandbox>, RuntimeError> {

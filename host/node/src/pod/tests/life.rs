@@ -319,6 +319,66 @@ async fn another_image_is_one_restart_and_no_failure() {
     assert_eq!(condition(&status, "Ready")["status"], "False");
 }
 
+fn with_requests(cpu: &str, policy: &str) -> Value {
+    json!([{"name": "c", "image": "i:1", "resources": {"requests": {"cpu": cpu}},
+        "resizePolicy": [{"resourceName": "cpu", "restartPolicy": policy}]}])
+}
+
+#[tokio::test(start_paused = true)]
+async fn resources_change_in_place() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", json!({"containers": with_requests("100m", "NotRequired")})).await;
+    bench.until_phase("p", "Running").await;
+    bench.set_spec("p", "containers", with_requests("200m", "NotRequired")).await;
+    let resized = |s: &Value| s["containerStatuses"][0]["resources"]["requests"]["cpu"] == "200m";
+    let status = bench.until("p", "resized", resized).await;
+    assert_eq!(status["containerStatuses"][0]["allocatedResources"]["cpu"], "200m");
+    assert_eq!(status["containerStatuses"][0]["restartCount"], 0);
+    assert_eq!(bench.runtime.config_of("c").resources.cpu_shares, Some(204));
+    assert_eq!(bench.runtime.count("start c"), 1);
+    let over =
+        |s: &Value| s["conditions"].as_array().unwrap().iter().all(|c| c["type"] != "PodResizeInProgress");
+    bench.until("p", "over", over).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resize_restarts_where_the_policy_wants_it() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", json!({"containers": with_requests("100m", "RestartContainer")})).await;
+    bench.until_phase("p", "Running").await;
+    bench.set_spec("p", "containers", with_requests("200m", "RestartContainer")).await;
+    let resized = |s: &Value| s["containerStatuses"][0]["restartCount"] == 1;
+    let status = bench.until("p", "restarted", resized).await;
+    assert_eq!(status["containerStatuses"][0]["resources"]["requests"]["cpu"], "200m");
+    let events = bench.events("p").await;
+    let why = "Killing: Container c resize requires restart";
+    assert!(events.iter().any(|event| event.starts_with(why)), "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resize_without_room_waits_and_says_so() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", json!({"containers": with_requests("100m", "NotRequired")})).await;
+    bench.until_phase("p", "Running").await;
+    bench.set_spec("p", "containers", with_requests("100000", "NotRequired")).await;
+    let pending =
+        |s: &Value| s["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "PodResizePending");
+    let status = bench.until("p", "pending", pending).await;
+    assert_eq!(condition(&status, "PodResizePending")["reason"], "Infeasible");
+    let message = condition(&status, "PodResizePending")["message"].as_str().unwrap();
+    assert!(message.starts_with("Node didn't have enough capacity: cpu, requested: 100000000"), "{message}");
+    assert_eq!(status["containerStatuses"][0]["resources"]["requests"]["cpu"], "100m");
+    assert_eq!(status["containerStatuses"][0]["allocatedResources"]["cpu"], "100m");
+    assert_eq!(condition(&status, "Ready")["status"], "True");
+    // Taken back.
+    bench.set_spec("p", "containers", with_requests("100m", "NotRequired")).await;
+    bench.until("p", "no longer pending", |s| !pending(s)).await;
+    assert_eq!(bench.runtime.count("resize c"), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_ephemeral_container_joins_once() {
     let bench = Bench::start();
