@@ -20,8 +20,8 @@ use crate::container::{adopt, containers_dir, remove, streams};
 use crate::images::Images;
 use crate::images::registry::RegistryConfig;
 use crate::runtime::{
-    Changed, Container, ContainerConfig, Credentials, ExecRequest, Image, Runtime, RuntimeError, Sandbox,
-    SandboxConfig, State, Stats, phase,
+    Changed, Container, ContainerConfig, Credentials, ExecRequest, Image, Resources, Runtime, RuntimeError,
+    Sandbox, SandboxConfig, State, Stats, phase,
 };
 use crate::sandbox::{self, Sandboxes, check_id};
 use crate::shim::protocol::{Reply, Request};

@@ -280,9 +280,9 @@ pub fn is_reflected(status: &Value, shown: &Value) -> bool {
 
 /// Conditions of resizes that are over.
 fn passed<'a>(shown: &'a [Value], own: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let is_own = |shown: &Value| own.as_array().into_iter().flatten().any(|c| c["type"] == shown["type"]);
+    let is_own = move |shown: &Value| own.as_array().into_iter().flatten().any(|c| c["type"] == shown["type"]);
     let passing =
-        |shown: &&Value| conditions::PASSING.iter().any(|name| shown["type"] == *name) && !is_own(shown);
+        move |shown: &&Value| conditions::PASSING.iter().any(|name| shown["type"] == *name) && !is_own(shown);
     shown.iter().filter(passing)
 }
 

@@ -133,6 +133,7 @@ mod tests {
             state: if running { State::Running { started_at_ms: 0 } } else { State::Exited(exit) },
             image: String::new(),
             image_id: String::new(),
+            resources: None,
             log_path: id.into(),
             stop_signal: None,
             message: None,
