@@ -60,7 +60,12 @@ fn usual(sources: &Sources<'_>) -> Result<Vec<Mount>, OciSpecError> {
             mounts.push(mount(CGROUPS, "cgroup", "cgroup", &options)?);
         }
         Hierarchies::V1(controllers) if !privileged => {
-            mounts.push(mount(CGROUPS, "tmpfs", "tmpfs", &["nosuid", "noexec", "nodev", "mode=755"])?);
+            mounts.push(mount(
+                CGROUPS,
+                "tmpfs",
+                "tmpfs",
+                &["nosuid", "noexec", "nodev", "mode=755", "size=64k"],
+            )?);
             for (controller, root) in controllers {
                 mounts.push(own_group(controller, &root.join(sources.cgroup.trim_start_matches('/')))?);
             }

@@ -280,7 +280,8 @@ pub fn is_reflected(status: &Value, shown: &Value) -> bool {
 
 /// Conditions of resizes that are over.
 fn passed<'a>(shown: &'a [Value], own: &'a Value) -> impl Iterator<Item = &'a Value> {
-    let is_own = move |shown: &Value| own.as_array().into_iter().flatten().any(|c| c["type"] == shown["type"]);
+    let is_own =
+        move |shown: &Value| own.as_array().into_iter().flatten().any(|c| c["type"] == shown["type"]);
     let passing =
         move |shown: &&Value| conditions::PASSING.iter().any(|name| shown["type"] == *name) && !is_own(shown);
     shown.iter().filter(passing)
@@ -298,7 +299,7 @@ pub fn patch(pod: &Pod, before: &Value, status: &Value) -> Value {
             ips.insert(0, json!({ "$patch": "replace" }));
         }
     }
-    let shown = pod.status()["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let shown = before["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let gone: Vec<Value> = passed(shown, &status["conditions"])
         .map(|condition| json!({ "$patch": "delete", "type": condition["type"] }))
         .collect();

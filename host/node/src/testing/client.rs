@@ -131,7 +131,9 @@ fn merge(target: &mut Value, patch: &Value, strategic: bool, path: &str) {
             let known = target.as_array_mut().unwrap();
             for condition in patch {
                 known.retain(|c| c["type"] != condition["type"]);
-                known.push(condition.clone());
+                if condition["$patch"] != "delete" {
+                    known.push(condition.clone());
+                }
             }
         }
         (target, Value::Array(patch)) => {
