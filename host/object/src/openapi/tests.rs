@@ -216,3 +216,13 @@ fn v3_in_protobuf_begins_with_its_version() {
     assert_eq!(document[..7], [0x0a, 5, b'3', b'.', b'0', b'.', b'0']);
     assert!(document.len() > 1 << 18, "{}", document.len());
 }
+
+#[test]
+fn v3_in_protobuf_tells_that_an_object_is_a_default() {
+    let encoded = |default: Value| {
+        v3_protobuf(&json!({ "components": { "schemas": { "A": { "default": default } } } }))
+    };
+    // Field 33, without anything in it.
+    assert!(encoded(json!({})).ends_with(&[0x8a, 2, 0]));
+    assert!(encoded(json!("x")).ends_with(&[0x8a, 2, 3, 0x1a, 1, b'x']));
+}

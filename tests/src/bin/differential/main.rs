@@ -38,7 +38,7 @@ const SLICE: &str = "^(v1 (configmaps|secrets|serviceaccounts|limitranges)|rbac.
     (clusterroles|clusterrolebindings|roles|rolebindings)|scheduling.k8s.io/v1 priorityclasses|storage.k8s.io/v1 \
     storageclasses) life$|^(v1 (configmaps|secrets|serviceaccounts|podtemplates)|storage.k8s.io/v1 storageclasses) \
     bad creates$|^v1 (configmaps|podtemplates) spoilt|^networking.k8s.io/v1 networkpolicies (life|bad)|^v1 secrets spoilt \
-    updates|^(openapi|discovery)$|^kubectl ";
+    updates|^(openapi|discovery|paths)$|^kubectl ";
 
 /// Scripts are played beside one another; each has its own namespace.
 const AT_ONCE: usize = 4;

@@ -128,7 +128,7 @@ fn numbers(out: &mut Vec<u8>, schema: &Value) {
     }
 }
 
-/// Only scalars have a form here.
+/// Only scalars have a form here; of anything else no more is said than that it is there.
 fn default(out: &mut Vec<u8>, schema: &Value) {
     match &schema["default"] {
         Value::Number(value) => {
@@ -136,6 +136,7 @@ fn default(out: &mut Vec<u8>, schema: &Value) {
         }
         Value::Bool(value) => message(out, 33, |out| varint(out, 2, (*value).into())),
         Value::String(value) => message(out, 33, |out| text(out, 3, value)),
-        Value::Null | Value::Array(_) | Value::Object(_) => {}
+        Value::Array(_) | Value::Object(_) => message(out, 33, |_| ()),
+        Value::Null => {}
     }
 }
