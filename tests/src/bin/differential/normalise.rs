@@ -30,7 +30,9 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule(r"\((\d+)\)$", "(REVISION)"),
         rule(r#"(resourceVersion: ")\d+|(\\?"resourceVersion\\?":\\?")\d+"#, "${1}${2}REVISION"),
         rule(r"(LIVE|MERGED)-\d+", "${1}-RANDOM"),
-        rule(r"(\s)\d+s(\s)", "${1}AGE${2}"),
+        // However wide the ages are.
+        rule(r"(\s)(?:\d+m)?\d+s(\s)", "${1}AGE${2}"),
+        rule(r"\bAGE {2,}", "AGE  "),
         rule(r"(, current: )\d+", "${1}REVISION"),
         rule(r"https://(192\.168\.77\.2|127\.0\.0\.1):\d+", "SERVER"),
         rule(r"192\.168\.77\.2:\d+", "SERVER"),
