@@ -49,9 +49,10 @@ impl Running {
         name: &str,
         plugin: &Arc<dyn ControllerPlugin>,
         informers: &Arc<Informers>,
+        queue: WorkQueue,
         stop: CancellationToken,
     ) -> Self {
-        let running = Running { queue: Arc::default(), stop, tasks: TaskTracker::new() };
+        let running = Running { queue: Arc::new(queue), stop, tasks: TaskTracker::new() };
         let (synced, all_synced) = mpsc::channel::<()>(1);
         for (index, watch) in plugin.description().watches.iter().enumerate() {
             let mapping = Arc::new(Mapping::new(plugin.clone(), index as u32, watch.clone()));

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Account, Api};
 use crate::controller::{Running, kinds_of};
 use crate::informers::{Informers, resource};
+use crate::metrics::Metrics;
+use crate::queue::WorkQueue;
 
 /// Makes clients that act as somebody.
 pub trait Clients: Send + Sync + 'static {
@@ -48,6 +50,7 @@ struct Inner {
     informers: Arc<Informers>,
     stop: CancellationToken,
     accounts: Mutex<HashMap<String, Arc<Account>>>,
+    metrics: Metrics,
     /// Held while a controller is swapped: of two swaps of one name the later must win whole.
     running: tokio::sync::Mutex<HashMap<String, Running>>,
 }
@@ -63,6 +66,7 @@ impl Controllers {
             informers,
             stop,
             accounts: Mutex::default(),
+            metrics: Metrics::default(),
             running: tokio::sync::Mutex::default(),
         }))
     }
@@ -88,7 +92,8 @@ impl Controllers {
         }
         *account.watched.write() = watched;
         let stop = self.0.stop.child_token();
-        running.insert(name.into(), Running::start(name, &plugin, &self.0.informers, stop));
+        let queue = WorkQueue::new(self.0.metrics.of(name));
+        running.insert(name.into(), Running::start(name, &plugin, &self.0.informers, queue, stop));
         tracing::info!(controller = name, "controller started");
         Ok(())
     }
@@ -97,7 +102,13 @@ impl Controllers {
     pub async fn remove(&self, name: &str) -> bool {
         let Some(old) = self.0.running.lock().await.remove(name) else { return false };
         old.drain().await;
+        self.0.metrics.forget(name);
         true
+    }
+
+    /// What the queues count.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Keys that wait in a controller's queue; `None`: no such controller.

@@ -17,7 +17,9 @@ mod controller;
 mod controllers;
 mod informers;
 mod mapping;
+mod metrics;
 mod queue;
 mod writes;
 
 pub use controllers::{Clients, Controllers, ControllersError};
+pub use metrics::Metrics;

@@ -10,15 +10,19 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::metrics::QueueMetrics;
+
 const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LAST_DELAY: Duration = Duration::from_secs(1000);
 
 #[derive(Default)]
 struct State {
-    ready: VecDeque<Arc<str>>,
+    /// With the times they came.
+    ready: VecDeque<(Arc<str>, Instant)>,
     /// To be worked on: waiting in `ready`, or added while being worked on.
     dirty: HashSet<Arc<str>>,
-    working: HashSet<Arc<str>>,
+    /// With the times they were taken.
+    working: HashMap<Arc<str>, Instant>,
     /// Due times, with a number that keeps equal ones apart.
     delayed: BTreeMap<(Instant, u64), Arc<str>>,
     /// The due time of each delayed key: of two delays the earlier counts.
@@ -28,38 +32,54 @@ struct State {
     closed: bool,
 }
 
-#[derive(Default)]
 pub(crate) struct WorkQueue {
     state: Mutex<State>,
     changed: Notify,
+    metrics: QueueMetrics,
 }
 
 impl State {
-    fn add(&mut self, key: &Arc<str>) {
-        if self.dirty.insert(key.clone()) && !self.working.contains(key) {
-            self.ready.push_back(key.clone());
+    fn add(&mut self, key: &Arc<str>, metrics: &QueueMetrics) {
+        if !self.dirty.insert(key.clone()) {
+            return;
+        }
+        metrics.adds.inc();
+        if !self.working.contains_key(key) {
+            self.push(key, metrics);
         }
     }
 
-    fn move_due(&mut self, now: Instant) {
+    fn push(&mut self, key: &Arc<str>, metrics: &QueueMetrics) {
+        self.ready.push_back((key.clone(), Instant::now()));
+        metrics.depth.set(self.ready.len() as i64);
+    }
+
+    fn move_due(&mut self, now: Instant, metrics: &QueueMetrics) {
         while let Some(entry) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
             let key = entry.remove();
             self.due.remove(&key);
-            self.add(&key);
+            self.add(&key, metrics);
         }
     }
 
-    fn take(&mut self) -> Option<Arc<str>> {
-        let key = self.ready.pop_front()?;
+    fn take(&mut self, metrics: &QueueMetrics) -> Option<Arc<str>> {
+        let (key, since) = self.ready.pop_front()?;
+        metrics.depth.set(self.ready.len() as i64);
+        let now = Instant::now();
+        metrics.waited(now - since);
         self.dirty.remove(&key);
-        self.working.insert(key.clone());
+        self.working.insert(key.clone(), now);
         Some(key)
     }
 }
 
 impl WorkQueue {
+    pub fn new(metrics: QueueMetrics) -> Self {
+        WorkQueue { state: Mutex::default(), changed: Notify::default(), metrics }
+    }
+
     pub fn add(&self, key: &str) {
-        self.state.lock().add(&key.into());
+        self.state.lock().add(&key.into(), &self.metrics);
         self.changed.notify_one();
     }
 
@@ -85,6 +105,7 @@ impl WorkQueue {
 
     /// Adds a failed key after its back-off.
     pub fn add_rate_limited(&self, key: &str) {
+        self.metrics.retries.inc();
         let failures = {
             let mut state = self.state.lock();
             let failures = state.failures.entry(key.into()).or_default();
@@ -110,8 +131,8 @@ impl WorkQueue {
                     self.changed.notify_one(); // the other workers must hear of it too
                     return None;
                 }
-                state.move_due(Instant::now());
-                if let Some(key) = state.take() {
+                state.move_due(Instant::now(), &self.metrics);
+                if let Some(key) = state.take(&self.metrics) {
                     if !state.ready.is_empty() {
                         self.changed.notify_one();
                     }
@@ -131,9 +152,11 @@ impl WorkQueue {
 
     pub fn done(&self, key: &Arc<str>) {
         let mut state = self.state.lock();
-        state.working.remove(key);
+        if let Some(since) = state.working.remove(key) {
+            self.metrics.worked(since.elapsed());
+        }
         if state.dirty.contains(key) {
-            state.ready.push_back(key.clone());
+            state.push(key, &self.metrics);
             self.changed.notify_one();
         }
     }
@@ -141,6 +164,7 @@ impl WorkQueue {
     /// Workers end after what they are at.
     pub fn close(&self) {
         self.state.lock().closed = true;
+        self.metrics.depth.set(0);
         self.changed.notify_one();
     }
 
@@ -155,26 +179,32 @@ impl WorkQueue {
 mod tests {
     use super::*;
 
+    fn new() -> WorkQueue {
+        WorkQueue::new(crate::Metrics::default().of("c"))
+    }
+
     fn ready(queue: &WorkQueue) -> usize {
         queue.state.lock().ready.len()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_key_waits_once_and_comes_again_when_dirty() {
-        let queue = WorkQueue::default();
+        let queue = new();
         queue.add("a");
         queue.add("a");
         let key = queue.get().await.unwrap();
         queue.add("a");
         assert_eq!(ready(&queue), 0, "not while it is being worked on");
         queue.done(&key);
+        assert_eq!(queue.metrics.depth.get(), 1);
         assert_eq!(&*queue.get().await.unwrap(), "a");
         assert_eq!(queue.len(), 0);
+        assert_eq!((queue.metrics.depth.get(), queue.metrics.adds.get()), (0, 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_double_the_delay_up_to_its_limit() {
-        let queue = WorkQueue::default();
+        let queue = new();
         for (failure, expected) in [5u64, 10, 20, 40].into_iter().enumerate() {
             let before = Instant::now();
             queue.add_rate_limited("a");
@@ -199,7 +229,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn of_two_delays_the_earlier_counts() {
-        let queue = WorkQueue::default();
+        let queue = new();
         let start = Instant::now();
         queue.add_after("a", Duration::from_secs(60));
         queue.add_after("a", Duration::from_secs(10));
@@ -211,7 +241,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn closing_ends_every_worker() {
-        let queue = Arc::new(WorkQueue::default());
+        let queue = Arc::new(new());
         let workers: Vec<_> = (0..4)
             .map(|_| {
                 let queue = queue.clone();

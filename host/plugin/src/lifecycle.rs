@@ -21,11 +21,13 @@ use crate::worlds::{
 use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, World};
 
 mod fetch;
+mod metrics;
 mod running;
 mod spec;
 mod status;
 
 pub use fetch::{FetchError, Fetched};
+pub use metrics::PluginMetrics;
 use running::{Fault, Running, Trial, Version};
 pub use spec::{CanarySpec, FailurePolicy, LimitsSpec, PluginSpec, Rollout, SourceSpec, Strategy};
 pub use status::{Condition, Latency, PluginStatus, PreviousVersion, TrialStatus};
@@ -137,11 +139,17 @@ pub struct Lifecycle<W> {
     worlds: W,
     breaker: Breaker,
     plugins: Mutex<BTreeMap<String, Running>>,
+    metrics: PluginMetrics,
 }
 
 impl<W: Worlds> Lifecycle<W> {
     pub fn new(engine: Arc<PluginEngine>, worlds: W, breaker: Breaker) -> Self {
-        Lifecycle { engine, worlds, breaker, plugins: Mutex::default() }
+        Lifecycle { engine, worlds, breaker, plugins: Mutex::default(), metrics: PluginMetrics::default() }
+    }
+
+    /// What the plugins do, kept current.
+    pub fn metrics(&self) -> PluginMetrics {
+        self.metrics.clone()
     }
 
     /// Brings the plugin to what `spec` declares, and says what runs then. `generation` is the
@@ -165,7 +173,9 @@ impl<W: Worlds> Lifecycle<W> {
             Err(error) => Err(Fault::load(&error)),
         };
         running.settle(spec.clone(), outcome);
-        running.status(now)
+        let status = running.status(now);
+        self.metrics.follow(&plugins);
+        status
     }
 
     /// Whether [`Lifecycle::reconcile`] would do nothing but report.
@@ -188,7 +198,10 @@ impl<W: Worlds> Lifecycle<W> {
 
     /// The plugin is no longer declared.
     pub async fn remove(&self, name: &str) {
-        let running = self.plugins.lock().await.remove(name);
+        let mut plugins = self.plugins.lock().await;
+        let running = plugins.remove(name);
+        self.metrics.follow(&plugins);
+        drop(plugins);
         if let Some(version) = running.and_then(|running| running.serving) {
             self.worlds.remove(version.placement.world, name).await;
         }
@@ -198,7 +211,8 @@ impl<W: Worlds> Lifecycle<W> {
     /// that a component that keeps failing is taken out.
     pub async fn observe(&self, now: &str) -> BTreeMap<String, PluginStatus> {
         let mut statuses = BTreeMap::new();
-        for (name, running) in self.plugins.lock().await.iter_mut() {
+        let mut plugins = self.plugins.lock().await;
+        for (name, running) in plugins.iter_mut() {
             if let Some(fault) = running.failing_trial(Instant::now(), &self.breaker) {
                 tracing::error!(plugin = name, "{}", fault.message);
                 self.end_trial(name, running).await;
@@ -209,6 +223,7 @@ impl<W: Worlds> Lifecycle<W> {
             }
             statuses.insert(name.clone(), running.status(now));
         }
+        self.metrics.follow(&plugins);
         statuses
     }
 

@@ -5,8 +5,9 @@ use parking_lot::Mutex;
 
 use crate::calls::CallError;
 
-/// Four buckets per power of two of nanoseconds: an error of at most 12 %.
-const BUCKETS: usize = 64 * 4;
+/// Of a power of two of nanoseconds: an error of at most 12 %.
+const BUCKETS_PER_POWER: usize = 4;
+const BUCKETS: usize = u64::BITS as usize * BUCKETS_PER_POWER;
 
 /// Counts and latencies of a plugin's calls, kept without locks on the path of a call that succeeds.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Stats {
     dropped_log_lines: AtomicU64,
     memory: AtomicU64,
     last_error: Mutex<Option<String>>,
+    total_nanos: AtomicU64,
     latencies: Box<[AtomicU64]>,
 }
 
@@ -35,6 +37,10 @@ pub struct Snapshot {
     pub last_error: Option<String>,
     pub p50: Duration,
     pub p99: Duration,
+    /// Of all calls together.
+    pub total: Duration,
+    /// Calls that took at least 2ⁱ and less than 2ⁱ⁺¹ nanoseconds.
+    pub latencies: Vec<u64>,
 }
 
 impl Default for Stats {
@@ -47,6 +53,7 @@ impl Default for Stats {
             dropped_log_lines: AtomicU64::new(0),
             memory: AtomicU64::new(0),
             last_error: Mutex::new(None),
+            total_nanos: AtomicU64::new(0),
             latencies: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -55,6 +62,7 @@ impl Default for Stats {
 impl Stats {
     pub(crate) fn record(&self, took: Duration, error: Option<&CallError>) {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        self.total_nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
         self.latencies[bucket(took)].fetch_add(1, Ordering::Relaxed);
         if let Some(error) = error {
             self.record_error(error);
@@ -90,6 +98,8 @@ impl Stats {
             last_error: self.last_error.lock().clone(),
             p50: percentile(&counts, 50),
             p99: percentile(&counts, 99),
+            total: Duration::from_nanos(self.total_nanos.load(Ordering::Relaxed)),
+            latencies: counts.chunks(BUCKETS_PER_POWER).map(|quarters| quarters.iter().sum()).collect(),
         }
     }
 }
@@ -131,6 +141,9 @@ mod tests {
         let near = |found: Duration, expected: f64| (found.as_micros() as f64 / expected - 1.0).abs() < 0.2;
         assert!(near(snapshot.p50, 500.0), "{snapshot:?}");
         assert!(near(snapshot.p99, 990.0), "{snapshot:?}");
+        assert_eq!(snapshot.total, Duration::from_micros(500_500));
+        // From 524.288 µs on.
+        assert_eq!((snapshot.latencies[19], snapshot.latencies.iter().sum::<u64>()), (476, 1000));
         assert_eq!(Stats::default().snapshot().p99, Duration::ZERO);
     }
 

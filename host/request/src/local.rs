@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::audit::{self, Stage, Trail};
 use crate::fairness::Permit;
+use crate::metrics::{About, Timing};
 use crate::verbs::{Api, Call, Deleted, Payload, WatchItem, attributes, success};
 use crate::{causes, subresources};
 
@@ -32,6 +33,8 @@ impl LocalClient {
 
     /// Waits for the caller's turn, as every request does.
     async fn enter(&self, verb: &str, target: &Target) -> Result<Entered, Status> {
+        let about = About::resource(&self.api.kinds.current(), verb, target);
+        let timing = self.api.metrics.requests.begin(about, "");
         let call = Call::new(self.identity.clone(), self.manager.clone());
         let attributes = attributes(verb, target);
         let uri = uri(target);
@@ -45,7 +48,7 @@ impl LocalClient {
         let trail = self.api.auditor.begin(&self.identity, &attributes, request);
         let seats = self.api.seats(verb, target, 0);
         let (_, permit) = self.api.fairness.admit(&self.identity, &attributes, seats).await;
-        let entered = |permit| Entered { call, trail, permit };
+        let entered = |permit| Entered { call, trail, permit, timing };
         match permit {
             Ok(permit) => Ok(entered(Some(permit))),
             Err(_) => entered(None).leave(Err(causes::too_many_requests())),
@@ -58,12 +61,21 @@ struct Entered {
     call: Call,
     trail: Option<Trail>,
     permit: Option<Permit>,
+    timing: Timing,
 }
 
 impl Entered {
-    /// Frees its seats and tells the audit log what came of it.
+    /// Frees its seats, counts it and tells the audit log what came of it.
     fn leave<T>(self, answer: Result<T, Status>) -> Result<T, Status> {
+        self.begin_stream(answer).map(|(answer, _)| answer)
+    }
+
+    /// The same for an answer that lasts: it is counted when the timing is dropped.
+    fn begin_stream<T>(self, answer: Result<T, Status>) -> Result<(T, Timing), Status> {
         drop(self.permit);
+        let mut timing = self.timing;
+        timing.answered(answer.as_ref().map_or_else(|status| status.code, |_| 200));
+        let answer = answer.map(|answer| (answer, timing));
         let Some(trail) = self.trail else { return answer };
         trail.annotate(&self.call.annotations());
         match &answer {
@@ -126,7 +138,12 @@ impl Client for LocalClient {
     async fn watch_objects(&self, target: &Target, options: &ListOptions) -> Result<Watch<Object>, Status> {
         let entered = self.enter("watch", target).await?;
         let items = self.api.watch(&entered.call, target, options).await;
-        Ok(entered.leave(items)?.map(|item| item.map(event)).boxed())
+        let (items, timing) = entered.begin_stream(items)?;
+        let events = items.map(move |item| {
+            let _counted_when_the_stream_ends = &timing;
+            item.map(event)
+        });
+        Ok(events.boxed())
     }
 
     async fn create(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status> {

@@ -27,6 +27,7 @@ use crate::conversion::Converter;
 use crate::definitions::{self, KindTable};
 use crate::fairness::{self, Fairness};
 use crate::local::LocalClient;
+use crate::metrics::Metrics;
 use crate::oidc::{AuthenticationConfig, Oidc, OidcError};
 use crate::outbound::Outbound;
 use crate::pki::{Pki, PkiError, ServingNames};
@@ -159,6 +160,8 @@ impl Server {
         let tokens = Arc::new(Tokens::new(pki.service_account_key(), &issuer, cache.clone())?);
         let allocator = Allocator::new(cache.clone(), config.service_cidr, config.node_ports.clone());
         let fairness = Fairness::new(fairness::SEATS);
+        let metrics = Metrics::default();
+        metrics.register(|registry| fairness.register(registry));
         let auditor = config.audit.as_ref().map(Auditor::open).transpose()?.unwrap_or_else(Auditor::off);
         let api = Arc::new(Api::new(Parts {
             kinds,
@@ -174,6 +177,7 @@ impl Server {
             allocator: allocator.clone(),
             converter,
             fairness: fairness.clone(),
+            metrics,
             auditor,
             clock: Arc::new(SystemClock),
         }));
@@ -235,6 +239,11 @@ impl Server {
     /// Where `/readyz` and its like get their checks.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Where `/metrics` gets its counts.
+    pub fn metrics(&self) -> Metrics {
+        self.api.metrics.clone()
     }
 
     /// The address it listens on; the port is known even when 0 was asked for.

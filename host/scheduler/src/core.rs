@@ -1,7 +1,7 @@
 //! The scheduler's state and how inputs change it. Nothing here waits: what must be done at the API
 //! comes out as [`Effect`]s.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::cycle::{Cycle, Decision};
 use crate::diagnosis::Diagnosis;
 use crate::flight::Flight;
 use crate::lineup::{self, Lineup};
+use crate::metrics::{Metrics, Outcome};
 use crate::pod::{self, DEFAULT_SCHEDULER, PodInfo, Standing};
 use crate::preempt::{Nominated, Preempted};
 use crate::queue::{Delays, Queue, Queued};
@@ -129,6 +130,9 @@ pub(crate) struct Core {
     pub(crate) nominated: HashMap<Arc<str>, Nominated>,
     /// Want a node under a profile that does not exist, or not yet.
     unclaimed: HashMap<Arc<str>, Arc<PodInfo>>,
+    /// Not to be tried before their gates are gone.
+    gated: HashSet<Arc<str>>,
+    pub(crate) metrics: Metrics,
     /// Plugins that were told something since flights were last looked at.
     pub(crate) stirred: BTreeSet<String>,
     /// Informers (nodes, pods) that have not told everything yet: no cycle before they have.
@@ -146,6 +150,8 @@ impl Core {
             flights: HashMap::new(),
             nominated: HashMap::new(),
             unclaimed: HashMap::new(),
+            gated: HashSet::new(),
+            metrics: Metrics::default(),
             stirred: BTreeSet::new(),
             unsynced: 2,
             recordings: Vec::new(),
@@ -211,7 +217,8 @@ impl Core {
         }
         self.advance_waiting(now, effects);
         self.queue.tick(now);
-        let Some(queued) = self.queue.pop() else { return false };
+        let Some(mut queued) = self.queue.pop() else { return false };
+        queued.tried = now;
         let pod = queued.info.clone();
         let lineup = self.lineup(&pod);
         self.show_nominated(&pod);
@@ -219,6 +226,7 @@ impl Core {
         let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod: &pod, now };
         let started = Instant::now();
         let decision = cycle.decide(&mut self.residents, nominated);
+        self.metrics.chose(started.elapsed());
         self.record(&pod, &decision, started);
         self.compare_shadows(&lineup, &pod, &decision, now);
         match decision {
@@ -248,6 +256,11 @@ impl Core {
             Decision::NoFilters => return,
         };
         self.recordings.retain_mut(|recording| recording.asked(pod, node, message.clone(), nanos));
+    }
+
+    /// Lets the metrics know who waits.
+    pub fn count_waiting(&self) {
+        self.metrics.wait(&self.queue.lengths(), self.gated.len());
     }
 
     /// Passes on what plugins have not been told yet, while no pod waits for it.
@@ -312,6 +325,7 @@ impl Core {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
+        self.metrics.attempted(&queued, Outcome::Unschedulable, Instant::now());
         effects.push(report(&mut queued, "Unschedulable", message));
         queued.rejected_by = rejected_by;
         self.queue.park(queued, now);
@@ -333,6 +347,7 @@ impl Core {
             Failed::Call(error) => error.to_string(),
             Failed::NoSuchNode => "a plugin chose a node that does not exist".into(),
         };
+        self.metrics.attempted(&queued, Outcome::Error, Instant::now());
         effects.push(report(&mut queued, "SchedulerError", message));
         self.queue.back_off(queued, now);
     }
@@ -341,8 +356,11 @@ impl Core {
         match pod::standing(&info.object()) {
             Standing::Assigned(node) => {
                 self.unclaimed.remove(&info.uid);
+                self.gated.remove(&info.uid);
                 self.queue.remove(&info.uid);
-                self.flights.remove(&info.uid);
+                if let Some(flight) = self.flights.remove(&info.uid) {
+                    self.metrics.attempted(&flight.queued, Outcome::Scheduled, now);
+                }
                 self.withdraw(&info.uid, now);
                 let changes = self.cluster.place(info.clone(), node, false);
                 self.pass_on(changes, now);
@@ -351,6 +369,10 @@ impl Core {
             Standing::Waiting => {
                 self.pod_gone(&info.uid, now);
                 self.unclaimed.insert(info.uid.clone(), info);
+            }
+            Standing::Gated => {
+                self.pod_gone(&info.uid, now);
+                self.gated.insert(info.uid.clone());
             }
             Standing::Foreign => self.pod_gone(&info.uid, now),
         }
@@ -366,6 +388,7 @@ impl Core {
             return;
         }
         self.unclaimed.remove(&info.uid);
+        self.gated.remove(&info.uid);
         let node = info.nominated_node().and_then(|node| self.cluster.index_of(node));
         if let Some(node) = node.filter(|_| !self.nominated.contains_key(&info.uid)) {
             // Made room for before this host began.
@@ -409,6 +432,7 @@ impl Core {
 
     fn pod_gone(&mut self, uid: &Arc<str>, now: Instant) {
         self.unclaimed.remove(uid);
+        self.gated.remove(uid);
         self.queue.remove(uid);
         self.withdraw(uid, now);
         if let Some(flight) = self.flights.remove(uid) {
@@ -422,8 +446,9 @@ impl Core {
         // Not there: the informer told the outcome (bound, or deleted) before the answer came.
         let Some(flight) = self.flights.remove(uid) else { return };
         if result.is_ok() {
-            return;
+            return self.metrics.attempted(&flight.queued, Outcome::Scheduled, now);
         }
+        self.metrics.attempted(&flight.queued, Outcome::Error, now);
         self.let_go(&flight, now);
         self.queue.back_off(flight.queued, now);
     }

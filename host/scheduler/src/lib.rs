@@ -22,6 +22,7 @@ mod cycle;
 mod diagnosis;
 mod flight;
 mod lineup;
+mod metrics;
 mod nodeset;
 mod pod;
 mod preempt;
@@ -34,5 +35,6 @@ mod settings;
 mod throughput;
 pub mod trace;
 
+pub use metrics::Metrics;
 pub use scheduler::{Options, Scheduler, SchedulerError};
 pub use settings::{FailurePolicy, Settings};

@@ -29,7 +29,9 @@ pub(crate) enum Standing<'a> {
     Assigned(&'a str),
     /// Wants a node.
     Waiting,
-    /// Finished, gated, or on its way out without ever having had a node.
+    /// Somebody has yet to take its scheduling gates away.
+    Gated,
+    /// Finished, or on its way out without ever having had a node.
     Foreign,
 }
 
@@ -43,7 +45,11 @@ pub(crate) fn standing(pod: &Value) -> Standing<'_> {
     }
     let gated = spec["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty());
     let leaving = pod["metadata"]["deletionTimestamp"].is_string();
-    if gated || leaving { Standing::Foreign } else { Standing::Waiting }
+    match (leaving, gated) {
+        (true, _) => Standing::Foreign,
+        (false, true) => Standing::Gated,
+        (false, false) => Standing::Waiting,
+    }
 }
 
 pub(crate) fn uid(pod: &Value) -> &str {
@@ -110,7 +116,7 @@ mod tests {
             (json!({"spec": {}}), Standing::Waiting),
             (json!({"spec": {"nodeName": "a"}}), Standing::Assigned("a")),
             (json!({"spec": {"nodeName": "a"}, "status": {"phase": "Succeeded"}}), Standing::Foreign),
-            (json!({"spec": {"schedulingGates": [{"name": "quota"}]}}), Standing::Foreign),
+            (json!({"spec": {"schedulingGates": [{"name": "quota"}]}}), Standing::Gated),
             (json!({"spec": {"schedulingGates": []}}), Standing::Waiting),
             (
                 json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {}}),

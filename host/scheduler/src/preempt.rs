@@ -232,6 +232,7 @@ impl Core {
         let Some(node) = self.cluster.node_name(eviction.node).cloned() else { return };
         let victim = |uid: &String| self.cluster.pod(uid).map(|(victim, _)| victim.clone());
         let victims = eviction.victims.iter().filter_map(victim).collect();
+        self.metrics.preempted(eviction.victims.len());
         effects.push(Effect::Preempt { pod: pod.clone(), node, victims });
         // Lower ones that had the same room in view look for another.
         let outranked = |(_, other): &(&Arc<str>, &Nominated)| {

@@ -23,12 +23,22 @@ pub(crate) struct Queued {
     /// Higher goes first.
     pub rank: i64,
     pub attempts: u32,
+    /// When the last attempt began; when it came, of one never tried.
+    pub tried: Instant,
     /// Plugins whose rejections kept it from every node; a change of what they read wakes it.
     pub rejected_by: BTreeSet<String>,
     /// The message of its condition as last written.
     pub reported: Option<String>,
     /// No attempt before this.
     pub not_before: Option<Instant>,
+}
+
+/// How many pods wait where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    pub active: usize,
+    pub backing_off: usize,
+    pub parked: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +83,7 @@ impl Queue {
                 info,
                 rank,
                 attempts: 0,
+                tried: now,
                 rejected_by,
                 reported: None,
                 not_before: None,
@@ -87,6 +98,11 @@ impl Queue {
         if (parked && retry) || (active && moved) {
             self.ready(&uid, now);
         }
+    }
+
+    pub fn lengths(&self) -> Lengths {
+        let Queue { active, backing_off, parked, .. } = self;
+        Lengths { active: active.len(), backing_off: backing_off.len(), parked: parked.len() }
     }
 
     /// Everyone in the queue.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::core::{Core, Effect, Input};
+use crate::metrics::Metrics;
 use crate::pod::{self, DEFAULT_SCHEDULER, PodInfo};
 use crate::queue::Delays;
 use crate::resident::{Resident, other_kinds};
@@ -70,6 +71,7 @@ pub struct Scheduler {
     client: Arc<dyn Client>,
     /// Kinds beside nodes and pods that are followed because a plugin reads them.
     followed: Arc<Mutex<HashSet<(String, String)>>>,
+    metrics: Metrics,
     stop: CancellationToken,
 }
 
@@ -78,8 +80,19 @@ impl Scheduler {
     /// that filters is installed.
     pub fn start(client: Arc<dyn Client>, options: Options, stop: CancellationToken) -> Self {
         let (inputs, received) = mpsc::channel();
-        let scheduler =
-            Scheduler { inputs, client: client.clone(), followed: Arc::default(), stop: stop.clone() };
+        let delays = Delays {
+            initial_backoff: options.initial_backoff,
+            max_backoff: options.max_backoff,
+            flush: options.unschedulable_flush,
+        };
+        let core = Core::new(delays);
+        let scheduler = Scheduler {
+            inputs,
+            client: client.clone(),
+            followed: Arc::default(),
+            metrics: core.metrics.clone(),
+            stop: stop.clone(),
+        };
         scheduler.follow_nodes(client.clone(), stop.clone());
         scheduler.follow_pods(client.clone(), stop.clone());
         let api = Api {
@@ -87,13 +100,8 @@ impl Scheduler {
             client,
             permits: Arc::new(Semaphore::new(options.parallel_writes)),
         };
-        let delays = Delays {
-            initial_backoff: options.initial_backoff,
-            max_backoff: options.max_backoff,
-            flush: options.unschedulable_flush,
-        };
         let worker = Worker {
-            core: Core::new(delays),
+            core,
             inputs: scheduler.inputs.clone(),
             api,
             runtime: tokio::runtime::Handle::current(),
@@ -225,6 +233,11 @@ impl Scheduler {
         lines.await.map_err(|_| SchedulerError::Stopped)
     }
 
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     fn send(&self, input: Input) -> Result<(), SchedulerError> {
         self.inputs.send(input).map_err(|_| SchedulerError::Stopped)
     }
@@ -291,6 +304,7 @@ impl Worker {
             }
             let decided = self.core.step(Instant::now(), &mut effects);
             effects.drain(..).for_each(|effect| self.perform(effect));
+            self.core.count_waiting();
             if decided {
                 continue;
             }

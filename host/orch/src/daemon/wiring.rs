@@ -70,6 +70,10 @@ impl Host {
         let scheduler = Scheduler::start(scheduler_client.clone(), Default::default(), stop.clone());
         let controllers = Controllers::start(Arc::new(clients.clone()), stop.clone());
         server.set_traces(Box::new(SchedulerTraces(scheduler.clone())));
+        server.metrics().register(|registry| {
+            scheduler.metrics().register(registry);
+            controllers.metrics().register(registry);
+        });
         let users = Users {
             scheduler,
             controllers: controllers.clone(),
@@ -86,6 +90,7 @@ impl Host {
             registries: registry_config(config),
             defaults: Defaults { root_ca: server.pki().ca_certificate().to_string() },
             lines,
+            metrics: server.metrics(),
         };
         plugins::start(users, surroundings, &tasks, stop.clone()).await?;
 

@@ -262,3 +262,43 @@ async fn versions_of_before_a_restart_are_remembered() {
     harness.lifecycle.remember("fit", Vec::new(), Some(version(&status.digest.unwrap()))).await;
     assert!(harness.apply(spec).await.previous_versions.is_empty());
 }
+
+#[tokio::test]
+async fn metrics_tell_what_each_version_does() {
+    let mut harness = Harness::new();
+    let mut registry = prometheus_client::registry::Registry::default();
+    registry.register_collector(Box::new(harness.lifecycle.metrics()));
+    let counts = || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    };
+    let digest = harness.apply(fit(json!({}))).await.digest.unwrap();
+    let serving = harness.recorder.serving.lock().clone().unwrap();
+    serving.sync(&[]).unwrap();
+    let labels = |stage: &str| {
+        format!("{{plugin=\"fit\",world=\"orch:scheduler\",digest=\"{digest}\",stage=\"{stage}\"")
+    };
+    let calls = serving.stats().calls;
+    assert!(calls > 0);
+    for line in [
+        format!("orch_plugin_calls_total{}}} {calls}\n", labels("serving")),
+        format!("orch_plugin_call_duration_seconds_count{}}} {calls}\n", labels("serving")),
+        format!(
+            "orch_plugin_call_duration_seconds_bucket{{le=\"+Inf\",{}}} {calls}\n",
+            &labels("serving")[1..]
+        ),
+        format!("orch_plugin_traps_total{}}} 0\n", labels("serving")),
+    ] {
+        let text = counts();
+        assert!(text.contains(&line), "{line}{text}");
+    }
+    let mut shadow = fit(json!({"ignoredResources": ["example.org/gpu"]}));
+    shadow["rollout"] = json!({"strategy": "Shadow"});
+    let status = harness.apply(shadow).await;
+    assert_eq!(state(&status, "Loaded").0, "True");
+    let differences = format!("orch_plugin_shadow_differences_total{}}} 0\n", labels("shadow"));
+    assert!(counts().contains(&differences), "{}", counts());
+    harness.lifecycle.remove("fit").await;
+    assert!(!counts().contains("plugin=\"fit\""));
+}

@@ -22,6 +22,13 @@ pub enum Entry {
     Rejected(Rejected),
 }
 
+/// What a level may take.
+pub struct SeatLimits {
+    pub nominal: u32,
+    pub lower: u32,
+    pub upper: u32,
+}
+
 /// Every level by name.
 pub struct Levels {
     /// Seats of all limited levels together.
@@ -186,6 +193,17 @@ impl Levels {
         // Nobody listens any more: `give_up` finds it gone from its queue and frees the seats.
         let _ = waiter.granted.send(());
         true
+    }
+
+    /// Of the levels that have limits.
+    pub fn limits(&self) -> Vec<(String, SeatLimits)> {
+        let limited = self.levels.iter().filter(|(_, level)| !level.exempt);
+        let seats = |level: &Level| SeatLimits {
+            nominal: level.nominal,
+            lower: level.guaranteed,
+            upper: level.limit,
+        };
+        limited.map(|(name, level)| (name.clone(), seats(level))).collect()
     }
 
     pub fn dump(&self) -> String {

@@ -14,7 +14,7 @@ const MANDATORY: [(&str, &str, i64); 2] = [("exempt", "exempt", 1), ("catch-all"
 pub struct Schema {
     pub uid: String,
     pub level: String,
-    name: String,
+    pub name: String,
     precedence: i64,
     distinguisher: Distinguisher,
     rules: Vec<Rule>,

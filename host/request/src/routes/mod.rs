@@ -2,6 +2,7 @@
 
 mod discovery;
 mod health;
+mod held;
 mod openapi;
 mod options;
 mod proxy;
@@ -140,6 +141,7 @@ impl Routes {
                 Some(for_an_hour(full(200, "application/jwk-set+json", keys)))
             }
             DUMP => Some(full(200, "text/plain; charset=utf-8", self.api.fairness.dump())),
+            "/metrics" => Some(self.api.metrics.answer(&headers)),
             _ => None,
         };
         if let Some(answer) = answer {
@@ -207,10 +209,19 @@ fn for_an_hour(mut response: Response) -> Response {
 
 /// What is served, but for what belongs to objects.
 fn root_paths(kinds: &Kinds) -> String {
-    let mut paths: BTreeSet<String> =
-        ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
-            .map(String::from)
-            .into();
+    let mut paths: BTreeSet<String> = [
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
+    .map(String::from)
+    .into();
     paths.extend(
         ["/.well-known/openid-configuration", "/apis/", "/openapi/v3/", "/openid/v1/jwks", "/version/"]
             .map(String::from),

@@ -11,12 +11,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use futures::TryStreamExt;
 use http::{HeaderMap, HeaderValue};
 use orch_client::Identity;
 use orch_object::Status;
 use serde_json::Value;
 
+use super::held::held;
 use super::options::Query;
 use super::{RequestInfo, Routes, default_manager, read_body, resource};
 use crate::audit::{self, Level, Stage, Trail};
@@ -24,6 +24,7 @@ use crate::authz::Attributes;
 use crate::encode::negotiate::{Offer, accept};
 use crate::encode::{full, refusal};
 use crate::fairness::{Permit, Place};
+use crate::metrics::{About, Timing};
 use crate::verbs::{Call, attributes};
 use crate::{causes, impersonate};
 
@@ -144,6 +145,7 @@ impl Routes {
     pub async fn handle(&self, request: Request, peer: Arc<Peer>) -> Response {
         let started = std::time::Instant::now();
         let visit = Visit::new(&request, &peer);
+        let mut timing = self.begin(&visit, &request);
         let method = request.method().clone();
         let readable = readable(request.headers());
         let answer = match visit.limit() {
@@ -162,8 +164,34 @@ impl Routes {
         }
         add_headers(&visit, &mut response);
         let path = &visit.uri;
-        tracing::debug!(%method, path, status = response.status().as_u16(), took = ?started.elapsed(), "answered");
-        end_trail(&visit, response).await
+        let code = response.status().as_u16();
+        timing.answered(code);
+        tracing::debug!(%method, path, status = code, took = ?started.elapsed(), "answered");
+        if code >= 400 || !(visit.is_watch() || visit.lasts()) {
+            return end_trail(&visit, response).await;
+        }
+        let last = begin_stream(&visit, code);
+        response.map(|body| held(body, (last, timing)))
+    }
+
+    /// Counts the request from now on.
+    fn begin(&self, visit: &Visit, request: &Request) -> Timing {
+        let about = match &visit.info {
+            RequestInfo::Resource(info) => {
+                let kinds = self.api.kinds.current();
+                let about = About::resource(&kinds, &info.verb, &resource::target(info));
+                let media = request.headers().get(http::header::CONTENT_TYPE);
+                let media = media.and_then(|media| media.to_str().ok()).unwrap_or_default();
+                if media.starts_with("application/apply-patch") { about.applies() } else { about }
+            }
+            RequestInfo::Path { path, .. } => About::path(path),
+        };
+        let dry_run = match visit.query.all("dryRun").as_slice() {
+            [] => "",
+            all if all.iter().all(|value| value == "All") => "All",
+            _ => "invalid",
+        };
+        self.api.metrics.requests.begin(about, dry_run)
     }
 
     async fn enter(&self, visit: &Visit, request: Request, peer: &Peer) -> Result<Response, Status> {
@@ -247,24 +275,20 @@ fn add_headers(visit: &Visit, response: &mut Response) {
     }
 }
 
-/// Tells the log what came of it; a watch's end is told when it ends.
+/// Tells the log that an answer begins that lasts; its end is told when what is returned is dropped.
+fn begin_stream(visit: &Visit, code: u16) -> Option<LastStage> {
+    let trail = visit.trail.get()?;
+    annotate(visit, trail);
+    trail.answered(code, None);
+    trail.tell(Stage::ResponseStarted);
+    Some(LastStage(trail.clone()))
+}
+
+/// Tells the log what came of it.
 async fn end_trail(visit: &Visit, response: Response) -> Response {
     let Some(trail) = visit.trail.get() else { return response };
     let code = response.status().as_u16();
-    if let Some(call) = visit.call.get() {
-        trail.annotate(&call.annotations());
-    }
-    if code < 400 && (visit.is_watch() || visit.lasts()) {
-        trail.answered(code, None);
-        trail.tell(Stage::ResponseStarted);
-        let last = LastStage(trail.clone());
-        return response.map(|body| {
-            let told = body.into_data_stream().inspect_ok(move |_| {
-                let _held_until_the_stream_ends = &last;
-            });
-            Body::from_stream(told)
-        });
-    }
+    annotate(visit, trail);
     let wants_body = code >= 400 || trail.level() >= Level::RequestResponse;
     let (response, object) = if wants_body { with_object(response).await } else { (response, None) };
     let failure = object.as_ref().filter(|object| object["kind"] == "Status");
@@ -274,6 +298,12 @@ async fn end_trail(visit: &Visit, response: Response) -> Response {
     }
     trail.tell(Stage::ResponseComplete);
     response
+}
+
+fn annotate(visit: &Visit, trail: &Trail) {
+    if let Some(call) = visit.call.get() {
+        trail.annotate(&call.annotations());
+    }
 }
 
 struct LastStage(Arc<Trail>);

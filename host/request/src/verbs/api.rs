@@ -23,6 +23,7 @@ use crate::authz::{Attributes, Authorizer, Decision, Grant};
 use crate::conversion::Converter;
 use crate::definitions::KindTable;
 use crate::fairness::Fairness;
+use crate::metrics::Metrics;
 use crate::tokens::Tokens;
 use crate::{causes, key};
 
@@ -57,6 +58,7 @@ pub struct Parts {
     pub allocator: Allocator,
     pub converter: Arc<Converter>,
     pub fairness: Fairness,
+    pub metrics: Metrics,
     pub auditor: Auditor,
     pub clock: Arc<dyn Clock>,
 }
@@ -72,6 +74,7 @@ pub struct Api {
     pub(crate) allocator: Allocator,
     pub(crate) converter: Arc<Converter>,
     pub(crate) fairness: Fairness,
+    pub(crate) metrics: Metrics,
     pub(crate) auditor: Auditor,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) turns: Turns,
@@ -190,6 +193,7 @@ impl Api {
             authenticator,
             allocator,
             fairness,
+            metrics,
             auditor,
             converter,
             clock,
@@ -203,6 +207,7 @@ impl Api {
             authenticator,
             allocator,
             fairness,
+            metrics,
             auditor,
             converter,
             clock,

@@ -18,6 +18,7 @@ mod definitions;
 mod deletion;
 mod discovery;
 mod lists;
+mod metrics;
 mod objects;
 mod patches;
 mod policies;

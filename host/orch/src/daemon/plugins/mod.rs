@@ -18,6 +18,7 @@ use orch_client::{Client, ListOptions, Resource, Target, WriteOptions};
 use orch_container::RegistryConfig;
 use orch_plugin::lifecycle::Lifecycle;
 use orch_plugin::{Breaker, PluginEngine, Source};
+use orch_request::Metrics;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +40,7 @@ pub struct Surroundings<'s> {
     pub registries: RegistryConfig,
     pub defaults: Defaults,
     pub lines: PluginLines,
+    pub metrics: Metrics,
 }
 
 /// What a built-in needs to know of this host, beneath its `spec.config`.
@@ -55,7 +57,7 @@ pub async fn start(
     tasks: &TaskTracker,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let Surroundings { cache, registries, defaults, lines } = surroundings;
+    let Surroundings { cache, registries, defaults, lines, metrics } = surroundings;
     let client = users.client.clone();
     let engine = Arc::new(PluginEngine::new(Some(cache), orch_builtin::BUILTINS).context("plugins")?);
     declare_builtins(&*client, &engine).await?;
@@ -71,8 +73,10 @@ pub async fn start(
     let sources = Sources::open(client.clone(), registries, cache, policies).context("plugins")?;
     let sources = Arc::new(sources);
     let callers = Callers { users, sources: sources.clone() };
+    let lifecycle = Lifecycle::new(engine, callers, Breaker::default());
+    metrics.register(|registry| registry.register_collector(Box::new(lifecycle.metrics())));
     let mut follower = Follower::new(
-        Lifecycle::new(engine, callers, Breaker::default()),
+        lifecycle,
         sources,
         Reporter::new(client.clone(), Recorder::start(client, "orch", "")),
         defaults,
