@@ -15,6 +15,7 @@ use orch_plugin::calls::controller::{self as calls, ApiError, ControllerApi, Ser
 use parking_lot::RwLock;
 use serde_json::Value;
 
+use crate::attempt::Attempt;
 use crate::informers::{Informers, KindName, SharedInformer, resource};
 use crate::writes::Writes;
 
@@ -87,7 +88,28 @@ impl Api {
     }
 
     fn options(&self) -> WriteOptions {
-        WriteOptions { field_manager: format!("{}-controller", self.account.name), ..WriteOptions::default() }
+        WriteOptions {
+            field_manager: format!("{}-controller", self.account.name),
+            dry_run: Attempt::pretending().is_some(),
+            ..WriteOptions::default()
+        }
+    }
+
+    /// `stored` is what the API stored, or would have stored.
+    fn wrote(&self, kind: &Kind, stored: &Value) {
+        match Attempt::pretending() {
+            Some(attempt) => attempt.leave(kind, stored),
+            None => self.account.writes.wrote(kind, stored),
+        }
+    }
+
+    /// The object is gone, or would be; `known`: as the cache has it.
+    fn removed(&self, kind: &Kind, namespace: &str, name: &str, known: Option<&Value>) {
+        match (Attempt::pretending(), known) {
+            (Some(attempt), _) => attempt.remove(kind, namespace, name),
+            (None, Some(known)) => self.account.writes.removed(kind, known),
+            (None, None) => {}
+        }
     }
 
     async fn list_live(
@@ -145,8 +167,26 @@ fn delete_options(json: &str) -> Result<DeleteOptions, ApiError> {
             resource_version: precondition("resourceVersion"),
         },
         propagation,
-        dry_run: false,
+        dry_run: Attempt::pretending().is_some(),
     })
+}
+
+/// `apps/v1/Deployment`, `apps/v1/Deployment/status`
+fn named(kind: &Kind, subresource: &str) -> String {
+    let kind = format!("{}/{}", kind.api_version(), kind.kind);
+    if subresource.is_empty() { kind } else { format!("{kind}/{subresource}") }
+}
+
+/// `shop/web`; a name that the API is to make up is the same for all: `shop/web-*`.
+fn subject(object: &Value) -> String {
+    match text(object, "name") {
+        "" => place(text(object, "namespace"), &format!("{}*", text(object, "generateName"))),
+        name => place(text(object, "namespace"), name),
+    }
+}
+
+fn place(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() { name.into() } else { format!("{namespace}/{name}") }
 }
 
 #[async_trait]
@@ -172,6 +212,9 @@ impl ControllerApi for Api {
         live: bool,
     ) -> Result<Option<String>, ApiError> {
         let row = self.kind(api_version, kind)?;
+        if let Some(left) = Attempt::pretending().and_then(|attempt| attempt.get(&row, namespace, name)) {
+            return Ok(left.map(|object| object.to_string()));
+        }
         if !live && let Some(informer) = self.cached(api_version, kind).await {
             let namespace = if row.namespaced() { namespace } else { "" };
             return Ok(informer.cache().get(namespace, name).map(Object::text));
@@ -192,18 +235,26 @@ impl ControllerApi for Api {
         fields: &str,
     ) -> Result<Vec<String>, ApiError> {
         let row = self.kind(api_version, kind)?;
-        let objects = match self.cached(api_version, kind).await {
+        let mut objects = match self.cached(api_version, kind).await {
             Some(informer) => {
                 let namespace = if row.namespaced() { namespace } else { "" };
                 select(&informer, namespace, labels, fields)?
             }
             None => self.list_live(&row, namespace, labels, fields).await?,
         };
+        if let Some(attempt) = Attempt::pretending() {
+            let labels = labels.parse().map_err(bad_request)?;
+            let fields = fields.parse().map_err(bad_request)?;
+            attempt.overlay(&row, namespace, &labels, &fields, &mut objects);
+        }
         Ok(objects.iter().map(Object::text).collect())
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<String>, ApiError> {
-        let objects = self.account.client.dependents(owner_uid).await.map_err(failed)?;
+        let mut objects = self.account.client.dependents(owner_uid).await.map_err(failed)?;
+        if let Some(attempt) = Attempt::pretending() {
+            attempt.overlay_dependents(owner_uid, &mut objects);
+        }
         Ok(objects.iter().map(|object| object.to_string()).collect())
     }
 
@@ -211,8 +262,9 @@ impl ControllerApi for Api {
         let object = parse(object)?;
         let kind = self.kind_of(&object)?;
         let target = target(&kind, text(&object, "namespace"), "");
+        Attempt::note("create", &named(&kind, ""), &subject(&object), &object);
         let stored = self.account.client.create(&target, object, &self.options()).await.map_err(failed)?;
-        self.account.writes.wrote(&kind, &stored);
+        self.wrote(&kind, &stored);
         Ok(stored.to_string())
     }
 
@@ -221,8 +273,16 @@ impl ControllerApi for Api {
         let kind = self.kind_of(&object)?;
         let target =
             target(&kind, text(&object, "namespace"), text(&object, "name")).subresource(subresource);
+        Attempt::note("update", &named(&kind, subresource), &subject(&object), &object);
+        if let Some(attempt) = Attempt::pretending()
+            && let Some(Some(_)) = attempt.get(&kind, text(&object, "namespace"), text(&object, "name"))
+        {
+            // The API would refuse an update of what it does not have.
+            attempt.leave(&kind, &object);
+            return Ok(object.to_string());
+        }
         let stored = self.account.client.update(&target, object, &self.options()).await.map_err(failed)?;
-        self.account.writes.wrote(&kind, &stored);
+        self.wrote(&kind, &stored);
         Ok(stored.to_string())
     }
 
@@ -244,9 +304,10 @@ impl ControllerApi for Api {
             calls::PatchType::Apply => PatchType::Apply,
         };
         let patch = Patch { patch_type, body: parse(body)? };
+        Attempt::note("patch", &named(&kind, subresource), &place(namespace, name), &patch.body);
         let target = target(&kind, namespace, name).subresource(subresource);
         let stored = self.account.client.patch(&target, patch, &self.options()).await.map_err(failed)?;
-        self.account.writes.wrote(&kind, &stored);
+        self.wrote(&kind, &stored);
         Ok(stored.to_string())
     }
 
@@ -260,16 +321,20 @@ impl ControllerApi for Api {
     ) -> Result<(), ApiError> {
         let row = self.kind(api_version, kind)?;
         let options = delete_options(options)?;
+        Attempt::note("delete", &named(&row, ""), &place(namespace, name), &Value::Null);
+        if let Some(attempt) = Attempt::pretending()
+            && let Some(Some(_)) = attempt.get(&row, namespace, name)
+        {
+            attempt.remove(&row, namespace, name);
+            return Ok(());
+        }
         let cached = self.informers.running(api_version, kind);
         let known = cached.and_then(|informer| informer.cache().get(namespace, name).cloned());
         let answer =
             self.account.client.delete(&target(&row, namespace, name), &options).await.map_err(failed)?;
-        if text(&answer, "resourceVersion").is_empty() {
-            if let Some(known) = known {
-                self.account.writes.removed(&row, &known.value());
-            }
-        } else {
-            self.account.writes.wrote(&row, &answer);
+        match text(&answer, "resourceVersion") {
+            "" => self.removed(&row, namespace, name, known.map(|known| known.value()).as_deref()),
+            _ => self.wrote(&row, &answer),
         }
         Ok(())
     }
@@ -283,6 +348,13 @@ impl ControllerApi for Api {
     ) -> Result<(), ApiError> {
         let kind = self.kind(api_version, kind)?;
         let (list, options) = (ListOptions::default(), delete_options(options)?);
+        Attempt::note("delete all", &named(&kind, ""), namespace, &Value::Null);
+        if let Some(attempt) = Attempt::pretending() {
+            for object in self.list_live(&kind, namespace, "", "").await? {
+                let object = object.value();
+                attempt.remove(&kind, text(&object, "namespace"), text(&object, "name"));
+            }
+        }
         let target = target(&kind, namespace, "");
         self.account.client.delete_collection(&target, &list, &options).await.map_err(failed)?;
         Ok(())
@@ -290,7 +362,13 @@ impl ControllerApi for Api {
 
     async fn event(&self, regarding: &str, event_type: &str, reason: &str, message: &str) {
         match parse(regarding) {
-            Ok(object) => self.account.recorder.event(&object, event_type, reason, message),
+            Ok(object) => {
+                let body = serde_json::json!({ "type": event_type, "message": message });
+                Attempt::note("event", reason, &subject(&object), &body);
+                if Attempt::pretending().is_none() {
+                    self.account.recorder.event(&object, event_type, reason, message);
+                }
+            }
             Err(error) => tracing::warn!(controller = self.account.name, error = error.message, "no event"),
         }
     }

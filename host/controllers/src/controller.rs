@@ -8,14 +8,17 @@ use orch_client::Object;
 use orch_client::informer::Event;
 use orch_object::Kind;
 use orch_plugin::calls::CallError;
-use orch_plugin::calls::controller::{ControllerPlugin, WatchOf};
+use orch_plugin::calls::controller::{ControllerPlugin, Outcome, WatchOf};
+use orch_plugin::trial::{Difference, ShadowLog};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::attempt::{Attempt, difference};
 use crate::informers::{Informers, SharedInformer};
 use crate::mapping::Mapping;
 use crate::queue::WorkQueue;
+use crate::versions::Versions;
 
 /// How often wildcard watches look for kinds that have come to be served. An object of a new kind that
 /// comes and goes in between is not seen: its dependents would stay.
@@ -23,6 +26,7 @@ const NEW_KINDS: Duration = Duration::from_millis(250);
 
 pub(crate) struct Running {
     pub queue: Arc<WorkQueue>,
+    pub versions: Arc<Versions>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -47,27 +51,40 @@ impl Running {
     /// Begins to watch; workers begin when everything watched has been listed.
     pub fn start(
         name: &str,
-        plugin: &Arc<dyn ControllerPlugin>,
+        versions: Versions,
         informers: &Arc<Informers>,
         queue: WorkQueue,
         stop: CancellationToken,
     ) -> Self {
-        let running = Running { queue: Arc::new(queue), stop, tasks: TaskTracker::new() };
+        let (queue, versions) = (Arc::new(queue), Arc::new(versions));
+        let running = Running { queue, versions: versions.clone(), stop, tasks: TaskTracker::new() };
         let (synced, all_synced) = mpsc::channel::<()>(1);
+        for plugin in versions.mapping() {
+            running.watch(name, plugin, informers, &synced);
+        }
+        drop(synced);
+        running.start_workers(name, all_synced);
+        running
+    }
+
+    fn watch(
+        &self,
+        name: &str,
+        plugin: &Arc<dyn ControllerPlugin>,
+        informers: &Arc<Informers>,
+        synced: &mpsc::Sender<()>,
+    ) {
         for (index, watch) in plugin.description().watches.iter().enumerate() {
             let mapping = Arc::new(Mapping::new(plugin.clone(), index as u32, watch.clone()));
             let mut known = HashSet::new();
             for kind in kinds_of(watch, informers) {
                 known.insert((kind.group.clone(), kind.kind.clone()));
-                running.follow(name, &mapping, informers.watch(&kind), Some(synced.clone()));
+                self.follow(name, &mapping, informers.watch(&kind), Some(synced.clone()));
             }
             if watch.interest.kind == "*" {
-                running.follow_new_kinds(name, mapping, informers.clone(), known);
+                self.follow_new_kinds(name, mapping, informers.clone(), known);
             }
         }
-        drop(synced);
-        running.start_workers(name, plugin, all_synced);
-        running
     }
 
     /// No new key is begun; returns when those being worked on are done.
@@ -86,8 +103,13 @@ impl Running {
         informer: Arc<SharedInformer>,
         synced: Option<mpsc::Sender<()>>,
     ) {
-        let mut dispatcher =
-            Dispatcher { name: name.into(), mapping: mapping.clone(), queue: self.queue.clone(), synced };
+        let mut dispatcher = Dispatcher {
+            name: name.into(),
+            mapping: mapping.clone(),
+            queue: self.queue.clone(),
+            versions: self.versions.clone(),
+            synced,
+        };
         let stop = self.stop.clone();
         let mut events = informer.subscribe();
         self.tasks.spawn(async move {
@@ -112,7 +134,12 @@ impl Running {
         mut known: HashSet<(String, String)>,
     ) {
         let (name, stop) = (name.to_string(), self.stop.clone());
-        let this = Running { queue: self.queue.clone(), stop: stop.clone(), tasks: self.tasks.clone() };
+        let this = Running {
+            queue: self.queue.clone(),
+            versions: self.versions.clone(),
+            stop: stop.clone(),
+            tasks: self.tasks.clone(),
+        };
         self.tasks.spawn(async move {
             let look = async {
                 loop {
@@ -131,22 +158,16 @@ impl Running {
         });
     }
 
-    fn start_workers(
-        &self,
-        name: &str,
-        plugin: &Arc<dyn ControllerPlugin>,
-        mut all_synced: mpsc::Receiver<()>,
-    ) {
-        let workers = plugin.description().concurrency.max(1);
+    fn start_workers(&self, name: &str, mut all_synced: mpsc::Receiver<()>) {
         let (tasks, stop) = (self.tasks.clone(), self.stop.clone());
-        let (name, plugin, queue) = (name.to_string(), plugin.clone(), self.queue.clone());
+        let (name, versions, queue) = (name.to_string(), self.versions.clone(), self.queue.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => return,
                 _ = all_synced.recv() => {} // nothing is ever sent: the last sender is gone
             }
-            for _ in 0..workers {
-                tasks.spawn(work(name.clone(), plugin.clone(), queue.clone()));
+            for _ in 0..versions.concurrency() {
+                tasks.spawn(work(name.clone(), versions.clone(), queue.clone()));
             }
         });
     }
@@ -156,6 +177,7 @@ struct Dispatcher {
     name: String,
     mapping: Arc<Mapping>,
     queue: Arc<WorkQueue>,
+    versions: Arc<Versions>,
     synced: Option<mpsc::Sender<()>>,
 }
 
@@ -170,7 +192,10 @@ impl Dispatcher {
         let mut delay = Duration::from_millis(50);
         loop {
             match self.mapping.keys(&event).await {
-                Ok(keys) => return keys.iter().for_each(|key| self.queue.add(key)),
+                Ok(keys) => {
+                    let own = |key: &&String| Arc::ptr_eq(self.versions.of(key), &self.mapping.plugin);
+                    return keys.iter().filter(own).for_each(|key| self.queue.add(key));
+                }
                 Err(error) => {
                     tracing::warn!(controller = self.name, %error, "no keys for a change; asking again");
                     tokio::time::sleep(delay).await;
@@ -181,9 +206,14 @@ impl Dispatcher {
     }
 }
 
-async fn work(name: String, plugin: Arc<dyn ControllerPlugin>, queue: Arc<WorkQueue>) {
+async fn work(name: String, versions: Arc<Versions>, queue: Arc<WorkQueue>) {
     while let Some(key) = queue.get().await {
-        match plugin.reconcile(&key).await {
+        let plugin = versions.of(&key);
+        let outcome = match versions.shadow() {
+            Some((shadow, log)) => compared(plugin, shadow, log, &key).await,
+            None => plugin.reconcile(&key).await,
+        };
+        match outcome {
             Ok(outcome) => {
                 queue.forget(&key);
                 if let Some(millis) = outcome.requeue_after_ms {
@@ -197,6 +227,32 @@ async fn work(name: String, plugin: Arc<dyn ControllerPlugin>, queue: Arc<WorkQu
         }
         queue.done(&key);
     }
+}
+
+/// Lets a shadow look first: afterwards there would be nothing left to do.
+async fn compared(
+    plugin: &Arc<dyn ControllerPlugin>,
+    shadow: &Arc<dyn ControllerPlugin>,
+    log: &ShadowLog,
+    key: &str,
+) -> Result<Outcome, CallError> {
+    let (pretended, would_write) = Attempt::run(true, shadow.reconcile(key)).await;
+    let (outcome, writes) = Attempt::run(false, plugin.reconcile(key)).await;
+    match (&outcome, &pretended) {
+        (_, Err(CallError::Trapped { .. } | CallError::Deadline { .. })) => log.failed(),
+        // A conflict with others, or whatever else kept it from going on: the next look counts.
+        (Err(_), _) => {}
+        (Ok(_), Err(error)) => log.differed(Difference {
+            subject: key.into(),
+            live: "succeeds".into(),
+            shadow: error.to_string(),
+        }),
+        (Ok(_), Ok(_)) => match difference(&writes, &would_write) {
+            None => log.agreed(),
+            Some((live, shadow)) => log.differed(Difference { subject: key.into(), live, shadow }),
+        },
+    }
+    outcome
 }
 
 /// Conflicts are how optimistic writes work; everything else is worth a line.

@@ -6,15 +6,17 @@ use std::sync::Arc;
 use orch_client::events::Recorder;
 use orch_client::{Client, Identity, ListOptions, Target};
 use orch_object::Status;
-use orch_plugin::calls::controller::{ControllerApi, ControllerPlugin};
+use orch_plugin::calls::controller::{ControllerApi, ControllerPlugin, WatchOf};
+use orch_plugin::trial::Role;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Account, Api};
 use crate::controller::{Running, kinds_of};
-use crate::informers::{Informers, resource};
+use crate::informers::{Informers, KindName, resource};
 use crate::metrics::Metrics;
 use crate::queue::WorkQueue;
+use crate::versions::Versions;
 
 /// Makes clients that act as somebody.
 pub trait Clients: Send + Sync + 'static {
@@ -31,6 +33,8 @@ impl<F: Fn(Identity) -> Arc<dyn Client> + Send + Sync + 'static> Clients for F {
 pub enum ControllersError {
     #[error("{controller} watches {kind} in {api_version}, which is not served")]
     UnknownKind { controller: String, api_version: String, kind: String },
+    #[error("{controller} cannot be tried out: no version of it serves")]
+    NothingServes { controller: String },
     /// Reads come from shared caches: what a controller may not list, it may not watch either.
     #[error("{controller} may not watch {resource}: {source}")]
     Forbidden {
@@ -78,24 +82,46 @@ impl Controllers {
     }
 
     /// Adds a controller, or swaps the one of the same name: what the old one is at is finished by
-    /// the old one, then every key is reconciled by the new one. On an error the old one goes on.
+    /// the old one, then every key is reconciled by the new one. A version on trial is put beside the
+    /// one that serves in the same way. On an error the old one goes on.
     pub async fn install(
         &self,
         name: &str,
         plugin: Arc<dyn ControllerPlugin>,
+        role: Role,
     ) -> Result<(), ControllersError> {
         let account = self.account(name);
-        let watched = self.permitted(name, &account, &plugin).await?;
+        self.permitted(name, &account, &plugin).await?;
         let mut running = self.0.running.lock().await;
+        let before = running.get(name).map(|running| (*running.versions).clone());
+        let versions = Versions::with(before, plugin, role)
+            .ok_or_else(|| ControllersError::NothingServes { controller: name.into() })?;
         if let Some(old) = running.remove(name) {
             old.drain().await;
         }
-        *account.watched.write() = watched;
-        let stop = self.0.stop.child_token();
-        let queue = WorkQueue::new(self.0.metrics.of(name));
-        running.insert(name.into(), Running::start(name, &plugin, &self.0.informers, queue, stop));
+        *account.watched.write() = versions.all().flat_map(watched_by).collect();
+        running.insert(name.into(), self.run(name, versions));
         tracing::info!(controller = name, "controller started");
         Ok(())
+    }
+
+    fn run(&self, name: &str, versions: Versions) -> Running {
+        let queue = WorkQueue::new(self.0.metrics.of(name));
+        Running::start(name, versions, &self.0.informers, queue, self.0.stop.child_token())
+    }
+
+    /// Ends the version on trial after what it is at; the one that serves looks at every key again.
+    pub async fn remove_trial(&self, name: &str) {
+        let mut running = self.0.running.lock().await;
+        let on_trial = |running: &Running| running.versions.trial.is_some();
+        if !running.get(name).is_some_and(on_trial) {
+            return;
+        }
+        if let Some(old) = running.remove(name) {
+            let serving = Versions { trial: None, ..(*old.versions).clone() };
+            old.drain().await;
+            running.insert(name.into(), self.run(name, serving));
+        }
     }
 
     /// Ends a controller after what it is at. False: there was none.
@@ -141,17 +167,15 @@ impl Controllers {
         account
     }
 
-    /// What the plugin watches by name, if its service account may list it. Wildcards show metadata
-    /// only and are never read from.
+    /// The service account must be allowed to list what the plugin watches by name. Wildcards show
+    /// metadata only and are never read from.
     async fn permitted(
         &self,
         name: &str,
         account: &Account,
         plugin: &Arc<dyn ControllerPlugin>,
-    ) -> Result<std::collections::HashSet<(String, String)>, ControllersError> {
-        let mut watched = std::collections::HashSet::new();
-        let named = plugin.description().watches.iter().filter(|watch| watch.interest.kind != "*");
-        for watch in named {
+    ) -> Result<(), ControllersError> {
+        for watch in named(plugin) {
             let (api_version, kind) = (&watch.interest.api_version, &watch.interest.kind);
             let row = kinds_of(watch, &self.0.informers).into_iter().next().ok_or_else(|| {
                 ControllersError::UnknownKind {
@@ -161,14 +185,23 @@ impl Controllers {
                 }
             })?;
             let options = ListOptions { limit: 1, ..ListOptions::default() };
-            match account.client.list(&Target::all(&resource(&row)), &options).await {
-                Err(source) if source.code == 403 => {
-                    let resource = row.qualified_resource();
-                    return Err(ControllersError::Forbidden { controller: name.into(), resource, source });
-                }
-                _ => watched.insert((api_version.clone(), kind.clone())),
-            };
+            let listed = account.client.list(&Target::all(&resource(&row)), &options).await;
+            if let Err(source) = listed
+                && source.code == 403
+            {
+                let resource = row.qualified_resource();
+                return Err(ControllersError::Forbidden { controller: name.into(), resource, source });
+            }
         }
-        Ok(watched)
+        Ok(())
     }
+}
+
+/// Watches that name their kind.
+fn named(plugin: &Arc<dyn ControllerPlugin>) -> impl Iterator<Item = &WatchOf> {
+    plugin.description().watches.iter().filter(|watch| watch.interest.kind != "*")
+}
+
+fn watched_by(plugin: &Arc<dyn ControllerPlugin>) -> impl Iterator<Item = KindName> {
+    named(plugin).map(|watch| (watch.interest.api_version.clone(), watch.interest.kind.clone()))
 }

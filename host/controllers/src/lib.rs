@@ -10,8 +10,13 @@
 //!
 //! **Read your writes.** A controller's reads from a cache wait until what the same controller wrote
 //! has arrived there, so that controllers need no expectations: after `create`, `list` has it.
+//!
+//! **Trials.** A canary works on its own keys, the version that serves on the others, out of one
+//! queue: no key is in two hands. A shadow looks at each key just before the version that serves does;
+//! its writes are tried in a dry run, kept for its own reads, and compared with what is then written.
 
 mod api;
+mod attempt;
 mod cache;
 mod controller;
 mod controllers;
@@ -19,6 +24,7 @@ mod informers;
 mod mapping;
 mod metrics;
 mod queue;
+mod versions;
 mod writes;
 
 pub use controllers::{Clients, Controllers, ControllersError};

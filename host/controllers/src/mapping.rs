@@ -11,7 +11,7 @@ use serde_json::Value;
 
 /// One of a plugin's watches.
 pub(crate) struct Mapping {
-    plugin: Arc<dyn ControllerPlugin>,
+    pub plugin: Arc<dyn ControllerPlugin>,
     index: u32,
     pub watch: WatchOf,
     cut: Cut,

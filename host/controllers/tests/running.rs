@@ -7,10 +7,10 @@ mod fake;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use fake::{Fake, kind, until};
+use futures::FutureExt;
 use orch_client::{Client, Identity};
 use orch_controllers::{Controllers, ControllersError};
 use orch_object::Scope;
@@ -18,6 +18,7 @@ use orch_plugin::calls::controller::{
     Change, ControllerApi, ControllerPlugin, Description, Keys, Outcome, WatchOf,
 };
 use orch_plugin::calls::{CallError, Interest};
+use orch_plugin::trial::{Difference, Role, ShadowLog};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -45,6 +46,8 @@ struct Keeper {
     held: AtomicBool,
     release: Notify,
     creates: AtomicUsize,
+    /// Beyond what the ConfigMap says.
+    extra: AtomicUsize,
 }
 
 impl Keeper {
@@ -59,6 +62,7 @@ impl Keeper {
             held: AtomicBool::new(false),
             release: Notify::new(),
             creates: AtomicUsize::new(0),
+            extra: AtomicUsize::new(0),
         })
     }
 
@@ -71,6 +75,7 @@ impl Keeper {
         let Some(map) = map else { return Ok(()) };
         let map: Value = serde_json::from_str(&map).unwrap();
         let wanted = map["data"]["pods"].as_str().unwrap().parse::<usize>().unwrap();
+        let wanted = wanted + self.extra.load(Ordering::SeqCst);
         loop {
             let have = self
                 .api
@@ -142,10 +147,14 @@ fn world() -> (Fake, Controllers, tokio_util::sync::DropGuard) {
 }
 
 fn config_map(api: &Fake, name: &str, pods: usize) {
+    config_map_in(api, "shop", name, pods);
+}
+
+fn config_map_in(api: &Fake, namespace: &str, name: &str, pods: usize) {
     api.put(
         "configmaps",
         json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": name, "namespace": "shop"}, "data": {"pods": pods.to_string()}}),
+            "metadata": {"name": name, "namespace": namespace}, "data": {"pods": pods.to_string()}}),
     );
 }
 
@@ -163,7 +172,7 @@ async fn reads_what_it_wrote_and_creates_nothing_twice() {
     for name in ["a", "b", "c"] {
         config_map(&api, name, 20);
     }
-    controllers.install("keeper", keeper.clone()).await.unwrap();
+    controllers.install("keeper", keeper.clone(), Role::Serves).await.unwrap();
     until("all pods are there", || api.all("pods").len() == 60).await;
     let lost = api.all("pods")[0]["metadata"]["name"].as_str().unwrap().to_string();
     api.remove("pods", &format!("shop/{lost}"));
@@ -177,7 +186,7 @@ async fn only_what_it_reads_wakes_it() {
     let (api, controllers, _stop) = world();
     let keeper = Keeper::new("keeper", controllers.api("keeper"), keeper_watches());
     config_map(&api, "a", 0);
-    controllers.install("keeper", keeper.clone()).await.unwrap();
+    controllers.install("keeper", keeper.clone(), Role::Serves).await.unwrap();
     until("it is asked", || keeper.seen.lock().len() == 1).await;
     let touch = |field: &str| {
         let mut map = (*api.object("configmaps", "shop/a").unwrap()).clone();
@@ -197,7 +206,7 @@ async fn a_failed_key_comes_again() {
     let keeper = Keeper::new("keeper", controllers.api("keeper"), keeper_watches());
     keeper.failing.store(3, Ordering::SeqCst);
     config_map(&api, "a", 1);
-    controllers.install("keeper", keeper.clone()).await.unwrap();
+    controllers.install("keeper", keeper.clone(), Role::Serves).await.unwrap();
     until("it succeeds", || api.all("pods").len() == 1).await;
     assert!(keeper.seen.lock().len() >= 4);
 }
@@ -208,14 +217,15 @@ async fn a_swap_lets_the_old_one_finish_and_asks_the_new_one_everything() {
     let old = Keeper::new("old", controllers.api("keeper"), keeper_watches());
     old.held.store(true, Ordering::SeqCst);
     config_map(&api, "a", 2);
-    controllers.install("keeper", old.clone()).await.unwrap();
+    controllers.install("keeper", old.clone(), Role::Serves).await.unwrap();
     until("the old one is at it", || old.seen.lock().len() == 1).await;
     let new = Keeper::new("new", controllers.api("keeper"), keeper_watches());
     let swap = tokio::spawn({
         let (controllers, new) = (controllers.clone(), new.clone());
-        async move { controllers.install("keeper", new).await }
+        async move { controllers.install("keeper", new, Role::Serves).await }
     });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Who holds up the question is the swap, which waits for the old one.
+    until("the swap is under way", || controllers.waiting("keeper").now_or_never().is_none()).await;
     assert!(new.seen.lock().is_empty(), "not while the old one works on the same key");
     old.release.notify_one();
     swap.await.unwrap().unwrap();
@@ -227,13 +237,72 @@ async fn a_swap_lets_the_old_one_finish_and_asks_the_new_one_everything() {
     assert!(controllers.remove("keeper").await && !controllers.remove("keeper").await);
 }
 
+fn seen(keeper: &Keeper) -> std::collections::BTreeSet<String> {
+    keeper.seen.lock().iter().cloned().collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_works_on_its_own_keys_alone() {
+    let (api, controllers, _stop) = world();
+    let serving = Keeper::new("serving", controllers.api("keeper"), keeper_watches());
+    let canary = Keeper::new("canary", controllers.api("keeper"), keeper_watches());
+    config_map_in(&api, "shop", "a", 1);
+    config_map_in(&api, "trial", "b", 1);
+    let selects = Role::Canary(Arc::new(|subject| subject.namespace == "trial"));
+    let early = controllers.install("keeper", canary.clone(), selects.clone()).await.unwrap_err();
+    assert!(matches!(early, ControllersError::NothingServes { .. }));
+    controllers.install("keeper", serving.clone(), Role::Serves).await.unwrap();
+    until("all is in one hand", || seen(&serving).len() == 2).await;
+    controllers.install("keeper", canary.clone(), selects).await.unwrap();
+    serving.seen.lock().clear();
+    until("the canary looks at what is its own", || !canary.seen.lock().is_empty()).await;
+    config_map_in(&api, "trial", "c", 1);
+    config_map_in(&api, "shop", "d", 1);
+    until("both work", || api.all("pods").len() == 4).await;
+    assert_eq!(seen(&canary).into_iter().collect::<Vec<_>>(), ["trial/b", "trial/c"]);
+    assert!(seen(&serving).iter().all(|key| key.starts_with("shop/")), "{:?}", seen(&serving));
+    controllers.remove_trial("keeper").await;
+    until("all is in one hand again", || seen(&serving).contains("trial/c")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shadow_writes_nothing_and_its_differences_are_told() {
+    let (api, controllers, _stop) = world();
+    let serving = Keeper::new("serving", controllers.api("keeper"), keeper_watches());
+    let shadow = Keeper::new("shadow", controllers.api("keeper"), keeper_watches());
+    controllers.install("keeper", serving.clone(), Role::Serves).await.unwrap();
+    let log = Arc::new(ShadowLog::default());
+    controllers.install("keeper", shadow.clone(), Role::Shadow(log.clone())).await.unwrap();
+    config_map(&api, "a", 2);
+    until("both wrote the same", || log.report().compared > 0).await;
+    assert_eq!((log.report().differing, shadow.creates.load(Ordering::SeqCst)), (0, 2));
+    shadow.extra.store(1, Ordering::SeqCst);
+    config_map(&api, "b", 1);
+    let of_b = || log.report().differences.into_iter().find(|found| found.subject == "shop/b");
+    until("the shadow would write more", || of_b().is_some()).await;
+    assert_eq!(api.all("pods").len(), 3, "what the version that serves wrote");
+    let told = log.report().differences.into_iter().rfind(|found| found.subject == "shop/b");
+    let expected = Difference {
+        subject: "shop/b".into(),
+        live: "nothing".into(),
+        shadow: "create v1/Pod shop/b-*".into(),
+    };
+    assert_eq!(told, Some(expected));
+    shadow.failing.store(1, Ordering::SeqCst);
+    config_map(&api, "c", 0);
+    until("an error is told", || {
+        log.report().differences.iter().any(|found| found.shadow.contains("not yet"))
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wildcard_watch_tells_metadata_of_every_kind() {
     let (api, controllers, _stop) = world();
     let keeper = Keeper::new("all", controllers.api("all"), vec![watch("*", "*", &[], Keys::Custom)]);
     config_map(&api, "a", 5);
     api.node("n");
-    controllers.install("all", keeper.clone()).await.unwrap();
+    controllers.install("all", keeper.clone(), Role::Serves).await.unwrap();
     until("both are told", || keeper.mapped.lock().len() == 2).await;
     for (change, object) in keeper.mapped.lock().iter() {
         assert_eq!(*change, Change::Added);
@@ -248,7 +317,7 @@ async fn a_kind_that_is_not_served_refuses_the_controller() {
     let (_api, controllers, _stop) = world();
     let watches = vec![watch("example.org/v1", "Widget", &[], Keys::Itself)];
     let keeper = Keeper::new("x", controllers.api("x"), watches);
-    let error = controllers.install("x", keeper).await.unwrap_err();
+    let error = controllers.install("x", keeper, Role::Serves).await.unwrap_err();
     assert!(matches!(error, ControllersError::UnknownKind { .. }));
     assert_eq!(error.to_string(), "x watches Widget in example.org/v1, which is not served");
 }

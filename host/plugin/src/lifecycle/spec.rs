@@ -148,11 +148,15 @@ impl PluginSpec {
         }
         match (strategy, self.world) {
             (Strategy::Immediate, _) => Ok(()),
-            (Strategy::Canary | Strategy::Shadow, World::Scheduler | World::Admission) => Ok(()),
-            (Strategy::Canary | Strategy::Shadow, World::Controller | World::Cni | World::Csi) => refuse(
+            (
+                Strategy::Canary | Strategy::Shadow,
+                World::Scheduler | World::Admission | World::Controller,
+            ) => Ok(()),
+            (Strategy::Canary | Strategy::Shadow, World::Cni | World::Csi) => refuse(
                 "rollout.strategy",
                 format!(
-                    "{} plugins act on the cluster, two versions would act against each other: use Immediate",
+                    "what one version of a driver attached the other could not detach, and attaching twice to \
+                     compare is no trial, so {} plugins have none: use Immediate",
                     self.world
                 ),
             ),
@@ -296,8 +300,14 @@ mod tests {
         assert!(with("rollout", json!({"strategy": "Slow"})).contains("Slow"));
         let canary = json!({"strategy": "Canary", "canary": {"percent": 101}});
         assert!(with("rollout", canary).contains("spec.rollout.canary.percent: 101"));
-        let controller = json!({"world": "orch:controller", "source": {"builtin": "x"}, "rollout": {"strategy": "Shadow"}});
-        assert!(read(controller).unwrap_err().contains("use Immediate"));
+        let on_trial = |world: &str| {
+            let spec = json!({"world": world, "source": {"builtin": "x"}, "rollout": {"strategy": "Shadow"}});
+            read(spec).map(|_| ())
+        };
+        assert_eq!(on_trial("orch:controller"), Ok(()));
+        for driver in ["orch:cni", "orch:csi"] {
+            assert!(on_trial(driver).unwrap_err().contains("use Immediate"));
+        }
         let profiles = json!({"world": "orch:cni", "source": {"builtin": "x"}, "profiles": ["p"]});
         assert!(read(profiles).unwrap_err().contains("spec.profiles"));
         assert!(with("failurePolicy", json!("Maybe")).contains("Maybe"));

@@ -214,7 +214,12 @@ impl Client for Fake {
         Ok(stream.boxed())
     }
 
-    async fn create(&self, target: &Target, mut object: Value, _: &WriteOptions) -> Result<Value, Status> {
+    async fn create(
+        &self,
+        target: &Target,
+        mut object: Value,
+        options: &WriteOptions,
+    ) -> Result<Value, Status> {
         if target.subresource == "binding" {
             tokio::task::yield_now().await;
             return self.bind(&key(target.namespace.as_deref(), &target.name), &object);
@@ -222,6 +227,8 @@ impl Client for Fake {
         let mut state = self.0.lock();
         if !object["metadata"]["name"].is_string() {
             let prefix = object["metadata"]["generateName"].as_str().unwrap_or("x-").to_string();
+            // Also for a dry run: no name is made up twice.
+            state.revision += 1;
             object["metadata"]["name"] = format!("{prefix}{}", state.revision).into();
         }
         if let Some(namespace) = &target.namespace {
@@ -231,32 +238,43 @@ impl Client for Fake {
         if state.get(&target.resource.plural, &key(target.namespace.as_deref(), &name)).is_ok() {
             return Err(Status::new(409, "AlreadyExists", format!("{name} already exists")));
         }
+        if options.dry_run {
+            return Ok(object);
+        }
         Ok((*state.put(&target.resource.plural, object)).clone())
     }
 
-    async fn update(&self, target: &Target, object: Value, _: &WriteOptions) -> Result<Value, Status> {
+    async fn update(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status> {
         let mut state = self.0.lock();
         let current = state.get(&target.resource.plural, &key(target.namespace.as_deref(), &target.name))?;
         let version = &object["metadata"]["resourceVersion"];
         if version.is_string() && *version != current["metadata"]["resourceVersion"] {
             return Err(Status::new(409, "Conflict", "the object has been modified"));
         }
+        if options.dry_run {
+            return Ok(object);
+        }
         Ok((*state.put(&target.resource.plural, object)).clone())
     }
 
-    async fn patch(&self, target: &Target, patch: Patch, _: &WriteOptions) -> Result<Value, Status> {
+    async fn patch(&self, target: &Target, patch: Patch, options: &WriteOptions) -> Result<Value, Status> {
         let mut state = self.0.lock();
         let current = state.get(&target.resource.plural, &key(target.namespace.as_deref(), &target.name))?;
         let mut object = (*current).clone();
         merge(&mut object, &patch.body);
+        if options.dry_run {
+            return Ok(object);
+        }
         Ok((*state.put(&target.resource.plural, object)).clone())
     }
 
-    async fn delete(&self, target: &Target, _: &DeleteOptions) -> Result<Value, Status> {
+    async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Value, Status> {
         let mut state = self.0.lock();
         let key = key(target.namespace.as_deref(), &target.name);
         state.get(&target.resource.plural, &key)?;
-        state.remove(&target.resource.plural, &key);
+        if !options.dry_run {
+            state.remove(&target.resource.plural, &key);
+        }
         Ok(json!({ "kind": "Status", "status": "Success" }))
     }
 
@@ -264,8 +282,11 @@ impl Client for Fake {
         &self,
         target: &Target,
         list: &ListOptions,
-        _: &DeleteOptions,
+        options: &DeleteOptions,
     ) -> Result<Value, Status> {
+        if options.dry_run {
+            return Ok(json!({ "kind": "Status", "status": "Success" }));
+        }
         for object in self.list(target, list).await?.items {
             let meta = &object["metadata"];
             let key = key(meta["namespace"].as_str(), meta["name"].as_str().unwrap());

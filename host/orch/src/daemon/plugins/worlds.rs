@@ -60,7 +60,8 @@ impl Worlds for Callers {
                 self.users.scheduler.install(name, plugin, settings).await.map_err(|e| e.to_string())
             }
             Loaded::Controller(plugin) => {
-                self.users.controllers.install(name, plugin).await.map_err(|e| e.to_string())
+                let role = self.role(placement)?;
+                self.users.controllers.install(name, plugin, role).await.map_err(|e| e.to_string())
             }
             Loaded::Admission(plugin) => {
                 use orch_admission::FailurePolicy::{Fail, Ignore};
@@ -101,7 +102,8 @@ impl Worlds for Callers {
                 }
             }
             World::Admission => self.users.admission.remove_trial(name),
-            World::Controller | World::Cni | World::Csi => {}
+            World::Controller => self.users.controllers.remove_trial(name).await,
+            World::Cni | World::Csi => {}
         }
     }
 
