@@ -4,20 +4,24 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use orch_plugin::{Artifact, PluginEngine};
+use orch_plugin::{Artifact, Limits, PluginEngine};
 use serde_json::{Value, json};
 
+use crate::Settings;
 use crate::core::{Core, Effect, Input};
 use crate::pod::PodInfo;
 use crate::queue::Delays;
+use crate::replay::{Installed, compare, simulate};
 use crate::throughput::{artifact, install};
+use crate::trace::{Asked, Entry, Preemption};
 
-const POLICIES: [&str; 6] = [
+const POLICIES: [&str; 7] = [
     "priority-sort",
     "taint-toleration",
     "node-affinity",
     "node-ports",
     "node-resources-fit",
+    "inter-pod-affinity",
     "default-preemption",
 ];
 
@@ -29,7 +33,7 @@ fn core(nodes: &[&str], pods: &[Value], objects: &[Value]) -> Core {
     let (now, none) = (Instant::now(), &mut Vec::new());
     for name in nodes {
         let node = json!({
-            "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": name},
+            "apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "uid": name, "labels": {"kubernetes.io/hostname": name}},
             "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}},
         });
         core.handle(Input::Node(Arc::new(node)), now, none);
@@ -144,4 +148,73 @@ fn pods_of_higher_priority_go_first_and_nobody_is_evicted_in_vain() {
         elsewhere,
     ];
     assert_eq!(outcome(&mut core(&["a"], &pods, &[])), ["high goes to a"]);
+}
+
+#[test]
+fn nothing_rests_on_a_pod_that_has_yet_to_come() {
+    let mut clingy = pod("clingy", 50, "0");
+    clingy["spec"]["affinity"] = json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+        {"labelSelector": {"matchLabels": {"app": "friend"}}, "topologyKey": "kubernetes.io/hostname"},
+    ]}});
+    let pods = [on("a", pod("cheap", 1, "4")), pod("friend", 100, "4"), clingy.clone()];
+    // Its friend has the node in view, but is not there: it neither goes to it nor evicts anybody for it.
+    assert_eq!(outcome(&mut core(&["a"], &pods, &[])), ["friend evicts cheap from a"]);
+    let mut there = core(&["a"], &[on("a", pod("friend", 100, "3")), clingy], &[]);
+    assert_eq!(outcome(&mut there), ["clingy goes to a"]);
+}
+
+fn installed() -> Vec<Installed> {
+    let (engine, artifacts) = compiled();
+    let load = |(name, artifact): &(&'static str, Artifact)| -> Installed {
+        let plugin = engine.load_scheduler(name, artifact, &json!({}), Limits::default()).unwrap();
+        (name.to_string(), plugin, Settings::default())
+    };
+    artifacts.iter().map(load).collect()
+}
+
+/// `high` is put in place of `low`, which is asked for again and stays without a node.
+fn recorded_preemption() -> Vec<Entry> {
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": "a", "uid": "a"},
+        "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}},
+    });
+    let asked = |pod: Value, node: Option<&str>, preemption: Option<Preemption>| {
+        let node = node.map(String::from);
+        Entry::Asked(Asked { pod, node, message: None, preemption, nanoseconds: 1 })
+    };
+    let placed = |pod: Value| Entry::Pod { pod, node: "a".into() };
+    let room = Preemption { node: "a".into(), victims: vec!["low".into()] };
+    vec![
+        Entry::Node(node),
+        asked(pod("low", 1, "3"), Some("a"), None),
+        placed(on("a", pod("low", 1, "3"))),
+        asked(pod("high", 9, "3"), None, Some(room)),
+        Entry::PodGone("low".into()),
+        asked(pod("high", 9, "3"), Some("a"), None),
+        placed(on("a", pod("high", 9, "3"))),
+        asked(pod("again", 1, "3"), None, None),
+    ]
+}
+
+#[test]
+fn preemption_is_replayed() {
+    let (decisions, differing) = compare(&recorded_preemption(), installed()).unwrap();
+    assert_eq!((decisions, differing), (4, vec![]));
+    let outcome = simulate(&recorded_preemption(), installed());
+    assert_eq!((outcome.placed, outcome.evicted, outcome.waiting), (2, 1, 1));
+    assert_eq!(outcome.unschedulable, 2, "high once, again once");
+    assert_eq!(outcome.utilisation["cpu"], 0.75);
+}
+
+#[test]
+fn a_policy_that_evicts_nobody_differs() {
+    let polite = || -> Vec<Installed> {
+        installed().into_iter().filter(|(name, _, _)| name != "default-preemption").collect()
+    };
+    let (_, differing) = compare(&recorded_preemption(), polite()).unwrap();
+    let told: Vec<(&str, &str)> = differing.iter().map(|d| (d.was.as_str(), d.would_be.as_str())).collect();
+    assert_eq!(told, [("evicts low from a", "0/1 nodes are available: 1 Insufficient cpu.")]);
+    let outcome = simulate(&recorded_preemption(), polite());
+    assert_eq!((outcome.placed, outcome.evicted, outcome.waiting), (1, 0, 2), "low stays where it is");
+    assert_eq!(outcome.utilisation["cpu"], 0.75);
 }

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use orch_client::Client;
 use orch_object::Status;
 use orch_plugin::calls::CallError;
 use orch_plugin::calls::scheduler::Patch;
-use orch_plugin::trial::{Difference, Role};
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,7 +22,7 @@ use crate::pod::{self, DEFAULT_SCHEDULER, PodInfo, Standing};
 use crate::preempt::{Nominated, Preempted};
 use crate::queue::{Delays, Queue, Queued};
 use crate::resident::Resident;
-use crate::trace::Recording;
+use crate::trace::{Answer, Recording};
 
 /// What wakes the scheduler's thread.
 pub(crate) enum Input {
@@ -223,39 +222,46 @@ impl Core {
         let lineup = self.lineup(&pod);
         self.show_nominated(&pod);
         let nominated = self.nominated.get(&pod.uid).map(|nominated| nominated.node);
-        let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod: &pod, now };
+        let cycle =
+            Cycle { cluster: &self.cluster, lineup: &lineup, pod: &pod, nominated: &self.nominated, now };
         let started = Instant::now();
         let decision = cycle.decide(&mut self.residents, nominated);
-        self.metrics.chose(started.elapsed());
-        self.record(&pod, &decision, started);
+        let took = started.elapsed();
+        self.metrics.chose(took);
         self.compare_shadows(&lineup, &pod, &decision, now);
         match decision {
             Decision::Place(index) => match self.cluster.node_name(index).cloned() {
-                Some(node) => self.assume(queued, node, index, &lineup, now, effects),
+                Some(node) => {
+                    self.record(&pod, took, || Answer { node: Some(node.to_string()), ..Answer::default() });
+                    self.assume(queued, node, index, &lineup, now, effects)
+                }
                 None => self.fail(queued, Failed::NoSuchNode, now, effects),
             },
-            Decision::Rejected(diagnosis) => self.park(queued, diagnosis, &lineup, now, effects),
+            Decision::Rejected(diagnosis) => self.park(queued, diagnosis, &lineup, took, now, effects),
             Decision::NoFilters => {
                 let message = "no filter plugin is loaded: pods wait until one is (see: kubectl get plugins)";
                 self.unschedulable(queued, BTreeSet::new(), message.into(), now, effects)
             }
-            Decision::Failed(error) => self.fail(queued, Failed::Call(error), now, effects),
+            Decision::Failed(error) => {
+                let message = || Answer { message: Some(error.to_string()), ..Answer::default() };
+                self.record(&pod, took, message);
+                self.fail(queued, Failed::Call(error), now, effects)
+            }
         }
         true
     }
 
-    fn record(&mut self, pod: &PodInfo, decision: &Decision, started: Instant) {
+    fn record(&mut self, pod: &PodInfo, took: Duration, answer: impl FnOnce() -> Answer) {
         if self.recordings.is_empty() {
             return;
         }
-        let nanos = started.elapsed().as_nanos() as u64;
-        let (node, message) = match decision {
-            Decision::Place(index) => (self.cluster.node_name(*index), None),
-            Decision::Rejected(diagnosis) => (None, Some(diagnosis.message(None))),
-            Decision::Failed(error) => (None, Some(error.to_string())),
-            Decision::NoFilters => return,
-        };
-        self.recordings.retain_mut(|recording| recording.asked(pod, node, message.clone(), nanos));
+        let (answer, nanos) = (answer(), took.as_nanos() as u64);
+        self.recordings.retain_mut(|recording| recording.asked(pod, &answer, nanos));
+    }
+
+    /// How many pods want a node and have none.
+    pub fn unplaced(&self) -> usize {
+        self.queue.pods().len()
     }
 
     /// Lets the metrics know who waits.
@@ -303,6 +309,7 @@ impl Core {
         queued: Queued,
         diagnosis: Diagnosis,
         lineup: &[usize],
+        took: Duration,
         now: Instant,
         effects: &mut Vec<Effect>,
     ) {
@@ -310,10 +317,13 @@ impl Core {
             0 => Preempted::NotTried,
             _ => self.preempt(lineup, &queued.info, &diagnosis, now, effects),
         };
-        let message = match preempted {
-            Preempted::NotTried | Preempted::Evicts => diagnosis.message(None),
-            Preempted::No(why) => diagnosis.message(Some(&why)),
+        let (message, preemption) = match preempted {
+            Preempted::NotTried => (diagnosis.message(None), None),
+            Preempted::Evicts(preemption) => (diagnosis.message(None), Some(preemption)),
+            Preempted::No(why) => (diagnosis.message(Some(&why)), None),
         };
+        let told = || Answer { node: None, message: Some(message.clone()), preemption };
+        self.record(&queued.info.clone(), took, told);
         self.unschedulable(queued, diagnosis.rejected_by, message, now, effects);
     }
 
@@ -533,44 +543,6 @@ impl Core {
         self.queue.pods().into_iter().for_each(|info| self.pod(info, now));
         self.queue.wake_all(now);
         self.residents.len() < before
-    }
-
-    /// Lets versions that decide nothing judge the same pod, and notes where they differ.
-    fn compare_shadows(&mut self, lineup: &[usize], pod: &PodInfo, decision: &Decision, now: Instant) {
-        for (position, lineup) in lineup::shadows(&self.residents, lineup) {
-            let Role::Shadow(log) = &self.residents[position].settings.role else { continue };
-            let log = log.clone();
-            let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod, now };
-            let shadow = match cycle.evaluate(&mut self.residents) {
-                Err(_) => {
-                    log.failed();
-                    continue;
-                }
-                Ok(shadow) => shadow,
-            };
-            let agrees = match (decision, &shadow) {
-                (Decision::Place(index), Ok(evaluation)) => evaluation.would_choose(*index),
-                (Decision::Rejected(live), Err(shadow)) => live.reasons == shadow.reasons,
-                (Decision::Place(_) | Decision::Rejected(_), _) => false,
-                (Decision::NoFilters | Decision::Failed(_), _) => continue,
-            };
-            if agrees {
-                log.agreed();
-                continue;
-            }
-            let named =
-                |index: u32| self.cluster.node_name(index).map_or_else(String::new, |n| n.to_string());
-            let live = match decision {
-                Decision::Place(index) => named(*index),
-                Decision::Rejected(diagnosis) => diagnosis.message(None),
-                Decision::NoFilters | Decision::Failed(_) => continue,
-            };
-            let shadow = match shadow {
-                Ok(evaluation) => named(evaluation.best()),
-                Err(diagnosis) => diagnosis.message(None),
-            };
-            log.differed(Difference { subject: format!("{}/{}", pod.namespace, pod.name), live, shadow });
-        }
     }
 }
 

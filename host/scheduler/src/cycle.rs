@@ -1,5 +1,7 @@
 //! One scheduling cycle: filters rule nodes out, scores rank the rest.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use orch_plugin::calls::{CallError, NodeSet};
@@ -9,6 +11,7 @@ use crate::cluster::Cluster;
 use crate::diagnosis::Diagnosis;
 use crate::nodeset;
 use crate::pod::PodInfo;
+use crate::preempt::{Nominated, expected_at, pretend_that_none_come, pretend_that_they_came};
 use crate::resident::Resident;
 use crate::settings::FailurePolicy;
 
@@ -27,12 +30,20 @@ pub(crate) struct Evaluation {
     pub feasible: NodeSet,
     /// Weighted sums by node index.
     totals: Vec<i64>,
+    /// Why the other nodes are not.
+    diagnosis: Diagnosis,
 }
 
 impl Evaluation {
     /// The feasible node with the highest total; one of them at random when several have it.
     pub fn best(&self) -> u32 {
         best(&self.feasible, &self.totals)
+    }
+
+    /// The nominated node, if it is feasible, whatever the scores; else the best.
+    fn choose(&self, nominated: Option<u32>) -> Option<u32> {
+        let nominated = nominated.filter(|node| nodeset::contains(&self.feasible, *node));
+        nominated.or_else(|| (!nodeset::is_empty(&self.feasible)).then(|| self.best()))
     }
 
     /// Is this node among the best?
@@ -47,11 +58,14 @@ pub(crate) struct Cycle<'a> {
     pub cluster: &'a Cluster,
     pub lineup: &'a [usize],
     pub pod: &'a PodInfo,
+    /// Pods for which room was made. The plugins are told that some of them are there.
+    pub nominated: &'a HashMap<Arc<str>, Nominated>,
     pub now: Instant,
 }
 
 impl Cycle<'_> {
-    /// Picks a node. `nominated`: taken if it is feasible, whatever the scores.
+    /// Picks a node. `nominated`: where room was made for this pod. A node must hold the pod with the
+    /// pods that are to come and without them: they take room, but nothing may rest on them.
     pub fn decide(&self, residents: &mut [Resident], nominated: Option<u32>) -> Decision {
         if !self.lineup.iter().any(|position| residents[*position].description().points.filter) {
             return Decision::NoFilters;
@@ -59,11 +73,58 @@ impl Cycle<'_> {
         match self.evaluate(residents) {
             Err(error) => Decision::Failed(error),
             Ok(Err(diagnosis)) => Decision::Rejected(diagnosis),
-            Ok(Ok(evaluation)) => {
-                let nominated = nominated.filter(|node| nodeset::contains(&evaluation.feasible, *node));
-                Decision::Place(nominated.unwrap_or_else(|| evaluation.best()))
+            Ok(Ok(mut evaluation)) => {
+                while let Some(node) = evaluation.choose(nominated) {
+                    match self.objection_if_none_come(residents, node) {
+                        Err(error) => return Decision::Failed(error),
+                        Ok(None) => return Decision::Place(node),
+                        Ok(Some((plugin, judged))) => {
+                            evaluation.diagnosis.note(&plugin, &judged, &mut evaluation.feasible);
+                        }
+                    }
+                }
+                Decision::Rejected(evaluation.diagnosis)
             }
         }
+    }
+
+    /// Which filter rejects the node when the pods that are to come to it do not.
+    fn objection_if_none_come(
+        &self,
+        residents: &mut [Resident],
+        node: u32,
+    ) -> Result<Option<(String, Judged)>, CallError> {
+        let expected = expected_at(self.nominated, node);
+        if expected.is_empty() {
+            return Ok(None);
+        }
+        pretend_that_none_come(residents, &expected);
+        let objection = self.objection(residents, node);
+        pretend_that_they_came(residents, &expected);
+        objection
+    }
+
+    fn objection(
+        &self,
+        residents: &mut [Resident],
+        node: u32,
+    ) -> Result<Option<(String, Judged)>, CallError> {
+        let mut asked = NodeSet::new();
+        nodeset::insert(&mut asked, node);
+        for position in self.lineup {
+            let resident = &mut residents[*position];
+            if !resident.description().points.filter {
+                continue;
+            }
+            let verdict = resident.filter_once(self.pod, self.cluster, &asked, self.now);
+            let verdict = unless_ignored(&resident.name, resident.settings.failure_policy, verdict)?;
+            let Some(verdict) = verdict else { continue };
+            let judged = Judged::new(0, asked.clone(), verdict);
+            if judged.pod.is_some() || nodeset::contains(&judged.rejected, node) {
+                return Ok(Some((resident.name.clone(), judged)));
+            }
+        }
+        Ok(None)
     }
 
     /// The inner error: no node is feasible.
@@ -75,7 +136,7 @@ impl Cycle<'_> {
             1 => Vec::new(),
             _ => self.score(residents, &feasible)?,
         };
-        Ok(Ok(Evaluation { feasible, totals }))
+        Ok(Ok(Evaluation { feasible, totals, diagnosis }))
     }
 
     /// Takes what the filters reject out of `feasible`.
@@ -205,7 +266,8 @@ mod tests {
 
     #[test]
     fn any_of_the_best_would_be_chosen() {
-        let evaluation = Evaluation { feasible: vec![0b1011], totals: vec![9, 3, 100, 9] };
+        let diagnosis = Diagnosis::new(4, 1);
+        let evaluation = Evaluation { feasible: vec![0b1011], totals: vec![9, 3, 100, 9], diagnosis };
         let chosen: Vec<bool> = (0..5).map(|index| evaluation.would_choose(index)).collect();
         assert_eq!(chosen, [true, false, false, true, false]);
     }

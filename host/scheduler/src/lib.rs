@@ -31,6 +31,7 @@ pub mod replay;
 mod resident;
 mod scheduler;
 mod settings;
+mod shadow;
 #[cfg(test)]
 mod throughput;
 pub mod trace;

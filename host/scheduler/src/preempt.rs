@@ -15,6 +15,7 @@ use crate::diagnosis::{Diagnosis, fit_error};
 use crate::nodeset;
 use crate::pod::PodInfo;
 use crate::resident::Resident;
+use crate::trace::Preemption;
 
 /// How often another candidate is chosen when one does not hold on its own.
 const CHOICES: usize = 5;
@@ -28,13 +29,31 @@ pub(crate) struct Nominated {
     shown: bool,
 }
 
+/// The pods that the plugins think are on this node though they have yet to come.
+pub(crate) fn expected_at(nominated: &HashMap<Arc<str>, Nominated>, node: u32) -> Vec<Expected> {
+    let told = nominated.values().filter(|nominated| nominated.shown && nominated.node == node);
+    told.map(|nominated| (nominated.pod.clone(), nominated.node)).collect()
+}
+
+/// A pod and its node.
+pub(crate) type Expected = (Arc<PodInfo>, u32);
+
+pub(crate) fn pretend_that_none_come(residents: &mut [Resident], expected: &[Expected]) {
+    expected.iter().for_each(|(pod, _)| tell(residents, &Change::PodGone(pod.uid.clone())));
+}
+
+/// Takes back [`pretend_that_none_come`].
+pub(crate) fn pretend_that_they_came(residents: &mut [Resident], expected: &[Expected]) {
+    expected.iter().for_each(|(pod, node)| tell(residents, &Change::Pod(pod.clone(), *node)));
+}
+
 /// What came of it.
 pub(crate) enum Preempted {
     /// No plugin of the profile preempts.
     NotTried,
     /// Why not, for the pod's condition.
     No(String),
-    Evicts,
+    Evicts(Preemption),
 }
 
 impl Core {
@@ -46,16 +65,37 @@ impl Core {
         now: Instant,
         effects: &mut Vec<Effect>,
     ) -> Preempted {
-        let preempts = |position: &&usize| self.residents[**position].description().points.preemption;
-        let Some(policy) = lineup.iter().find(preempts).copied() else { return Preempted::NotTried };
-        match self.try_preempt(policy, lineup, pod, diagnosis, now) {
-            Ok(Ok(eviction)) => {
+        match self.room(lineup, pod, diagnosis, now) {
+            None => Preempted::NotTried,
+            Some(Ok(eviction)) => {
+                let preemption = self.told(&eviction);
                 self.evict(pod, eviction, now, effects);
-                Preempted::Evicts
+                Preempted::Evicts(preemption)
             }
-            Ok(Err(message)) => Preempted::No(message),
-            Err(error) => Preempted::No(error.to_string()),
+            Some(Err(why)) => Preempted::No(why),
         }
+    }
+
+    /// Who would have to go; the inner error: why nobody. `None`: no plugin of the profile preempts.
+    pub(crate) fn room(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        diagnosis: &Diagnosis,
+        now: Instant,
+    ) -> Option<Result<Eviction, String>> {
+        let preempts = |position: &&usize| self.residents[**position].description().points.preemption;
+        let policy = lineup.iter().find(preempts).copied()?;
+        let tried = self.try_preempt(policy, lineup, pod, diagnosis, now);
+        Some(tried.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
+    /// As traces have it.
+    pub(crate) fn told(&self, eviction: &Eviction) -> Preemption {
+        let node = self.cluster.node_name(eviction.node).map_or_else(String::new, ToString::to_string);
+        let mut victims = eviction.victims.clone();
+        victims.sort();
+        Preemption { node, victims }
     }
 
     /// The inner error: why nobody is evicted.
@@ -184,9 +224,29 @@ impl Core {
         now: Instant,
     ) -> Result<bool, CallError> {
         eviction.victims.iter().for_each(|uid| self.pretend_gone(uid));
-        let fits = self.fits(lineup, pod, &set_of([eviction.node]), now);
+        let fits = self.fits_either_way(lineup, pod, eviction.node, now);
         eviction.victims.iter().for_each(|uid| self.pretend_back(uid));
-        Ok(nodeset::contains(&fits?, eviction.node))
+        fits
+    }
+
+    /// With the pods that are to come to the node, and without them.
+    fn fits_either_way(
+        &mut self,
+        lineup: &[usize],
+        pod: &Arc<PodInfo>,
+        node: u32,
+        now: Instant,
+    ) -> Result<bool, CallError> {
+        let only = set_of([node]);
+        let fits = nodeset::contains(&self.fits(lineup, pod, &only, now)?, node);
+        let expected = expected_at(&self.nominated, node);
+        if !fits || expected.is_empty() {
+            return Ok(fits);
+        }
+        pretend_that_none_come(&mut self.residents, &expected);
+        let alone = self.fits(lineup, pod, &only, now);
+        pretend_that_they_came(&mut self.residents, &expected);
+        Ok(nodeset::contains(&alone?, node))
     }
 
     /// Those of the nodes that no filter rejects in the state as the plugins are told now.
@@ -256,8 +316,13 @@ impl Core {
     /// It is placed, gone, or outranked.
     pub(crate) fn withdraw(&mut self, uid: &str, now: Instant) -> Option<Nominated> {
         let nominated = self.nominated.remove(uid)?;
-        if nominated.shown && self.cluster.pod(uid).is_none() {
-            self.pass_on_to_plugins(&[Change::PodGone(nominated.pod.uid.clone())], now);
+        if nominated.shown {
+            let gone = Change::PodGone(nominated.pod.uid.clone());
+            match self.cluster.pod(uid) {
+                None => self.pass_on_to_plugins(&[gone], now),
+                // It has come. That is news for those who waited for it, though it was told before.
+                Some(_) => tell(&mut self.residents, &gone),
+            }
         }
         Some(nominated)
     }

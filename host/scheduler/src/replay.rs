@@ -1,7 +1,7 @@
 //! A recorded trace against any set of plugins, offline: which decisions would differ, and how a
 //! cluster that they alone fill ends up.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,22 @@ use orch_plugin::calls::CallError;
 use orch_plugin::calls::scheduler::SchedulerPlugin;
 use serde_json::Value;
 
-use crate::cluster::{Change, Cluster};
+use crate::core::{Core, Effect, Input};
 use crate::cycle::{Cycle, Evaluation};
 use crate::diagnosis::Diagnosis;
-use crate::lineup;
 use crate::pod::PodInfo;
+use crate::queue::Delays;
 use crate::resident::Resident;
 use crate::settings::Settings;
-use crate::trace::{Asked, Entry};
+use crate::trace::{Asked, Entry, Preemption};
+
+/// A trace has no times: a pod that backs off is tried again with the next entry, if something woke it.
+const DELAYS: Delays = Delays {
+    initial_backoff: Duration::from_millis(1),
+    max_backoff: Duration::from_millis(1),
+    flush: Duration::from_secs(365 * 24 * 3600),
+};
+const NEXT: Duration = Duration::from_millis(2);
 
 /// A plugin to replay with.
 pub type Installed = (String, Arc<dyn SchedulerPlugin>, Settings);
@@ -27,7 +35,7 @@ pub type Installed = (String, Arc<dyn SchedulerPlugin>, Settings);
 pub struct Differing {
     /// `namespace/name`
     pub pod: String,
-    /// A node, or why there was none.
+    /// A node, or why there was none, or whom it evicts.
     pub was: String,
     pub would_be: String,
 }
@@ -35,9 +43,14 @@ pub struct Differing {
 /// How a cluster ended up that these plugins filled.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
+    /// Pods that were given a node.
     pub placed: usize,
+    /// Pods that wait for one at the end.
+    pub waiting: usize,
     /// Attempts that found no node.
     pub unschedulable: usize,
+    /// Pods that had to go for others.
+    pub evicted: usize,
     /// Attempts that a plugin failed.
     pub failed: usize,
     /// Share of what nodes have that pods asked for, by resource, 0 to 1.
@@ -68,23 +81,13 @@ pub fn compare(trace: &[Entry], plugins: Vec<Installed>) -> Result<(usize, Vec<D
         };
         decisions += 1;
         let pod = info(&asked.pod);
-        let evaluated = world.evaluate(&pod)?;
-        let agrees = match (&asked.node, &evaluated) {
-            (Some(node), Ok(evaluation)) => {
-                world.cluster.index_of(node).is_some_and(|index| evaluation.would_choose(index))
-            }
-            (None, Err(_)) => true,
-            (Some(_), Err(_)) | (None, Ok(_)) => false,
-        };
-        if !agrees {
-            let would_be = match evaluated {
-                Ok(evaluation) => world.name(evaluation.best()),
-                Err(diagnosis) => diagnosis.message(None),
-            };
-            let was = asked.node.clone().or_else(|| asked.message.clone()).unwrap_or_default();
-            differing.push(Differing { pod: named(&pod), was, would_be });
+        let would_be = world.decide(&pod)?;
+        if !would_be.agrees(asked, &world.core) {
+            let was = asked.preemption.as_ref().map(evicts);
+            let was = asked.node.clone().or(was).or_else(|| asked.message.clone()).unwrap_or_default();
+            differing.push(Differing { pod: named(&pod), was, would_be: would_be.told(&world.core) });
         }
-        world.place(&pod, asked.node.as_deref());
+        world.follow(&pod, asked);
     }
     Ok((decisions, differing))
 }
@@ -95,10 +98,13 @@ pub fn simulate(trace: &[Entry], plugins: Vec<Installed>) -> Outcome {
     let mut outcome = Outcome::default();
     for entry in trace {
         match entry {
-            Entry::Asked(asked) => world.decide(asked, &mut outcome),
+            Entry::Asked(asked) => world.ask(asked),
             // Placed by the recorded policy after it was asked: here the own decision counts.
-            Entry::Pod { pod, .. } if world.decided.contains_key(uid(pod)) => {}
+            Entry::Pod { pod, .. } if world.asked.contains(uid(pod)) => {}
+            // Evicted by the recorded policy, not by this one.
+            Entry::PodGone(uid) if world.spared.remove(uid) => {}
             Entry::Plugin(_)
+            | Entry::Component { .. }
             | Entry::Node(_)
             | Entry::NodeGone(_)
             | Entry::Pod { .. }
@@ -106,118 +112,208 @@ pub fn simulate(trace: &[Entry], plugins: Vec<Installed>) -> Outcome {
             | Entry::Object(_)
             | Entry::ObjectGone(_) => world.take(entry),
         }
+        world.settle(&mut outcome);
     }
     world.measure(&mut outcome);
     outcome.times.sort();
     outcome
 }
 
+/// What came of a decision in a comparison.
+enum Decided {
+    Feasible(Evaluation),
+    Evicts(Preemption),
+    Nowhere(Diagnosis),
+}
+
+impl Decided {
+    fn agrees(&self, asked: &Asked, core: &Core) -> bool {
+        match (&asked.node, self) {
+            (Some(node), Decided::Feasible(evaluation)) => {
+                core.cluster.index_of(node).is_some_and(|index| evaluation.would_choose(index))
+            }
+            (None, Decided::Evicts(preemption)) => asked.preemption.as_ref() == Some(preemption),
+            (None, Decided::Nowhere(_)) => asked.preemption.is_none(),
+            (Some(_), Decided::Evicts(_) | Decided::Nowhere(_)) | (None, Decided::Feasible(_)) => false,
+        }
+    }
+
+    fn told(&self, core: &Core) -> String {
+        match self {
+            Decided::Feasible(evaluation) => {
+                core.cluster.node_name(evaluation.best()).map_or_else(String::new, ToString::to_string)
+            }
+            Decided::Evicts(preemption) => evicts(preemption),
+            Decided::Nowhere(diagnosis) => diagnosis.message(None),
+        }
+    }
+}
+
+fn evicts(preemption: &Preemption) -> String {
+    format!("evicts {} from {}", preemption.victims.join(", "), preemption.node)
+}
+
+/// The scheduler itself, told what the trace tells.
 struct World {
-    cluster: Cluster,
-    residents: Vec<Resident>,
-    /// Pods that were asked about, and where they went.
-    decided: HashMap<String, Option<String>>,
+    core: Core,
+    clock: Instant,
+    /// Pods that this world's plugins were asked about.
+    asked: HashSet<String>,
+    /// Victims of the recorded policy.
+    spared: HashSet<String>,
     placed: HashMap<String, (String, Arc<PodInfo>)>,
     nodes: BTreeMap<String, Value>,
 }
 
 impl World {
     fn new(plugins: Vec<Installed>) -> Self {
-        let mut residents: Vec<Resident> = plugins
-            .into_iter()
-            .map(|(name, plugin, settings)| Resident::new(&name, plugin, settings))
-            .collect();
-        residents.sort_by(|a, b| (a.order(), &a.name).cmp(&(b.order(), &b.name)));
-        World {
-            cluster: Cluster::default(),
-            residents,
-            decided: HashMap::new(),
+        let mut core = Core::new(DELAYS);
+        let installed = plugins.into_iter();
+        core.residents = installed.map(|(name, plugin, own)| Resident::new(&name, plugin, own)).collect();
+        core.residents.sort_by(|a, b| (a.order(), &a.name).cmp(&(b.order(), &b.name)));
+        let mut world = World {
+            core,
+            clock: Instant::now(),
+            asked: HashSet::new(),
+            spared: HashSet::new(),
             placed: HashMap::new(),
             nodes: BTreeMap::new(),
-        }
+        };
+        world.tell(Input::Synced); // nodes
+        world.tell(Input::Synced); // pods
+        world
+    }
+
+    /// Nothing is asked here, so nothing comes of it.
+    fn tell(&mut self, input: Input) {
+        self.core.handle(input, self.clock, &mut Vec::new());
     }
 
     fn take(&mut self, entry: &Entry) {
         match entry {
-            Entry::Plugin(_) | Entry::Asked(_) => {}
+            Entry::Plugin(_) | Entry::Component { .. } | Entry::Asked(_) => {}
             Entry::Node(node) => {
                 let name = node["metadata"]["name"].as_str().unwrap_or_default();
                 self.nodes.insert(name.into(), node.clone());
-                let changes = self.cluster.upsert_node(Arc::new(node.clone()));
-                self.tell(changes);
+                self.tell(Input::Node(Arc::new(node.clone())));
             }
             Entry::NodeGone(name) => {
                 self.nodes.remove(name);
-                let changes = self.cluster.remove_node(name);
-                self.tell(changes);
+                self.tell(Input::NodeGone(name.clone()));
             }
-            Entry::Pod { pod, node } => self.place(&info(pod), Some(node)),
-            Entry::PodGone(uid) => {
-                self.placed.remove(uid);
-                let changes = self.cluster.remove_pod(uid);
-                self.tell(changes);
-            }
-            Entry::Object(object) => {
-                let changes = self.cluster.upsert_object(Arc::new(object.clone()));
-                self.tell(changes);
-            }
-            Entry::ObjectGone(object) => {
-                let changes = self.cluster.remove_object(Arc::new(object.clone()));
-                self.tell(changes);
-            }
+            Entry::Pod { pod, node } => self.place(&info(pod), node),
+            Entry::PodGone(uid) => self.remove(uid),
+            Entry::Object(object) => self.tell(Input::Object(Arc::new(object.clone()))),
+            Entry::ObjectGone(object) => self.tell(Input::ObjectGone(Arc::new(object.clone()))),
         }
     }
 
-    fn tell(&mut self, changes: Vec<Change>) {
-        for resident in &mut self.residents {
-            changes.iter().for_each(|change| {
-                let _ = resident.apply(change);
-            });
-        }
-    }
-
-    fn place(&mut self, pod: &Arc<PodInfo>, node: Option<&str>) {
-        let Some(node) = node else { return };
+    fn place(&mut self, pod: &PodInfo, node: &str) {
+        let mut object = (*pod.object()).clone();
+        object["spec"]["nodeName"] = node.into();
+        let pod = info(&object);
         self.placed.insert(pod.uid.to_string(), (node.into(), pod.clone()));
-        let changes = self.cluster.place(pod.clone(), node, false);
-        self.tell(changes);
+        self.tell(Input::Pod(pod));
     }
 
-    fn evaluate(&mut self, pod: &PodInfo) -> Result<Result<Evaluation, Diagnosis>, CallError> {
-        let lineup = lineup::lineup(&self.residents, pod);
-        let cycle = Cycle { cluster: &self.cluster, lineup: &lineup, pod, now: Instant::now() };
-        cycle.evaluate(&mut self.residents)
+    fn remove(&mut self, uid: &str) {
+        self.placed.remove(uid);
+        self.tell(Input::PodGone(uid.into()));
     }
 
-    fn decide(&mut self, asked: &Asked, outcome: &mut Outcome) {
+    /// What these plugins would do with the pod now.
+    fn decide(&mut self, pod: &Arc<PodInfo>) -> Result<Decided, CallError> {
+        let now = self.clock;
+        let lineup = self.core.lineup(pod);
+        self.core.show_nominated(pod);
+        let Core { cluster, nominated, residents, .. } = &mut self.core;
+        let cycle = Cycle { cluster, lineup: &lineup, pod, nominated, now };
+        Ok(match cycle.evaluate(residents)? {
+            Ok(evaluation) => Decided::Feasible(evaluation),
+            Err(diagnosis) => match self.core.room(&lineup, pod, &diagnosis, now) {
+                Some(Ok(eviction)) => Decided::Evicts(self.core.told(&eviction)),
+                Some(Err(_)) | None => Decided::Nowhere(diagnosis),
+            },
+        })
+    }
+
+    /// What was done with it.
+    fn follow(&mut self, pod: &Arc<PodInfo>, asked: &Asked) {
+        if let Some(node) = &asked.node {
+            self.place(pod, node);
+        }
+        let node = asked.preemption.as_ref().and_then(|room| self.core.cluster.index_of(&room.node));
+        if let Some(node) = node {
+            self.core.nominate(pod.clone(), node);
+        }
+    }
+
+    /// A pod wants a node; from then on it waits in the queue, whenever the recorded one was tried again.
+    fn ask(&mut self, asked: &Asked) {
+        if let Some(preemption) = &asked.preemption {
+            self.spared.extend(preemption.victims.iter().cloned());
+        }
         let pod = info(&asked.pod);
-        let started = Instant::now();
-        let evaluated = self.evaluate(&pod);
-        outcome.times.push(started.elapsed());
-        let node = match evaluated {
-            Ok(Ok(evaluation)) => Some(self.name(evaluation.best())),
-            Ok(Err(_)) => {
-                outcome.unschedulable += 1;
-                None
-            }
-            Err(_) => {
-                outcome.failed += 1;
-                None
-            }
-        };
-        outcome.placed += usize::from(node.is_some());
-        self.place(&pod, node.as_deref());
-        self.decided.insert(pod.uid.to_string(), node);
+        if self.asked.insert(pod.uid.to_string()) {
+            self.tell(Input::Pod(pod));
+        }
     }
 
-    fn name(&self, index: u32) -> String {
-        self.cluster.node_name(index).map_or_else(String::new, |name| name.to_string())
+    /// Lets the scheduler try whoever can be tried. Who was evicted is gone at once.
+    fn settle(&mut self, outcome: &mut Outcome) {
+        let mut evicted = outcome.evicted;
+        loop {
+            self.clock += NEXT;
+            self.try_all(outcome);
+            if outcome.evicted == evicted {
+                return;
+            }
+            evicted = outcome.evicted;
+        }
+    }
+
+    fn try_all(&mut self, outcome: &mut Outcome) {
+        let mut effects = Vec::new();
+        loop {
+            let started = Instant::now();
+            if !self.core.step(self.clock, &mut effects) {
+                return;
+            }
+            outcome.times.push(started.elapsed());
+            effects.drain(..).for_each(|effect| self.perform(effect, outcome));
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, outcome: &mut Outcome) {
+        match effect {
+            Effect::Bind { pod, node } => {
+                outcome.placed += 1;
+                self.place(&pod, &node);
+            }
+            // What a plugin asks for before the binding comes true here.
+            Effect::Write { pod, .. } => {
+                let node = self.core.flights.get(&pod.uid).map(|flight| flight.node.clone());
+                if let Some(node) = node {
+                    outcome.placed += 1;
+                    self.place(&pod, &node);
+                }
+            }
+            Effect::Report { failure, .. } => match failure.reason {
+                "Unschedulable" => outcome.unschedulable += 1,
+                _ => outcome.failed += 1,
+            },
+            Effect::Preempt { victims, .. } => {
+                outcome.evicted += victims.len();
+                victims.iter().for_each(|victim| self.remove(&victim.uid));
+            }
+            Effect::Withdraw { .. } => {}
+        }
     }
 
     fn measure(&self, outcome: &mut Outcome) {
+        outcome.waiting = self.core.unplaced();
         outcome.nodes = self.nodes.len();
-        let used: std::collections::HashSet<&str> =
-            self.placed.values().map(|(node, _)| node.as_str()).collect();
+        let used: HashSet<&str> = self.placed.values().map(|(node, _)| node.as_str()).collect();
         outcome.empty_nodes = self.nodes.keys().filter(|name| !used.contains(name.as_str())).count();
         for resource in ["cpu", "memory"] {
             let has: f64 =
@@ -253,98 +349,4 @@ fn requested(pod: &Value, resource: &str) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use orch_plugin::calls::scheduler::{Delta, Description, Points, Scope};
-    use orch_plugin::calls::{Interest, NodeSet};
-    use serde_json::json;
-
-    /// Prefers nodes by their index, forwards or backwards.
-    struct ByIndex {
-        description: Description,
-        backwards: bool,
-    }
-
-    impl ByIndex {
-        fn plugin(backwards: bool) -> Installed {
-            let interests = vec![Interest {
-                api_version: "v1".into(),
-                kind: "Node".into(),
-                fields: vec!["status.allocatable".into()],
-            }];
-            let points = Points { filter: true, score: true, ..Points::default() };
-            let description =
-                Description { points, interests, score_scope: Scope::Node, ..Description::default() };
-            ("order".into(), Arc::new(ByIndex { description, backwards }), Settings::default())
-        }
-    }
-
-    impl SchedulerPlugin for ByIndex {
-        fn name(&self) -> &str {
-            "order"
-        }
-        fn description(&self) -> &Description {
-            &self.description
-        }
-        fn instance(&self) -> u64 {
-            1
-        }
-        fn sync(&self, _: &[Delta]) -> Result<(), CallError> {
-            Ok(())
-        }
-        fn score(&self, _: &str, nodes: &NodeSet) -> Result<Vec<u32>, CallError> {
-            let score = |index: u32| if self.backwards { index } else { 100 - index };
-            Ok(crate::nodeset::indexes(nodes).map(score).collect())
-        }
-    }
-
-    fn trace() -> Vec<Entry> {
-        let node = |name: &str| {
-            Entry::Node(json!({"metadata": {"name": name}, "status": {"allocatable": {"cpu": "4"}}}))
-        };
-        let pod = |name: &str| {
-            json!({
-                "metadata": {"name": name, "namespace": "default", "uid": name},
-                "spec": {"containers": [{"resources": {"requests": {"cpu": "1"}}}]},
-            })
-        };
-        let asked = |name: &str, node: &str| {
-            Entry::Asked(Asked { pod: pod(name), node: Some(node.into()), message: None, nanoseconds: 1 })
-        };
-        let placed = |name: &str, node: &str| Entry::Pod { pod: pod(name), node: node.into() };
-        vec![
-            node("a"),
-            node("b"),
-            asked("p", "a"),
-            placed("p", "a"),
-            asked("q", "b"),
-            placed("q", "b"),
-            Entry::PodGone("q".into()),
-        ]
-    }
-
-    #[test]
-    fn differing_decisions_are_found() {
-        let (decisions, differing) = compare(&trace(), vec![ByIndex::plugin(false)]).unwrap();
-        let expected = Differing { pod: "default/q".into(), was: "b".into(), would_be: "a".into() };
-        assert_eq!((decisions, differing), (2, vec![expected]));
-    }
-
-    #[test]
-    fn a_policy_fills_a_cluster_of_its_own() {
-        let outcome = simulate(&trace(), vec![ByIndex::plugin(true)]);
-        assert_eq!((outcome.placed, outcome.unschedulable, outcome.nodes), (2, 0, 2));
-        assert_eq!(outcome.empty_nodes, 1, "both went to the last node");
-        assert_eq!(outcome.utilisation["cpu"], 1.0 / 8.0);
-        assert_eq!(outcome.times.len(), 2);
-    }
-
-    #[test]
-    fn a_trace_is_read_as_it_is_written() {
-        for entry in trace() {
-            let line = serde_json::to_string(&entry).unwrap();
-            let read: Entry = serde_json::from_str(&line).unwrap();
-            assert_eq!(serde_json::to_string(&read).unwrap(), line);
-        }
-    }
-}
+mod tests;

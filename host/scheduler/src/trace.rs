@@ -1,8 +1,6 @@
 //! A recorded trace: what scheduling plugins were told and asked, and what was decided. One JSON
 //! object a line; each object is cut down to what the installed plugins read.
 
-use std::sync::Arc;
-
 use orch_plugin::Cut;
 use orch_plugin::calls::Interest;
 use orch_plugin::calls::scheduler::Description;
@@ -21,6 +19,12 @@ use crate::resident::Resident;
 pub enum Entry<T = Value> {
     /// A `Plugin` as it was declared: its spec says what to replay with. Written by the recorder.
     Plugin(T),
+    /// A component that a `Plugin` names by its digest. Written by the recorder.
+    Component {
+        digest: String,
+        /// base64
+        wasm: String,
+    },
     Node(T),
     NodeGone(String),
     /// A pod that takes room on a node.
@@ -46,8 +50,26 @@ pub struct Asked<T = Value> {
     /// Why it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The room that was then made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preemption: Option<Preemption>,
     /// How long the decision took.
     pub nanoseconds: u64,
+}
+
+/// Pods (uids, in order) that had to leave a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preemption {
+    pub node: String,
+    pub victims: Vec<String>,
+}
+
+/// What was decided about a pod.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub node: Option<String>,
+    pub message: Option<String>,
+    pub preemption: Option<Preemption>,
 }
 
 /// Lines beyond this many that the reader has not taken end the recording: memory stays bounded.
@@ -109,17 +131,13 @@ impl Recording {
         self.write(&Entry::NodeGone(name.into()))
     }
 
-    pub fn asked(
-        &mut self,
-        pod: &PodInfo,
-        node: Option<&Arc<str>>,
-        message: Option<String>,
-        nanos: u64,
-    ) -> bool {
+    pub fn asked(&mut self, pod: &PodInfo, answer: &Answer, nanos: u64) -> bool {
+        let Answer { node, message, preemption } = answer;
         self.write(&Entry::Asked(Asked {
             pod: raw(self.cuts.pod.apply(&pod.object())),
-            node: node.map(ToString::to_string),
-            message,
+            node: node.clone(),
+            message: message.clone(),
+            preemption: preemption.clone(),
             nanoseconds: nanos,
         }))
     }

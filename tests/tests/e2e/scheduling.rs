@@ -192,6 +192,10 @@ fn a_trace_is_recorded_and_replayed() {
     kubectl
         .feed("create -f -", &pod("ballast", json!({ "nodeName": "full", "containers": ballast })))
         .unwrap();
+    // Not built in: its component must go with the trace.
+    let tolerance = orch_tests::workspace().join("target/components/taint-toleration.wasm");
+    let upload = ["plugin", "swap", "taint-toleration", "--upload", &tolerance.to_string_lossy()];
+    host.orch(&upload).unwrap();
     let trace = host.data_dir.path().join("trace.jsonl");
     let file = trace.to_string_lossy().into_owned();
     let said = std::thread::scope(|scope| {
@@ -217,6 +221,8 @@ fn a_trace_is_recorded_and_replayed() {
     let config = json!({ "scoringStrategy": { "type": "MostAllocated" } }).to_string();
     let same = host.orch(&["plugin", "replay", &file, "--plugin", &component]).unwrap();
     assert!(same.starts_with("0 of "), "the same policy decides the same: {same}");
+    let lines = std::fs::read_to_string(&trace).unwrap();
+    assert_eq!(lines.lines().filter(|line| line.starts_with("{\"component\"")).count(), 1);
     let other = host.orch(&["plugin", "replay", &file, "--plugin", &component, "--config", &config]).unwrap();
     assert!(!other.starts_with("0 of ") && other.contains("empty -> full"), "{other}");
     assert!(other.contains("nodes without a pod") && other.contains("time per pod, p99"), "{other}");

@@ -100,6 +100,9 @@ pub enum PluginCommand {
         /// Replace names, label values, images and uids by hashes
         #[arg(long)]
         redact: bool,
+        /// For plugins from registries: their components go into the trace
+        #[command(flatten)]
+        registry: RegistryArguments,
     },
     /// Replay a trace against another version of a scheduling plugin, offline
     Replay {

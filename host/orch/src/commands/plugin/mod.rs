@@ -49,8 +49,8 @@ pub async fn run(connection: &Connection, command: PluginCommand) -> anyhow::Res
         }
         PluginCommand::Sign { what, key, registry } => registry::sign(&what, &key, &registry).await,
         PluginCommand::Keygen { prefix, algorithm } => keys::generate(&prefix, algorithm),
-        PluginCommand::Record { output, seconds, max_mib, redact } => {
-            let options = record::Options { seconds, max_bytes: max_mib << 20, redact };
+        PluginCommand::Record { output, seconds, max_mib, redact, registry } => {
+            let options = record::Options { seconds, max_bytes: max_mib << 20, redact, registry };
             record::record(&session().await?, &output, &options).await
         }
         PluginCommand::Replay { trace, plugin, name, config, against, show } => {

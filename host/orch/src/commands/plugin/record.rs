@@ -7,11 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use futures::{AsyncBufReadExt, TryStreamExt};
 use orch_scheduler::trace::Entry;
 use serde_json::Value;
 
-use super::PLUGINS;
+use super::arguments::RegistryArguments;
+use super::{PLUGINS, registry, upload};
 use crate::commands::resources::list;
 use crate::commands::{JSON, Session, plain};
 
@@ -19,6 +21,7 @@ pub struct Options {
     pub seconds: u64,
     pub max_bytes: u64,
     pub redact: bool,
+    pub registry: RegistryArguments,
 }
 
 pub async fn record(session: &Session, output: &Path, options: &Options) -> anyhow::Result<()> {
@@ -29,6 +32,9 @@ pub async fn record(session: &Session, output: &Path, options: &Options) -> anyh
     for plugin in list(&plugins["items"]).iter().filter(|plugin| plugin["spec"]["world"] == "orch:scheduler")
     {
         out.line(&serde_json::to_string(&Entry::Plugin(plugin))?, None)?;
+        if let Some(component) = component(session, plugin, &options.registry).await {
+            out.line(&serde_json::to_string(&component)?, None)?;
+        }
     }
     let request = http::Request::get("/debug/scheduler/trace").body(Vec::new())?;
     let stream = session.client.request_stream(request).await.map_err(plain)?;
@@ -52,6 +58,25 @@ pub async fn record(session: &Session, output: &Path, options: &Options) -> anyh
     println!("{}: {} decisions, {} KiB; {ended}", output.display(), out.decisions, out.written >> 10);
     println!("next:       orch plugin replay {} --plugin NEW.wasm", output.display());
     Ok(())
+}
+
+/// The component itself, of a plugin that whoever replays could not have otherwise.
+async fn component(session: &Session, plugin: &Value, registry: &RegistryArguments) -> Option<Entry> {
+    // As it serves: pinned.
+    let (source, digest) = (&plugin["status"]["source"], plugin["status"]["digest"].as_str()?);
+    let wasm = match (source["oci"].as_str(), source["digest"].as_str()) {
+        (Some(reference), _) => registry::pull(reference, registry).await,
+        (None, Some(uploaded)) => upload::get(session, uploaded).await,
+        (None, None) => return None,
+    };
+    match wasm {
+        Ok(wasm) => Some(Entry::Component { digest: digest.into(), wasm: BASE64_STANDARD.encode(wasm) }),
+        Err(error) => {
+            let name = plugin["metadata"]["name"].as_str().unwrap_or_default();
+            eprintln!("note: {name} is not in the trace, a replay leaves it out: {error:#}");
+            None
+        }
+    }
 }
 
 struct Writer {

@@ -1,4 +1,4 @@
-//! `push` and `sign`: registries, from the author's machine.
+//! `push`, `sign`, and what `record` pulls: registries, from the author's machine.
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,13 @@ pub async fn push(
     }
     println!("next: orch plugin install NAME --world WORLD --oci {}", place.pinned(&manifest));
     Ok(())
+}
+
+/// The component that a reference stands for.
+pub async fn pull(reference: &str, arguments: &RegistryArguments) -> anyhow::Result<Vec<u8>> {
+    let place = Place::parse(reference)?;
+    let (registries, credentials) = open(&place, arguments)?;
+    Ok(registries.pull(&place, &credentials, false).await?.wasm)
 }
 
 /// A file's signature goes to standard output, a registry's beside the artifact.

@@ -1,11 +1,13 @@
 //! `replay`: a recorded trace against another version of a plugin, without a host.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use orch_plugin::lifecycle::PluginSpec;
 use orch_plugin::{PluginEngine, Source, World};
 use orch_scheduler::replay::{Installed, Outcome, compare, simulate};
@@ -41,7 +43,11 @@ pub fn replay(path: &Path, trial: &Trial) -> anyhow::Result<()> {
     let engine = Arc::new(PluginEngine::new(None, orch_builtin::BUILTINS)?);
     let config: Option<Value> =
         trial.config.as_deref().map(serde_json::from_str).transpose().context("--config is not JSON")?;
-    let bench = Bench { engine, declared, name };
+    let components = trace.iter().filter_map(|entry| match entry {
+        Entry::Component { digest, wasm } => Some((digest.as_str(), wasm.as_str())),
+        _ => None,
+    });
+    let bench = Bench { engine, declared, components: components.collect(), name };
     let new = || bench.plugins(Some(&trial.plugin), config.as_ref());
     let old = || bench.plugins(trial.against.as_deref(), None);
 
@@ -82,6 +88,8 @@ fn stem(path: &Path) -> String {
 struct Bench<'a> {
     engine: Arc<PluginEngine>,
     declared: Vec<&'a Value>,
+    /// Those in the trace, in base64, by digest.
+    components: HashMap<&'a str, &'a str>,
     /// The one that is exchanged.
     name: String,
 }
@@ -101,10 +109,13 @@ impl Bench<'_> {
                 (Some(file), _, _) => Source::Bytes(read_component(file)?),
                 (None, Some(builtin), _) => Source::Builtin(builtin.clone()),
                 (None, None, Some(path)) => Source::File(path.clone()),
-                (None, None, None) => {
-                    eprintln!("note: {name} comes from a registry or an upload and is left out");
-                    continue;
-                }
+                (None, None, None) => match self.recorded(plugin)? {
+                    Some(wasm) => Source::Bytes(wasm),
+                    None => {
+                        eprintln!("note: the component of {name} is not in the trace, it is left out");
+                        continue;
+                    }
+                },
             };
             let config = config.filter(|_| own.is_some()).unwrap_or(&spec.config).clone();
             plugins.push(self.load(name, &source, &config, &spec)?);
@@ -116,6 +127,14 @@ impl Bench<'_> {
             plugins.push(self.load(&self.name, &source, &config, &PluginSpec::read(&spec)?)?);
         }
         Ok(plugins)
+    }
+
+    /// The component that served when the trace was recorded.
+    fn recorded(&self, plugin: &Value) -> anyhow::Result<Option<Vec<u8>>> {
+        let digest = plugin["status"]["digest"].as_str().unwrap_or_default();
+        let Some(encoded) = self.components.get(digest) else { return Ok(None) };
+        let wasm = BASE64_STANDARD.decode(encoded).with_context(|| format!("the component {digest}"))?;
+        Ok(Some(wasm))
     }
 
     fn load(
@@ -152,6 +171,8 @@ fn table(old: &Outcome, new: &Outcome) {
     let rows = [
         ["".into(), "before".into(), "after".into()],
         ["placed".into(), old.placed.to_string(), new.placed.to_string()],
+        ["pods that wait at the end".into(), old.waiting.to_string(), new.waiting.to_string()],
+        ["pods evicted for others".into(), old.evicted.to_string(), new.evicted.to_string()],
         ["unschedulable attempts".into(), old.unschedulable.to_string(), new.unschedulable.to_string()],
         ["failed attempts".into(), old.failed.to_string(), new.failed.to_string()],
         ["cpu asked for".into(), share(old, "cpu"), share(new, "cpu")],
@@ -161,6 +182,6 @@ fn table(old: &Outcome, new: &Outcome) {
         ["time per pod, p99".into(), time(old, 99), time(new, 99)],
     ];
     for [what, before, after] in rows {
-        println!("{what:<24} {before:>14} {after:>14}");
+        println!("{what:<26} {before:>14} {after:>14}");
     }
 }

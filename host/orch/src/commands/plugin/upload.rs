@@ -27,6 +27,18 @@ pub async fn send(session: &Session, wasm: &[u8]) -> anyhow::Result<String> {
     Ok(digest)
 }
 
+/// What was sent.
+pub async fn get(session: &Session, digest: &str) -> anyhow::Result<Vec<u8>> {
+    let name = upload::artifact_name(digest);
+    let artifact = session.request("GET", &format!("{ARTIFACTS}/{name}"), JSON, Vec::new()).await?;
+    let mut chunks = Vec::new();
+    for index in 0..upload::chunk_count(&artifact) {
+        let path = format!("{CHUNKS}/{}", upload::chunk_name(digest, index));
+        chunks.push(Box::new(session.request("GET", &path, JSON, Vec::new()).await?));
+    }
+    Ok(upload::join(digest, &artifact, &chunks)?)
+}
+
 /// `None` when there is one of this name already; it is the same, the name tells its content.
 async fn create(session: &Session, path: &str, object: &Value) -> anyhow::Result<Option<Value>> {
     let request = http::Request::post(path)
