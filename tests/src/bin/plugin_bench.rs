@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use orch_author::{AuthorError, Built, LanguageName, NewProject, build, create};
 use orch_plugin::calls::admission::{AdmissionPlugin, Delta};
 use orch_plugin::calls::scheduler;
 use orch_plugin::calls::scheduler::SchedulerPlugin;
@@ -28,6 +29,7 @@ fn main() {
     loading(&engine, &mut report);
     admission(&engine, &mut report);
     state(&engine, &mut report);
+    languages(&engine, &mut report);
     memory(&mut report);
     let text = format!("Machine: {}.\n\n{report}", document::machine());
     print!("{text}");
@@ -142,6 +144,11 @@ fn state(engine: &Arc<PluginEngine>, report: &mut String) {
     let plugin = load();
     row(
         report,
+        "a call that tells a scheduling policy nothing",
+        times(CALLS, || plugin.sync(&[]).expect("nothing is taken")),
+    );
+    row(
+        report,
         "one node told to a scheduling policy",
         times(NODES as usize, {
             let mut deltas = deltas.iter();
@@ -149,6 +156,59 @@ fn state(engine: &Arc<PluginEngine>, report: &mut String) {
                 let delta = deltas.next().expect("one per call");
                 plugin.sync(std::slice::from_ref(delta)).expect("a node is taken")
             }
+        }),
+    );
+}
+
+/// The template's policy, the same in every language: it keeps pods off nodes without a label, and
+/// ranks the others by it.
+fn languages(engine: &Arc<PluginEngine>, report: &mut String) {
+    let projects = workspace().join("target/projects");
+    for language in LANGUAGES {
+        let directory = projects.join(format!("bench-{}", language.folder()));
+        let _ = std::fs::remove_dir_all(&directory);
+        let project = NewProject {
+            name: "ranked".into(),
+            world: orch_author::World::Scheduler,
+            language,
+            directory: directory.clone(),
+        };
+        create(&project).expect("a project is written");
+        match build(&directory) {
+            Ok(built) => language_rows(engine, &built, &language.to_string(), report),
+            Err(AuthorError::MissingTools(_)) => {
+                let _ = writeln!(report, "| {language}: not built, its tools are not installed here | | |");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+const LANGUAGES: [LanguageName; 5] =
+    [LanguageName::Rust, LanguageName::C, LanguageName::Go, LanguageName::Js, LanguageName::Python];
+
+fn language_rows(engine: &Arc<PluginEngine>, built: &Built, language: &str, report: &mut String) {
+    let bytes = std::fs::metadata(&built.path).map_or(0, |file| file.len());
+    let artifact = engine.artifact(&Source::File(built.path.clone())).expect("what was just built");
+    let limits = Limits { deadline: Duration::from_secs(5), ..Limits::default() };
+    let load = || engine.load_scheduler("ranked", &artifact, &json!({}), limits).expect("it loads");
+    row(report, &format!("{language} ({:.2} MB): an instance", bytes as f64 / 1e6), times(20, || _ = load()));
+    let plugin = load();
+    let node = |index: u32| {
+        let labels = json!({ "example.com/rank": (index % 100).to_string() });
+        let node = json!({ "metadata": { "name": format!("n{index}"), "labels": labels }, "spec": {} });
+        scheduler::Delta::NodeUpsert(index, node.to_string())
+    };
+    let nodes: Vec<scheduler::Delta> = (0..NODES).map(node).collect();
+    nodes.chunks(100).for_each(|batch| plugin.sync(batch).expect("nodes are taken"));
+    let all = vec![u64::MAX; NODES as usize / 64];
+    let pod = json!({ "metadata": { "name": "p", "namespace": "a" } }).to_string();
+    row(
+        report,
+        &format!("{language}: filter and score {} nodes that it knows", all.len() * 64),
+        times(200, || {
+            plugin.filter(&pod, &all).expect("a verdict");
+            plugin.score(&pod, &all).expect("scores");
         }),
     );
 }
