@@ -21,11 +21,12 @@ use serde_json::{Map, Value, json};
 const MARKERS: &str = "data/markers.txt";
 const OWN: &str = "data/plugin.json";
 const FORMS: &str = "data/forms.txt";
+const TYPES: &str = "data/types.txt";
 
 type Definitions = BTreeMap<String, Value>;
 
 fn main() {
-    for input in ["build.rs", MARKERS, OWN, FORMS] {
+    for input in ["build.rs", MARKERS, OWN, FORMS, TYPES] {
         println!("cargo:rerun-if-changed={input}");
     }
     let mut upstream = upstream();
@@ -48,6 +49,7 @@ fn main() {
         drop_words(schema);
     }
     apply_forms(&mut definitions, &theirs, &forms);
+    apply_types(&mut definitions, &read(TYPES));
     write("schemas.compact", &definitions);
 }
 
@@ -365,6 +367,20 @@ fn apply_forms(definitions: &mut Definitions, theirs: &[String], table: &str) {
             let form = forms.get(field.as_str()).copied().unwrap_or(usual);
             if let Some(schema) = schema.as_object_mut().filter(|_| form != "p") {
                 schema.insert("x-form".into(), form.into());
+            }
+        }
+    }
+}
+
+/// What decode errors call a field, where the schema does not say: `x-go` is an entry of `data/types.txt`.
+fn apply_types(definitions: &mut Definitions, table: &str) {
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
+        let Some((name, fields)) = line.split_once(' ') else { continue };
+        let properties = definitions.get_mut(name).and_then(|schema| schema.get_mut("properties"));
+        let Some(properties) = properties.and_then(Value::as_object_mut) else { continue };
+        for (field, called) in fields.split(' ').filter_map(|field| field.split_once('=')) {
+            if let Some(schema) = properties.get_mut(field).and_then(Value::as_object_mut) {
+                schema.insert("x-go".into(), called.into());
             }
         }
     }

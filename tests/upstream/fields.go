@@ -19,8 +19,15 @@ import (
 //
 // Strings, lists and maps: left out when empty. Everything else: left out when absent. The
 // exceptions: `z` left out when zero, `p` left out when absent only, `a` always written, `n` written as null when absent.
-func printFields() {
-	_, lines := types()
+//
+// With printsTypes instead, how messages about fields of the wrong type call them (`data/types.txt`):
+// `field=STRUCT/TYPE`, the embedded struct that has it and its Go type, where they are not what its schema
+// says.
+func printFields(printsTypes bool) {
+	_, lines, named := types()
+	if printsTypes {
+		lines = named
+	}
 	names := make([]string, 0, len(lines))
 	for name := range lines {
 		names = append(names, name)
@@ -32,7 +39,7 @@ func printFields() {
 }
 
 // types are those that the stable kinds reach, with what they say of their fields.
-func types() (map[reflect.Type]bool, map[string]string) {
+func types() (map[reflect.Type]bool, map[string]string, map[string]string) {
 	known := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, apiextensions.AddToScheme, apiregistration.AddToScheme} {
 		if err := add(known); err != nil {
@@ -41,21 +48,21 @@ func types() (map[reflect.Type]bool, map[string]string) {
 		}
 	}
 	seen := map[reflect.Type]bool{}
-	lines := map[string]string{}
+	lines, named := map[string]string{}, map[string]string{}
 	for kind, t := range known.AllKnownTypes() {
 		if strings.Contains(kind.Version, "alpha") || strings.Contains(kind.Version, "beta") || kind.Version == runtime.APIVersionInternal {
 			continue
 		}
-		visit(t, seen, lines)
+		visit(t, seen, lines, named)
 	}
-	visit(reflect.TypeOf(version.Info{}), seen, lines)
-	return seen, lines
+	visit(reflect.TypeOf(version.Info{}), seen, lines, named)
+	return seen, lines, named
 }
 
-func visit(t reflect.Type, seen map[reflect.Type]bool, lines map[string]string) {
+func visit(t reflect.Type, seen map[reflect.Type]bool, lines, named map[string]string) {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Array:
-		visit(t.Elem(), seen, lines)
+		visit(t.Elem(), seen, lines, named)
 		return
 	case reflect.Struct:
 	default:
@@ -65,15 +72,19 @@ func visit(t reflect.Type, seen map[reflect.Type]bool, lines map[string]string) 
 		return
 	}
 	seen[t] = true
-	var exceptions []string
-	fields(t, seen, lines, &exceptions)
+	var exceptions, types []string
+	fields(t, "", seen, lines, named, &exceptions, &types)
+	if len(types) > 0 {
+		sort.Strings(types)
+		named[definition(t)] = " " + strings.Join(types, " ")
+	}
 	if len(exceptions) > 0 {
 		sort.Strings(exceptions)
 		lines[definition(t)] = " " + strings.Join(exceptions, " ")
 	}
 }
 
-func fields(t reflect.Type, seen map[reflect.Type]bool, lines map[string]string, exceptions *[]string) {
+func fields(t reflect.Type, within string, seen map[reflect.Type]bool, lines, named map[string]string, exceptions, types *[]string) {
 	for i := 0; i < t.NumField(); i++ {
 		field := t.Field(i)
 		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -82,12 +93,19 @@ func fields(t reflect.Type, seen map[reflect.Type]bool, lines map[string]string,
 		}
 		if name == "" && (field.Anonymous || strings.Contains(options, "inline")) {
 			if field.Type.Kind() == reflect.Struct {
-				fields(field.Type, seen, lines, exceptions)
-				visit(field.Type, seen, lines)
+				embedded := field.Name
+				if within != "" {
+					embedded = within + "." + field.Name
+				}
+				fields(field.Type, embedded, seen, lines, named, exceptions, types)
+				visit(field.Type, seen, lines, named)
 			}
 			continue
 		}
-		visit(field.Type, seen, lines)
+		visit(field.Type, seen, lines, named)
+		if called := called(field.Type); called != "" || within != "" {
+			*types = append(*types, name+"="+within+"/"+called)
+		}
 		if form := form(field.Type, options); form != usual(field.Type) {
 			*exceptions = append(*exceptions, name+"="+form)
 		}
@@ -108,6 +126,32 @@ func form(t reflect.Type, options string) string {
 		return "a"
 	default:
 		return "z"
+	}
+}
+
+// called is the Go type of a field where its name is more than that of its form.
+func called(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if strings.ReplaceAll(t.String(), "*", "") == plain(t) {
+		return ""
+	}
+	return t.String()
+}
+
+func plain(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return plain(t.Elem())
+	case reflect.Slice:
+		return "[]" + plain(t.Elem())
+	case reflect.Map:
+		return "map[string]" + plain(t.Elem())
+	case reflect.Struct, reflect.Interface:
+		return t.String()
+	default:
+		return t.Kind().String()
 	}
 }
 

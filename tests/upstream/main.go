@@ -29,9 +29,11 @@ func main() {
 	case "kube-apiserver":
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "fields":
-		printFields()
+		printFields(false)
 	case "schemas":
 		printSchemas()
+	case "types":
+		printFields(true)
 	case "kube-scheduler":
 		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	default:

@@ -14,7 +14,7 @@ import (
 // per definition or field with its markers. Not told are the defaults that follow from how a field is
 // written (`fields`): zero for what is always written.
 func printSchemas() {
-	seen, fields := types()
+	seen, fields, _ := types()
 	known := map[string]bool{}
 	for t := range seen {
 		known[definition(t)] = true

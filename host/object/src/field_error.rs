@@ -71,6 +71,13 @@ impl FieldError {
         FieldError::new(FieldErrorKind::NotSupported, field, Some(value.into()), detail)
     }
 
+    /// As `not_supported`, with the supported values in the order given.
+    pub fn not_listed(field: &str, value: impl Into<Value>, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+        let detail = format!("supported values: {}", supported.join(", "));
+        FieldError::new(FieldErrorKind::NotSupported, field, Some(value.into()), detail)
+    }
+
     pub fn too_long(field: &str, bytes: usize) -> Self {
         FieldError::new(FieldErrorKind::TooLong, field, None, format!("may not be more than {bytes} bytes"))
     }
@@ -84,13 +91,64 @@ impl FieldError {
     pub fn body(&self) -> String {
         let mut text = self.kind.title().to_owned();
         if let Some(value) = self.value.as_ref().filter(|_| self.kind.shows_value()) {
-            let shown = if value.is_null() { "\"null\"".to_owned() } else { value.to_string() };
-            text.push_str(&format!(": {shown}"));
+            text.push_str(&format!(": {}", shown(value)));
         }
         if !self.detail.is_empty() {
             text.push_str(&format!(": {}", self.detail));
         }
         text
+    }
+}
+
+/// Upstream's types in messages, their fields in upstream's order. What is in none of them stands in the order
+/// of the alphabet.
+const TYPES: &[&[&str]] = &[
+    &["matchLabels", "matchExpressions"],
+    &["key", "operator", "values"],
+    &["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"],
+    &["Type", "RollingUpdate"],
+    &["MaxUnavailable", "MaxSurge"],
+    &["Partition", "MaxUnavailable"],
+    &["Type", "LocalhostProfile"],
+    &["Name", "ResourceClaimName", "ResourceClaimTemplateName"],
+    &["Key", "Operator", "Values"],
+    &["ScopeName", "Operator", "Values"],
+    &["Key", "Value", "Effect", "TimeAdded"],
+    &["Name", "Protocol", "AppProtocol", "Port", "TargetPort", "NodePort"],
+    &[
+        "Capabilities",
+        "Privileged",
+        "SELinuxOptions",
+        "WindowsOptions",
+        "RunAsUser",
+        "RunAsGroup",
+        "RunAsNonRoot",
+        "ReadOnlyRootFilesystem",
+        "AllowPrivilegeEscalation",
+        "ProcMount",
+        "SeccompProfile",
+        "AppArmorProfile",
+    ],
+];
+
+/// As Go's JSON package prints it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(shown).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(fields) => {
+            let of = TYPES.iter().find(|of| fields.keys().all(|name| of.contains(&name.as_str())));
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            if let Some(of) = of {
+                fields.sort_by_key(|(name, _)| of.iter().position(|known| known == name));
+            }
+            let fields: Vec<String> =
+                fields.into_iter().map(|(name, value)| format!("{}:{}", json!(name), shown(value))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
     }
 }
 
@@ -106,6 +164,7 @@ impl Status {
     pub fn invalid(kind: &Kind, name: &str, errors: &[FieldError]) -> Self {
         let qualified =
             if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+        let errors = &each_once(errors);
         let message = format!("{qualified} \"{name}\" is invalid: {}", aggregate(errors));
         let mut details = json!({ "kind": kind.kind, "causes": causes(errors) });
         for (field, value) in [("name", name), ("group", &kind.group)] {
@@ -130,6 +189,17 @@ impl Status {
         let details = json!({ "causes": causes(&errors) });
         Status { details: Some(details), ..Status::new(422, "Invalid", message) }
     }
+}
+
+/// What is looked at twice is told once.
+fn each_once(errors: &[FieldError]) -> Vec<FieldError> {
+    let mut told: Vec<FieldError> = Vec::new();
+    for error in errors {
+        if !told.contains(error) {
+            told.push(error.clone());
+        }
+    }
+    told
 }
 
 fn causes(errors: &[FieldError]) -> Vec<Value> {
@@ -159,7 +229,15 @@ mod tests {
             (FieldError::required("spec.x", ""), "spec.x: Required value"),
             (FieldError::required("x", "why"), "x: Required value: why"),
             (FieldError::invalid("x", "a\"b", "bad"), r#"x: Invalid value: "a\"b": bad"#),
-            (FieldError::invalid("x", Value::Null, "bad"), r#"x: Invalid value: "null": bad"#),
+            (FieldError::invalid("x", Value::Null, "bad"), "x: Invalid value: null: bad"),
+            (
+                FieldError::invalid(
+                    "x",
+                    json!({ "matchExpressions": [], "matchLabels": { "b": "c", "a": "b" } }),
+                    "bad",
+                ),
+                r#"x: Invalid value: {"matchLabels":{"a":"b","b":"c"},"matchExpressions":[]}: bad"#,
+            ),
             (
                 FieldError::not_supported("x", "c", &["B", "A"]),
                 r#"x: Unsupported value: "c": supported values: "A", "B""#,
@@ -191,5 +269,6 @@ mod tests {
         assert_eq!(details["causes"][0]["reason"], "FieldValueInvalid");
         let two = Status::invalid(kind, "x", &[one.clone(), FieldError::required("spec.selector", ""), one]);
         assert!(two.message.ends_with("equal to 0, spec.selector: Required value]"), "{}", two.message);
+        assert_eq!(two.details.expect("details")["causes"].as_array().map(Vec::len), Some(2));
     }
 }

@@ -101,6 +101,8 @@ pub struct Strategy {
     pub grace_period: fn(&Value) -> Option<i64>,
     /// What is wrong, as upstream would name it. `old` is set for updates (immutability).
     pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
+    /// What to say to who writes it, though nothing is wrong.
+    pub warn: fn(&Value) -> Vec<String>,
     /// Set for kinds that give permissions: nobody gives what they do not have.
     pub grants: Option<Grants>,
     /// What its writer must be allowed beside the write itself: `(new, old, sub-resource)`.

@@ -12,6 +12,8 @@ const DNS1035_MESSAGE: &str = "a DNS-1035 label must consist of lower case alpha
 const QUALIFIED_MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE_MESSAGE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const CONFIG_KEY_MESSAGE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+const SEARCH_MESSAGE: &str = r"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?(\._?[a-z0-9]([-_a-z0-9]*[a-z0-9])?)*')";
+const HEADER_MESSAGE: &str = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')";
 const ENVIRONMENT_MESSAGE: &str =
     "a valid environment variable name must consist only of printable ASCII characters other than '='";
 
@@ -41,6 +43,14 @@ pub fn dns1035_label(name: &str) -> Vec<String> {
     check(name, LABEL_LENGTH, well_formed, DNS1035_MESSAGE)
 }
 
+/// A name that more will follow may end in a dash.
+pub fn as_base(name: &str) -> String {
+    match name.char_indices().nth_back(1) {
+        Some((last_but_one, _)) if name.ends_with('-') => format!("{}a", &name[..last_but_one]),
+        _ => name.to_owned(),
+    }
+}
+
 /// `[prefix/]name`: keys of labels and annotations, finalizers, resources.
 pub fn qualified_name(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
@@ -48,25 +58,21 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     let (first, second, more) = (parts.next().unwrap_or(""), parts.next(), parts.next());
     if more.is_some() {
         return vec![format!(
-            "a qualified name {QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            "a valid label key {QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         )];
     }
     if second.is_some() {
         match first {
             "" => errors.push("prefix part must be non-empty".into()),
             prefix => {
-                errors.extend(dns1123_subdomain(prefix).iter().map(|error| format!("prefix part {error}")))
+                let found = dns1123_subdomain(prefix);
+                let reworded = found.iter().map(|error| error.replace("253 characters", "253 bytes"));
+                errors.extend(reworded.map(|error| format!("prefix part {error}")))
             }
         }
     }
     errors.extend(name_part(second.unwrap_or(first)));
     errors
-}
-
-/// As [`qualified_name`], in the words that are used of labels.
-pub fn label_key(text: &str) -> Vec<String> {
-    let reworded = |message: String| message.replacen("a qualified name", "a valid label key", 1);
-    qualified_name(text).into_iter().map(reworded).collect()
 }
 
 fn name_part(name: &str) -> Vec<String> {
@@ -112,6 +118,23 @@ pub fn environment_name(name: &str) -> Vec<String> {
     check(name, usize::MAX, well_formed, ENVIRONMENT_MESSAGE)
 }
 
+/// Search domains, whose parts may have underscores.
+pub fn search_domain(name: &str) -> Vec<String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let inner = |part: &str| part.chars().all(|c| allowed(c) || c == '-' || c == '_');
+    let part = |part: &str| {
+        let rest = part.strip_prefix('_').unwrap_or(part);
+        rest.starts_with(allowed) && rest.ends_with(allowed) && inner(rest)
+    };
+    check(name, SUBDOMAIN_LENGTH, name.split('.').all(part), SEARCH_MESSAGE)
+}
+
+/// Names of HTTP headers.
+pub fn header_name(name: &str) -> Vec<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    check(name, usize::MAX, !name.is_empty() && name.chars().all(allowed), HEADER_MESSAGE)
+}
+
 /// Names that stand in a URL's path (roles and their bindings).
 pub fn path_segment(name: &str) -> Vec<String> {
     match name {
@@ -133,7 +156,7 @@ pub fn port_name(name: &str) -> Vec<String> {
         errors.push(too_long(PORT_NAME_LENGTH));
     }
     if !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') || name.is_empty() {
-        errors.push("must contain only alphanumeric characters (a-z, 0-9), and hyphens (-)".into());
+        errors.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)".into());
     }
     if !name.chars().any(|c| c.is_ascii_lowercase()) {
         errors.push("must contain at least one letter (a-z)".into());

@@ -65,6 +65,8 @@ struct FieldData {
     name: NameId,
     node: NodeId,
     form: Form,
+    /// What Go calls it: `VolumeSource/`, `/v1.PullPolicy`.
+    go: NameId,
 }
 
 /// How upstream's types write a field that is absent or zero.
@@ -224,6 +226,16 @@ impl<'a> Node<'a> {
             .binary_search_by(|field| self.schemas.names[field.name as usize].as_ref().cmp(name))
             .ok()?;
         Some((self.schemas.name(fields[position].name)?, self.at(fields[position].node)?))
+    }
+
+    /// What upstream's decoder calls a field: the struct embedded that has it, and its Go type; either is
+    /// empty where the schema says it.
+    fn called(&self, name: &str) -> (&'a str, &'a str) {
+        let fields = self.field_data();
+        let position =
+            fields.binary_search_by(|field| self.schemas.names[field.name as usize].as_ref().cmp(name));
+        let called = position.ok().and_then(|position| self.schemas.name(fields[position].go));
+        called.and_then(|called| called.split_once('/')).unwrap_or_default()
     }
 
     /// The named fields, in order of their names.

@@ -38,6 +38,7 @@ pub(crate) const PLAIN: Strategy = Strategy {
     prepare_delete: |_, _| {},
     grace_period: |_| None,
     validate: validate_object,
+    warn: |_| Vec::new(),
     grants: None,
     demands: |_, _, _| None,
     record_requester: None,
@@ -50,15 +51,13 @@ pub(crate) const PLAIN: Strategy = Strategy {
 pub(crate) const WITH_STATUS: Strategy =
     Strategy { prepare_create: drop_status, prepare_update: restore_status, ..PLAIN };
 
-/// Sets a field that is absent, null or an empty string, as Go's zero values go.
+/// Sets a field that is absent or null. Go's zero values are absent by now (`drop_zeros`); what is empty
+/// and still there stands behind a pointer, and was meant.
 fn default_to(object: &mut Value, field: &str, value: impl Into<Value>) {
     let Value::Object(map) = object else { return };
-    match map.get(field) {
-        None | Some(Value::Null) => {}
-        Some(Value::String(text)) if text.is_empty() => {}
-        Some(_) => return,
+    if map.get(field).is_none_or(Value::is_null) {
+        map.insert(field.into(), value.into());
     }
-    map.insert(field.into(), value.into());
 }
 
 /// The object in a field, if there is one.

@@ -1,6 +1,7 @@
 //! What makes an object invalid, in upstream's order and words (`pkg/apis/*/validation`).
 
 pub(crate) mod admission;
+pub(crate) mod amount;
 pub(crate) mod batch;
 pub(crate) mod certificates;
 pub(crate) mod client_config;
@@ -10,6 +11,7 @@ pub(crate) mod definition;
 pub(crate) mod endpoints;
 pub(crate) mod event;
 pub(crate) mod flow;
+pub(crate) mod ip;
 pub(crate) mod metadata;
 pub(crate) mod migration;
 pub(crate) mod namespace;
@@ -62,6 +64,17 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Array(x), Value::Array(y)) => x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same(x, y)),
         _ => a == b || (is_unset(a) && is_unset(b)),
     }
+}
+
+/// For people: which fields of a spec that may not change did.
+fn changed_fields(path: &Path, new: &Value, old: &Value) -> String {
+    let mut names: Vec<&String> =
+        [new, old].into_iter().filter_map(Value::as_object).flat_map(|fields| fields.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| !same(&new[name.as_str()], &old[name.as_str()]));
+    let names: Vec<String> = names.into_iter().map(|name| path.child(name).to_string()).collect();
+    format!("changed: {}", names.join(", "))
 }
 
 fn is_unset(value: &Value) -> bool {

@@ -34,9 +34,18 @@ pub fn decode(node: Node<'_>, value: &mut Value) -> Decoded {
 }
 
 enum Step<'a> {
-    Field(&'a str),
+    Field(Field<'a>),
     Key(String),
     Index(usize),
+}
+
+/// A named field, as messages call it.
+struct Field<'a> {
+    name: &'a str,
+    /// The struct embedded that has it, or nothing.
+    embedded: &'a str,
+    /// Its Go type, or nothing where its schema tells it.
+    go_type: &'a str,
 }
 
 struct Decoder<'a> {
@@ -80,7 +89,8 @@ impl<'a> Decoder<'a> {
             if value.is_null() {
                 return false;
             }
-            self.path.push(Step::Field(name));
+            let (embedded, go_type) = node.called(name);
+            self.path.push(Step::Field(Field { name, embedded, go_type }));
             self.value(field, value);
             self.path.pop();
             true
@@ -153,7 +163,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn mismatch(&mut self, node: Node<'a>, value: &Value) {
-        let wanted = go_type(node);
+        let wanted = self.go_type(node);
         let given = match value {
             Value::Number(number) if node.value_type() == ValueType::Integer => format!("number {number}"),
             Value::Null => "null".into(),
@@ -178,8 +188,8 @@ impl<'a> Decoder<'a> {
         let mut path = String::new();
         for step in &self.path {
             match step {
-                Step::Field(name) if path.is_empty() => path.push_str(name),
-                Step::Field(name) => path.push_str(&format!(".{name}")),
+                Step::Field(field) if path.is_empty() => path.push_str(field.name),
+                Step::Field(field) => path.push_str(&format!(".{}", field.name)),
                 Step::Key(key) => path.push_str(&format!(".{key}")),
                 Step::Index(index) => path.push_str(&format!("[{index}]")),
             }
@@ -191,10 +201,29 @@ impl<'a> Decoder<'a> {
     /// The named fields on the way, as Go's type errors list them.
     fn field_names(&self) -> String {
         let fields = self.path.iter().filter_map(|step| match step {
-            Step::Field(name) => Some(*name),
+            Step::Field(field) => Some([field.embedded, field.name]),
             Step::Key(_) | Step::Index(_) => None,
         });
-        fields.collect::<Vec<_>>().join(".")
+        fields.flatten().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".")
+    }
+
+    /// What Go would have read: the type of the field, or of the items or values of it.
+    fn go_type(&self, node: Node<'a>) -> String {
+        let within = self.path.iter().rev().take_while(|step| !matches!(step, Step::Field(_))).count();
+        let field = self.path.iter().rev().nth(within);
+        match (field, node.value_type()) {
+            // Its own decoder reads a string first.
+            (_, ValueType::Time | ValueType::MicroTime) => "string".into(),
+            (_, ValueType::IntOrString) => "int32".into(),
+            (Some(Step::Field(Field { go_type, .. })), _) if !go_type.is_empty() => {
+                let inner = |go_type: &'a str| {
+                    go_type.strip_prefix("[]").or_else(|| Some(go_type.split_once(']')?.1))
+                };
+                let inner = (0..within).try_fold(*go_type, |go_type, _| inner(go_type));
+                inner.map_or_else(|| go_type_of(node), str::to_owned)
+            }
+            _ => go_type_of(node),
+        }
     }
 }
 
@@ -211,11 +240,11 @@ fn zero(node: Node<'_>) -> Value {
     }
 }
 
-fn go_type(node: Node<'_>) -> String {
+fn go_type_of(node: Node<'_>) -> String {
     match node.value_type() {
         ValueType::Object => go_struct(node),
-        ValueType::Map => format!("map[string]{}", node.values().map_or("interface {}".into(), go_type)),
-        ValueType::Array => format!("[]{}", node.items().map_or("interface {}".into(), go_type)),
+        ValueType::Map => format!("map[string]{}", node.values().map_or("interface {}".into(), go_type_of)),
+        ValueType::Array => format!("[]{}", node.items().map_or("interface {}".into(), go_type_of)),
         ValueType::String => "string".into(),
         ValueType::Integer => node.format().unwrap_or("int64").into(),
         ValueType::Number => "float64".into(),
@@ -306,6 +335,21 @@ mod tests {
                 deployment,
                 json!({ "spec": { "template": { "spec": { "containers": {} } } } }),
                 "json: cannot unmarshal object into Go struct field PodSpec.spec.template.spec.containers of type []v1.Container",
+            ),
+            (
+                deployment,
+                json!({ "spec": { "template": { "spec": { "restartPolicy": 7 } } } }),
+                "json: cannot unmarshal number into Go struct field PodSpec.spec.template.spec.restartPolicy of type v1.RestartPolicy",
+            ),
+            (
+                deployment,
+                json!({ "spec": { "template": { "spec": { "volumes": [{ "emptyDir": "word" }] } } } }),
+                "json: cannot unmarshal string into Go struct field Volume.spec.template.spec.volumes.VolumeSource.emptyDir of type v1.EmptyDirVolumeSource",
+            ),
+            (
+                deployment,
+                json!({ "spec": { "template": { "spec": { "containers": [{ "securityContext": { "capabilities": { "add": [7] } } }] } } } }),
+                "json: cannot unmarshal number into Go struct field Capabilities.spec.template.spec.containers.securityContext.capabilities.add of type v1.Capability",
             ),
             (deployment, json!([]), "json: cannot unmarshal array into Go value of type v1.Deployment"),
             (secret, json!({ "data": { "a": "*" } }), "illegal base64 data at input byte 0"),

@@ -145,6 +145,7 @@ impl Loader {
                 name: self.name(name),
                 node: self.place(schema),
                 form: form(schema),
+                go: text(schema, "x-go").map_or(NONE, |called| self.name(called)),
             })
             .collect();
         let start = self.schemas.fields.len() as u32;

@@ -19,6 +19,7 @@ pub(crate) const JOB: Strategy = Strategy {
     prepare_create: prepare_job,
     prepare_update: restore_status,
     validate: validation::batch::validate_job,
+    validate_part: Some(validation::batch::validate_job_part),
     ..PLAIN
 };
 

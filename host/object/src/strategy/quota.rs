@@ -9,8 +9,11 @@ use crate::validation;
 pub(crate) const LIMIT_RANGE: Strategy =
     Strategy { default: default_limit_range, validate: validation::quota::validate_limit_range, ..PLAIN };
 
-pub(crate) const RESOURCE_QUOTA: Strategy =
-    Strategy { validate: validation::quota::validate_resource_quota, ..WITH_STATUS };
+pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
+    validate: validation::quota::validate_resource_quota,
+    validate_part: Some(validation::quota::validate_quota_part),
+    ..WITH_STATUS
+};
 
 /// A container's default limit is the largest allowed, its default request that limit or the least.
 fn default_limit_range(range: &mut Value) {

@@ -4,8 +4,15 @@ use super::{PLAIN, default_to, drop_status, each, ensure, part, remove, restore_
 use crate::kind::Strategy;
 use crate::validation;
 
-pub(crate) const STRATEGY: Strategy =
-    Strategy { default, prepare_create, prepare_update, validate: validation::service::validate, ..PLAIN };
+pub(crate) const STRATEGY: Strategy = Strategy {
+    default,
+    prepare_create,
+    prepare_update,
+    validate: validation::service::validate,
+    validate_part: Some(validation::service::validate_part),
+    warn,
+    ..PLAIN
+};
 
 /// How long a client stays with one endpoint, in seconds.
 const AFFINITY_TIMEOUT: i64 = 10_800;
@@ -24,6 +31,21 @@ fn default(service: &mut Value) {
         }
     }
     set_traffic_policies(spec);
+    if spec["type"] == "LoadBalancer" {
+        set_modes(service);
+    }
+}
+
+/// A balancer's address is reached as it is, unless its provider says otherwise.
+fn set_modes(service: &mut Value) {
+    let Some(balancer) = part(service, "status").and_then(|status| part(status, "loadBalancer")) else {
+        return;
+    };
+    for ingress in each(balancer, "ingress") {
+        if ingress["ip"].as_str().is_some_and(|ip| !ip.is_empty()) {
+            default_to(ingress, "ipMode", "VIP");
+        }
+    }
 }
 
 fn set_affinity_timeout(spec: &mut Value) {
@@ -186,4 +208,40 @@ fn drop_node_ports(spec: &mut Value, old: &Value) {
             remove(port, "nodePort");
         }
     }
+}
+
+/// What a Service has and its type makes nothing of (`GetWarningsForService`).
+fn warn(service: &Value) -> Vec<String> {
+    let spec = &service["spec"];
+    let (kind, headless) = (spec["type"].as_str().unwrap_or_default(), spec["clusterIP"] == "None");
+    let external_ips = spec["externalIPs"].as_array().is_some_and(|ips| !ips.is_empty());
+    let named = spec["externalName"].as_str().is_some_and(|name| !name.is_empty());
+    let found = [
+        (
+            headless && spec["loadBalancerIP"].is_string(),
+            "spec.loadBalancerIP is ignored for headless services",
+        ),
+        (headless && external_ips, "spec.externalIPs is ignored for headless services"),
+        (
+            headless && spec["sessionAffinity"] != "None",
+            "spec.SessionAffinity is ignored for headless services",
+        ),
+        (
+            external_ips && !headless && kind != "ExternalName",
+            "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+        ),
+        (
+            external_ips && kind == "ExternalName",
+            "spec.externalIPs is ignored when spec.type is \"ExternalName\"",
+        ),
+        (
+            named && kind != "ExternalName",
+            "spec.externalName is ignored when spec.type is not \"ExternalName\"",
+        ),
+        (
+            spec["trafficDistribution"] == "PreferClose",
+            "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"",
+        ),
+    ];
+    found.into_iter().filter(|(holds, _)| *holds).map(|(_, words)| words.to_owned()).collect()
 }

@@ -8,17 +8,32 @@ use crate::validation;
 
 pub(crate) const VOLUME: Strategy = Strategy {
     default: default_volume,
-    prepare_create: begin_pending,
+    prepare_create: |volume| {
+        begin_pending(volume);
+        // The phase begins with the volume.
+        volume["status"]["lastPhaseTransitionTime"] = volume["metadata"]["creationTimestamp"].clone();
+    },
     prepare_update: restore_status,
     validate: validation::storage::validate_volume,
+    validate_part: Some(validation::storage::validate_volume_part),
     ..PLAIN
 };
 
 pub(crate) const CLAIM: Strategy = Strategy {
     default: default_claim,
-    prepare_create: begin_pending,
-    prepare_update: restore_status,
+    prepare_create: |claim| {
+        begin_pending(claim);
+        align_sources(claim, false);
+    },
+    prepare_update: |claim, old| {
+        restore_status(claim, old);
+        align_sources(
+            claim,
+            old["spec"]["dataSource"].is_object() || old["spec"]["dataSourceRef"].is_object(),
+        );
+    },
     validate: validation::storage::validate_claim,
+    validate_part: Some(validation::storage::validate_claim_part),
     ..PLAIN
 };
 
@@ -44,6 +59,27 @@ fn begin_pending(object: &mut Value) {
     }
 }
 
+/// The old field of the data's source takes claims and snapshots only, and says the same as the new one.
+fn align_sources(claim: &mut Value, known: bool) {
+    let Some(spec) = part(claim, "spec") else { return };
+    let of = |source: &Value, group: &str, kind: &str| {
+        source["kind"] == kind && source["apiGroup"].as_str().unwrap_or_default() == group
+    };
+    let (old, new) = (spec["dataSource"].clone(), spec["dataSourceRef"].clone());
+    let legacy =
+        of(&old, "", "PersistentVolumeClaim") || of(&old, "snapshot.storage.k8s.io", "VolumeSnapshot");
+    if old.is_object() && !new.is_object() {
+        if known || legacy {
+            spec["dataSourceRef"] = old;
+        } else {
+            super::remove(spec, "dataSource");
+        }
+    } else if new.is_object() && !old.is_object() && new["namespace"].as_str().unwrap_or_default().is_empty()
+    {
+        spec["dataSource"] = new;
+    }
+}
+
 fn default_volume(volume: &mut Value) {
     let Some(spec) = ensure(volume, "spec") else { return };
     default_to(spec, "persistentVolumeReclaimPolicy", "Retain");
@@ -64,10 +100,6 @@ fn default_volume(volume: &mut Value) {
 pub(super) fn default_claim(claim: &mut Value) {
     let Some(spec) = ensure(claim, "spec") else { return };
     default_to(spec, "volumeMode", "Filesystem");
-    let source = spec["dataSource"].clone();
-    if source.is_object() {
-        default_to(spec, "dataSourceRef", source);
-    }
     if let Some(status) = ensure(claim, "status") {
         default_to(status, "phase", "Pending");
     }

@@ -258,7 +258,7 @@ fn a_job_selects_its_own_pods() {
         "spec": { "template": { "spec": { "containers": [{ "name": "c", "image": "pi" }] } } },
     });
     let (_, errors) = made("batch/v1", "Job", always);
-    let expected = "spec.template.spec.restartPolicy: Unsupported value: \"Always\": supported values: \"OnFailure\", \"Never\"";
+    let expected = "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\"";
     assert_eq!(errors, [expected]);
 }
 
@@ -324,6 +324,6 @@ fn daemons_are_replaced_one_at_a_time() {
             "spec": { "containers": [{ "name": "c", "image": "i" }] } } } });
     let (set, errors) = made("apps/v1", "DaemonSet", set);
     assert_eq!(set["spec"]["updateStrategy"]["rollingUpdate"], json!({ "maxSurge": 1, "maxUnavailable": 1 }));
-    let expected = "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when `maxUnavailable` is non-zero";
+    let expected = "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero";
     assert_eq!(errors, [expected]);
 }

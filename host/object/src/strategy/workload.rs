@@ -12,6 +12,7 @@ pub(crate) const DEPLOYMENT: Strategy = Strategy {
     prepare_create: drop_status,
     prepare_update: restore_status,
     validate: validation::workload::validate_deployment,
+    validate_part: Some(validation::workload::validate_deployment_part),
     ..PLAIN
 };
 
@@ -20,6 +21,7 @@ pub(crate) const REPLICA_SET: Strategy = Strategy {
     prepare_create: drop_status,
     prepare_update: restore_status,
     validate: validation::workload::validate_replica_set,
+    validate_part: Some(validation::workload::validate_replicas_part),
     ..PLAIN
 };
 
@@ -31,18 +33,21 @@ pub(crate) const DAEMON_SET: Strategy = Strategy {
     },
     prepare_update: count_templates,
     validate: validation::workload::validate_daemon_set,
+    validate_part: Some(validation::workload::validate_daemon_set_part),
     ..WITH_STATUS
 };
 
 pub(crate) const STATEFUL_SET: Strategy = Strategy {
     default: default_stateful_set,
     validate: validation::workload::validate_stateful_set,
+    validate_part: Some(validation::workload::validate_stateful_set_part),
     ..WITH_STATUS
 };
 
 pub(crate) const REPLICATION_CONTROLLER: Strategy = Strategy {
     default: default_replication_controller,
     validate: validation::workload::validate_replication_controller,
+    validate_part: Some(validation::workload::validate_replicas_part),
     ..WITH_STATUS
 };
 
@@ -103,9 +108,12 @@ fn default_stateful_set(set: &mut Value) {
     default_to(spec, "replicas", 1);
     default_to(spec, "revisionHistoryLimit", 10);
     if let Some(strategy) = ensure(spec, "updateStrategy") {
-        default_to(strategy, "type", "RollingUpdate");
+        if strategy["type"].is_null() {
+            default_to(strategy, "type", "RollingUpdate");
+            ensure(strategy, "rollingUpdate");
+        }
         if strategy["type"] == "RollingUpdate"
-            && let Some(rolling) = ensure(strategy, "rollingUpdate")
+            && let Some(rolling) = part(strategy, "rollingUpdate")
         {
             default_to(rolling, "partition", 0);
             default_to(rolling, "maxUnavailable", 1);

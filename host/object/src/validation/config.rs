@@ -84,7 +84,7 @@ fn validate_secret_type(secret: &Value, errors: &mut Errors) {
             errors.required(&path.key("username"), "");
             errors.required(&path.key("password"), "");
         }
-        "kubernetes.io/ssh-auth" if !has("ssh-privatekey") => {
+        "kubernetes.io/ssh-auth" if text(&secret["data"]["ssh-privatekey"]).is_empty() => {
             errors.required(&path.key("ssh-privatekey"), "")
         }
         "kubernetes.io/dockercfg" | "kubernetes.io/dockerconfigjson" => {

@@ -29,13 +29,41 @@ pub(crate) fn validate_custom(object: &Value, old: Option<&Value>) -> Vec<FieldE
 /// `rule` judges the name; that there is a name at all the request pipeline sees to.
 pub(crate) fn validate(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
     validate_common(object, old, rule, errors);
-    let path = Path::new("metadata").child("finalizers");
-    for (index, name) in items(&object["metadata"]["finalizers"]).iter().map(text).enumerate() {
+    validate_kubernetes_finalizers(&object["metadata"], &Path::new("metadata"), errors);
+}
+
+fn validate_kubernetes_finalizers(metadata: &Value, path: &Path, errors: &mut Errors) {
+    let path = path.child("finalizers");
+    for (index, name) in items(&metadata["finalizers"]).iter().map(text).enumerate() {
         if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
             let detail = "name is neither a standard finalizer name nor is it fully qualified";
             errors.push(FieldError::invalid(path.index(index).as_str(), name, detail));
         }
     }
+}
+
+/// As `validate` finds what is wrong with a new object.
+pub(crate) fn validate_new(object: &Value, rule: Rule, errors: &mut Errors) {
+    validate(object, None, rule, errors);
+}
+
+/// Of a new object, or of a change: upstream asks most kinds for one of the two.
+pub(crate) fn validate_either(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
+    match old {
+        Some(old) => validate_change(object, old, errors),
+        None => validate_new(object, rule, errors),
+    }
+}
+
+/// What is wrong with a change of `metadata`: upstream asks this beside, or instead of, what it asks of
+/// new objects.
+pub(crate) fn validate_change(object: &Value, old: &Value, errors: &mut Errors) {
+    let (path, metadata) = (Path::new("metadata"), &object["metadata"]);
+    validate_update(metadata, &old["metadata"], &path, errors);
+    validate_labels(&metadata["labels"], &path.child("labels"), errors);
+    validate_annotations(&metadata["annotations"], &path.child("annotations"), errors);
+    validate_owners(&metadata["ownerReferences"], &path.child("ownerReferences"), errors);
+    validate_kubernetes_finalizers(metadata, &path, errors);
 }
 
 /// Without the rule that finalizers have a domain, which definitions and custom resources do not know.
@@ -54,10 +82,10 @@ pub(crate) fn validate_common(object: &Value, old: Option<&Value>, rule: Rule, e
 
 fn validate_name(metadata: &Value, path: &Path, rule: Rule, errors: &mut Errors) {
     let prefix = text(&metadata["generateName"]);
-    // A prefix may end in a dash, since more follows.
-    let prefix = prefix.strip_suffix('-').map_or(prefix.to_owned(), |base| format!("{base}a"));
     if !prefix.is_empty() {
-        errors.rule(&path.child("generateName"), &prefix, rule);
+        for message in rule(&names::as_base(prefix)) {
+            errors.invalid(&path.child("generateName"), &prefix.into(), message);
+        }
     }
     let name = text(&metadata["name"]);
     if !name.is_empty() {
@@ -71,7 +99,7 @@ fn validate_name(metadata: &Value, path: &Path, rule: Rule, errors: &mut Errors)
 
 pub(crate) fn validate_labels(labels: &Value, path: &Path, errors: &mut Errors) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        errors.rule(path, key, names::label_key);
+        errors.rule(path, key, names::qualified_name);
         errors.rule(path, text(value), names::label_value);
     }
 }

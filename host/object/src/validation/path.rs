@@ -25,6 +25,11 @@ impl Path {
         Path(format!("{}[{index}]", self.0))
     }
 
+    /// `spec.containers[0].securityContext` of `["securityContext"]`, and further down.
+    pub fn at(&self, names: &[&str]) -> Path {
+        names.iter().fold(self.clone(), |path, name| path.child(name))
+    }
+
     pub fn key(&self, key: &str) -> Path {
         Path(format!("{}[{key}]", self.0))
     }
@@ -59,6 +64,23 @@ impl Errors {
         self.push(FieldError::invalid(path.as_str(), shown, detail));
     }
 
+    /// A value as it is, null too.
+    pub fn shown(&mut self, path: &Path, value: &Value, detail: &str) {
+        self.push(FieldError::invalid(path.as_str(), value.clone(), detail));
+    }
+
+    /// Where the value would say nothing.
+    pub fn without_value(&mut self, path: &Path, detail: &str) {
+        self.push(FieldError { value: None, ..FieldError::invalid(path.as_str(), "", detail) });
+    }
+
+    /// A label selector that may not change, shown as it came.
+    pub fn immutable_selector(&mut self, path: &Path, new: &Value, old: &Value) {
+        if !same(new, old) {
+            self.shown(path, new, IMMUTABLE);
+        }
+    }
+
     pub fn forbidden(&mut self, path: &Path, detail: impl Into<String>) {
         self.push(FieldError::forbidden(path.as_str(), detail));
     }
@@ -69,6 +91,11 @@ impl Errors {
 
     pub fn not_found(&mut self, path: &Path, value: impl Into<Value>) {
         self.push(FieldError::not_found(path.as_str(), value));
+    }
+
+    /// As `not_found`, saying what there is.
+    pub fn not_found_among(&mut self, path: &Path, value: impl Into<Value>, detail: String) {
+        self.push(FieldError { detail, ..FieldError::not_found(path.as_str(), value) });
     }
 
     pub fn too_long(&mut self, path: &Path, bytes: usize) {
@@ -90,6 +117,36 @@ impl Errors {
         }
     }
 
+    /// As `one_of`, for lists that upstream prints in an order of its own.
+    pub fn listed(&mut self, path: &Path, value: &Value, supported: &[&str]) {
+        if !supported.contains(&text(value)) {
+            self.push(FieldError::not_listed(path.as_str(), text(value), supported));
+        }
+    }
+
+    /// As `listed`, but a missing value is a missing value.
+    pub fn required_listed(&mut self, path: &Path, value: &Value, supported: &[&str]) {
+        if text(value).is_empty() {
+            self.required(path, "");
+        } else {
+            self.listed(path, value, supported);
+        }
+    }
+
+    /// One of a few, or null: an empty string is given, too.
+    pub fn given_one_of(&mut self, path: &Path, value: &Value, supported: &[&str]) {
+        if !value.is_null() {
+            self.one_of(path, value, supported);
+        }
+    }
+
+    /// What must not be empty.
+    pub fn require_all(&mut self, object: &Value, fields: &[&str], path: &Path) {
+        for field in fields.iter().filter(|field| super::is_empty(&object[**field])) {
+            self.required(&path.child(field), "");
+        }
+    }
+
     /// As `one_of`, but a missing value is a missing value.
     pub fn required_one_of(&mut self, path: &Path, value: &Value, supported: &[&str]) {
         if text(value).is_empty() {
@@ -106,9 +163,22 @@ impl Errors {
         }
     }
 
+    pub fn at_most(&mut self, path: &Path, found: usize, most: usize) {
+        if found > most {
+            self.push(FieldError::too_many(path.as_str(), found, most));
+        }
+    }
+
     pub fn not_negative(&mut self, path: &Path, value: &Value) {
         if value.as_i64().is_some_and(|number| number < 0) {
             self.invalid(path, value, NOT_NEGATIVE);
+        }
+    }
+
+    pub fn positive(&mut self, path: &Path, value: &Value) {
+        let number = value.as_i64().unwrap_or(0);
+        if number <= 0 {
+            self.invalid(path, &number.into(), "must be greater than zero");
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) fn validate(selector: &Value, path: &Path, errors: &mut Errors) {
     for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
         let at = path.child("matchLabels");
         errors.rule(&at, key, names::qualified_name);
-        errors.rule(&at.key(key), text(value), names::label_value);
+        errors.rule(&at, text(value), names::label_value);
     }
     for (index, expression) in items(&selector["matchExpressions"]).iter().enumerate() {
         validate_expression(expression, &path.child("matchExpressions").index(index), errors);
@@ -38,6 +38,13 @@ fn validate_expression(expression: &Value, path: &Path, errors: &mut Errors) {
     for (index, value) in values.iter().enumerate() {
         errors.rule(&path.child("values").index(index), text(value), names::label_value);
     }
+}
+
+/// Whether it can be told what it selects; none selects nothing.
+pub(crate) fn can_be_read(selector: &Value) -> bool {
+    let mut errors = Errors::default();
+    validate(selector, &Path::new(""), &mut errors);
+    errors.is_empty()
 }
 
 pub(crate) fn is_empty(selector: &Value) -> bool {

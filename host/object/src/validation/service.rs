@@ -1,48 +1,78 @@
 //! Services.
 
-use std::net::IpAddr;
+mod addresses;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::endpoints::{INVALID_IP, PROTOCOLS};
-use super::{Errors, Path, is_empty, items, metadata, same, text};
+use super::endpoints::PROTOCOLS;
+use super::{Errors, Path, ip, is_empty, items, metadata, pod, same, text};
 use crate::names;
 use crate::status::FieldError;
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameZone", "PreferSameNode"];
+const POLICIES: [&str; 2] = ["Cluster", "Local"];
 const MAX_AFFINITY_SECONDS: i64 = 86_400;
+const BALANCED_ONLY: &str = "may only be used when `type` is 'LoadBalancer'";
+const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const MODE: &str = "service.kubernetes.io/topology-mode";
 
 pub(crate) fn validate(service: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(service, old, names::dns1035_label, &mut errors);
+    metadata::validate_either(service, old, names::dns1123_label, &mut errors);
     let (path, spec) = (Path::new("spec"), &service["spec"]);
+    if let Some(old) = old {
+        addresses::validate_update(spec, &old["spec"], &path, &mut errors);
+        validate_class_update(spec, &old["spec"], &path.child("loadBalancerClass"), &mut errors);
+    }
+    validate_annotations(service, &mut errors);
     validate_type(spec, &path, &mut errors);
     validate_ports(spec, &path.child("ports"), &mut errors);
     metadata::validate_labels(&spec["selector"], &path.child("selector"), &mut errors);
     validate_affinity(spec, &path, &mut errors);
-    validate_cluster_ips(spec, &path, &mut errors);
-    validate_policies(spec, &path, &mut errors);
-    for (index, ip) in items(&spec["externalIPs"]).iter().enumerate() {
-        if text(ip).parse::<IpAddr>().is_err() {
-            errors.invalid(&path.child("externalIPs").index(index), ip, INVALID_IP);
+    addresses::validate(spec, &path, &mut errors);
+    let external = path.child("externalIPs");
+    for (index, address) in items(&spec["externalIPs"]).iter().enumerate() {
+        let (at, before) = (external.index(index), errors.len());
+        ip::validate(address, &at, &mut errors);
+        if errors.len() == before {
+            ip::validate_reachable(address, &at, &mut errors);
         }
     }
-    if let Some(old) = old {
-        validate_update(spec, &old["spec"], &path, &mut errors);
-    }
+    errors.required_one_of(&path.child("type"), &spec["type"], &TYPES);
+    validate_port_numbers(spec, &path.child("ports"), &mut errors);
+    validate_balancing(spec, &path, &mut errors);
+    validate_traffic(spec, &path, &mut errors);
     errors.into_vec()
 }
 
 fn is_headless(spec: &Value) -> bool {
-    text(&spec["clusterIP"]) == "None"
+    items(&spec["clusterIPs"]) == [json!("None")]
+}
+
+fn is_balanced(spec: &Value) -> bool {
+    spec["type"] == "LoadBalancer"
+}
+
+fn validate_annotations(service: &Value, errors: &mut Errors) {
+    let annotations = &service["metadata"]["annotations"];
+    if let (Some(hints), Some(mode)) = (annotations.get(HINTS), annotations.get(MODE))
+        && hints != mode
+    {
+        let at = Path::new("metadata").child("annotations").key(MODE);
+        errors.invalid(&at, mode, format!("must match annotations[{HINTS}] when both are specified"));
+    }
 }
 
 fn validate_type(spec: &Value, path: &Path, errors: &mut Errors) {
-    errors.required_one_of(&path.child("type"), &spec["type"], &TYPES);
-    match text(&spec["type"]) {
+    let kind = text(&spec["type"]);
+    if is_empty(&spec["ports"]) && !is_headless(spec) && kind != "ExternalName" {
+        errors.required(&path.child("ports"), "");
+    }
+    match kind {
         "LoadBalancer" | "NodePort" if is_headless(spec) => {
-            let detail = format!("may not be set to 'None' for {} services", text(&spec["type"]));
-            errors.invalid(&path.child("clusterIPs").index(0), &spec["clusterIP"], detail);
+            let detail = format!("may not be set to 'None' for {kind} services");
+            errors.invalid(&path.child("clusterIPs").index(0), &spec["clusterIPs"][0], detail);
         }
         "ExternalName" => validate_external_name(spec, path, errors),
         _ => {}
@@ -50,10 +80,13 @@ fn validate_type(spec: &Value, path: &Path, errors: &mut Errors) {
 }
 
 fn validate_external_name(spec: &Value, path: &Path, errors: &mut Errors) {
-    if !is_empty(&spec["clusterIPs"]) {
-        errors.forbidden(&path.child("clusterIPs"), "may not be set for ExternalName services");
+    for field in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
+        if !is_empty(&spec[field]) {
+            errors.forbidden(&path.child(field), "may not be set for ExternalName services");
+        }
     }
-    match text(&spec["externalName"]).trim_end_matches('.') {
+    let name = text(&spec["externalName"]);
+    match name.strip_suffix('.').unwrap_or(name) {
         "" => errors.required(&path.child("externalName"), ""),
         name => errors.rule(&path.child("externalName"), name, names::dns1123_subdomain),
     }
@@ -61,35 +94,9 @@ fn validate_external_name(spec: &Value, path: &Path, errors: &mut Errors) {
 
 fn validate_ports(spec: &Value, path: &Path, errors: &mut Errors) {
     let ports = items(&spec["ports"]);
-    if ports.is_empty() && !is_headless(spec) && text(&spec["type"]) != "ExternalName" {
-        errors.required(path, "");
-    }
-    let mut seen_names: Vec<&str> = Vec::new();
-    let mut seen: Vec<(&Value, &Value)> = Vec::new();
-    let mut seen_node_ports: Vec<(&Value, &Value)> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     for (index, port) in ports.iter().enumerate() {
-        let at = path.index(index);
-        validate_port(port, ports.len() > 1, &mut seen_names, &at, errors);
-        let identity = (&port["protocol"], &port["port"]);
-        if seen.contains(&identity) {
-            errors.duplicate(&at, port.clone());
-        }
-        seen.push(identity);
-        let node_port = port["nodePort"].as_i64().unwrap_or(0);
-        if node_port == 0 {
-            continue;
-        }
-        if matches!(text(&spec["type"]), "ClusterIP" | "ExternalName") {
-            errors.forbidden(
-                &at.child("nodePort"),
-                format!("may not be used when `type` is '{}'", text(&spec["type"])),
-            );
-        }
-        let identity = (&port["protocol"], &port["nodePort"]);
-        if seen_node_ports.contains(&identity) {
-            errors.duplicate(&at.child("nodePort"), node_port);
-        }
-        seen_node_ports.push(identity);
+        validate_port(port, ports.len() > 1, &mut seen, &path.index(index), errors);
     }
 }
 
@@ -110,79 +117,172 @@ fn validate_port<'v>(
         }
         seen.push(name);
     }
-    port_number(&port["port"], &path.child("port"), errors);
+    let number = port["port"].as_i64().unwrap_or(0);
+    for message in names::port_number(number) {
+        errors.invalid(&path.child("port"), &number.into(), message);
+    }
     errors.required_one_of(&path.child("protocol"), &port["protocol"], &PROTOCOLS);
-    match &port["targetPort"] {
-        Value::String(name) => errors.rule(&path.child("targetPort"), name, names::port_name),
-        Value::Null => {}
-        number => port_number(number, &path.child("targetPort"), errors),
+    pod::validate_target(&port["targetPort"], &path.child("targetPort"), errors);
+    if let Some(protocol) = port["appProtocol"].as_str() {
+        errors.rule(&path.child("appProtocol"), protocol, names::qualified_name);
     }
 }
 
-fn port_number(port: &Value, path: &Path, errors: &mut Errors) {
-    let number = port.as_i64().unwrap_or(0);
-    for message in names::port_number(number) {
-        errors.invalid(path, &number.into(), message);
+/// Each port once, of the Service and of the nodes.
+fn validate_port_numbers(spec: &Value, path: &Path, errors: &mut Errors) {
+    let ports = items(&spec["ports"]);
+    let node_port = |port: &Value| port["nodePort"].as_i64().unwrap_or(0);
+    for (index, _) in ports.iter().enumerate().filter(|(_, port)| node_port(port) != 0) {
+        if spec["type"] == "ClusterIP" {
+            let detail = "may not be used when `type` is 'ClusterIP'";
+            errors.forbidden(&path.index(index).child("nodePort"), detail);
+        }
+    }
+    let twice = |index: usize, field: &str| {
+        let same = |other: &Value| {
+            other["protocol"] == ports[index]["protocol"] && other[field] == ports[index][field]
+        };
+        ports[..index].iter().any(same)
+    };
+    for (index, port) in ports.iter().enumerate().filter(|(_, port)| node_port(port) != 0) {
+        if twice(index, "nodePort") {
+            errors.duplicate(&path.index(index).child("nodePort"), node_port(port));
+        }
+    }
+    for (index, port) in ports.iter().enumerate() {
+        if twice(index, "port") {
+            // As upstream's internal type prints what it compares.
+            let shown = json!({
+                "Name": "", "Protocol": port["protocol"], "AppProtocol": null, "Port": port["port"],
+                "TargetPort": 0, "NodePort": 0,
+            });
+            errors.duplicate(&path.index(index), shown);
+        }
     }
 }
 
 fn validate_affinity(spec: &Value, path: &Path, errors: &mut Errors) {
     errors.required_one_of(&path.child("sessionAffinity"), &spec["sessionAffinity"], &["ClientIP", "None"]);
-    if spec["sessionAffinity"] != "ClientIP" {
-        return;
-    }
-    let timeout = &spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"];
-    if timeout.as_i64().is_some_and(|seconds| seconds <= 0 || seconds > MAX_AFFINITY_SECONDS) {
-        let at = path.child("sessionAffinityConfig").child("clientIP").child("timeoutSeconds");
-        errors.invalid(&at, timeout, format!("must be greater than 0 and less than {MAX_AFFINITY_SECONDS}"));
-    }
-}
-
-fn validate_cluster_ips(spec: &Value, path: &Path, errors: &mut Errors) {
-    let at = path.child("clusterIPs");
-    let ips = items(&spec["clusterIPs"]);
-    for (index, ip) in ips.iter().enumerate() {
-        let none = text(ip) == "None" && index == 0 && ips.len() == 1;
-        if !none && !text(ip).is_empty() && text(ip).parse::<IpAddr>().is_err() {
-            errors.invalid(&at.index(index), ip, INVALID_IP);
+    let (config, at) = (&spec["sessionAffinityConfig"], path.child("sessionAffinityConfig"));
+    match text(&spec["sessionAffinity"]) {
+        "ClientIP" => validate_stickiness(config, &at, errors),
+        "None" if !config.is_null() => {
+            errors.forbidden(&at, "must not be set when session affinity is None");
         }
-    }
-    if ips.len() > 2 {
-        errors.invalid(&at, &spec["clusterIPs"], "may only hold up to 2 values");
-    }
-    if let Some(first) = ips.first().filter(|first| !same(first, &spec["clusterIP"])) {
-        errors.invalid(&at.index(0), first, "first value must match `clusterIP`");
+        _ => {}
     }
 }
 
-fn validate_policies(spec: &Value, path: &Path, errors: &mut Errors) {
-    let policies = ["Cluster", "Local"];
-    let external = path.child("externalTrafficPolicy");
-    errors.optional_one_of(&external, &spec["externalTrafficPolicy"], &policies);
-    errors.optional_one_of(&path.child("internalTrafficPolicy"), &spec["internalTrafficPolicy"], &policies);
-    let reachable =
-        matches!(text(&spec["type"]), "LoadBalancer" | "NodePort") || !is_empty(&spec["externalIPs"]);
-    if !is_empty(&spec["externalTrafficPolicy"]) && !reachable {
-        errors.invalid(
-            &external,
-            &spec["externalTrafficPolicy"],
-            "may only be set for externally-accessible services",
-        );
-    }
-    let ip_policies = ["PreferDualStack", "RequireDualStack", "SingleStack"];
-    errors.optional_one_of(&path.child("ipFamilyPolicy"), &spec["ipFamilyPolicy"], &ip_policies);
-    for (index, family) in items(&spec["ipFamilies"]).iter().enumerate() {
-        errors.one_of(&path.child("ipFamilies").index(index), family, &["IPv4", "IPv6"]);
+fn validate_stickiness(config: &Value, path: &Path, errors: &mut Errors) {
+    const NEEDED: &str = "when session affinity type is ClientIP";
+    let (client, timeout) = (path.child("clientIP"), &config["clientIP"]["timeoutSeconds"]);
+    if config.is_null() {
+        errors.required(path, NEEDED);
+    } else if config["clientIP"].is_null() {
+        errors.required(&client, NEEDED);
+    } else if timeout.is_null() {
+        errors.required(&client.child("timeoutSeconds"), NEEDED);
+    } else if timeout.as_i64().is_some_and(|seconds| seconds <= 0 || seconds > MAX_AFFINITY_SECONDS) {
+        let detail = format!("must be greater than 0 and less than {MAX_AFFINITY_SECONDS}");
+        errors.invalid(&client.child("timeoutSeconds"), timeout, detail);
     }
 }
 
-fn validate_update(spec: &Value, old: &Value, path: &Path, errors: &mut Errors) {
-    let external = |spec: &Value| text(&spec["type"]) == "ExternalName";
-    if external(spec) || external(old) || is_empty(&old["clusterIP"]) {
+fn validate_balancing(spec: &Value, path: &Path, errors: &mut Errors) {
+    // Upstream calls it as Go does.
+    let (ranges, at) = (items(&spec["loadBalancerSourceRanges"]), path.child("LoadBalancerSourceRanges"));
+    if !ranges.is_empty() && !is_balanced(spec) {
+        errors.forbidden(&at, BALANCED_ONLY);
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        ip::validate_network(&text(range).trim().into(), &at.index(index), errors);
+    }
+    let allocates = "allocateLoadBalancerNodePorts";
+    match (is_balanced(spec), spec[allocates].is_null()) {
+        (false, false) => errors.forbidden(&path.child(allocates), BALANCED_ONLY),
+        (true, true) => errors.required(&Path::new(allocates), ""),
+        (true, false) | (false, true) => {}
+    }
+    let class = path.child("loadBalancerClass");
+    match spec["loadBalancerClass"].as_str() {
+        Some(name) if is_balanced(spec) => errors.rule(&class, name, names::qualified_name),
+        Some(_) => errors.forbidden(&class, BALANCED_ONLY),
+        None => {}
+    }
+}
+
+fn validate_class_update(spec: &Value, old: &Value, path: &Path, errors: &mut Errors) {
+    let class = "loadBalancerClass";
+    if !is_balanced(spec) || !is_balanced(old) || spec[class] == old[class] {
         return;
     }
-    if !same(&spec["clusterIP"], &old["clusterIP"]) {
-        let ips = &spec["clusterIPs"];
-        errors.invalid(&path.child("clusterIPs").index(0), ips, "may not change once set");
+    errors.shown(path, &spec[class], "may not change once set");
+}
+
+fn validate_traffic(spec: &Value, path: &Path, errors: &mut Errors) {
+    let (external, at) = (&spec["externalTrafficPolicy"], path.child("externalTrafficPolicy"));
+    let kind = text(&spec["type"]);
+    let reachable = matches!(kind, "LoadBalancer" | "NodePort")
+        || (kind == "ClusterIP" && !is_empty(&spec["externalIPs"]));
+    if reachable {
+        errors.required_one_of(&at, external, &POLICIES);
+    } else if !text(external).is_empty() {
+        errors.invalid(&at, external, "may only be set for externally-accessible services");
+    }
+    let (check, at) = (&spec["healthCheckNodePort"], path.child("healthCheckNodePort"));
+    let checked = is_balanced(spec) && external == "Local";
+    if !checked && check.as_i64().is_some_and(|port| port != 0) {
+        let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.invalid(&at, check, detail);
+    }
+    let (internal, at) = (&spec["internalTrafficPolicy"], path.child("internalTrafficPolicy"));
+    if internal.is_null() && matches!(kind, "NodePort" | "LoadBalancer" | "ClusterIP") {
+        errors.required(&at, "");
+    }
+    errors.given_one_of(&at, internal, &POLICIES);
+    let distribution = &spec["trafficDistribution"];
+    if !distribution.is_null() {
+        errors.listed(&path.child("trafficDistribution"), distribution, &DISTRIBUTIONS);
+    }
+}
+
+/// A write of the status.
+pub(crate) fn validate_part(service: &Value, old: &Value, part: &str, _: &str) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::validate_change(service, old, &mut errors);
+    let balancer = &service["status"]["loadBalancer"];
+    let path = Path::new(part).at(&["loadBalancer", "ingress"]);
+    if !is_balanced(&service["spec"]) && !is_empty(&balancer["ingress"]) {
+        errors.forbidden(&path, "may only be used when `spec.type` is 'LoadBalancer'");
+        return errors.into_vec();
+    }
+    for (index, ingress) in items(&balancer["ingress"]).iter().enumerate() {
+        let known = items(&old["status"]["loadBalancer"]["ingress"]);
+        let is_known = known.iter().any(|old| same(&old["ip"], &ingress["ip"]));
+        validate_ingress(ingress, is_known, &path.index(index), &mut errors);
+    }
+    errors.into_vec()
+}
+
+fn validate_ingress(ingress: &Value, known: bool, path: &Path, errors: &mut Errors) {
+    let (has_ip, mode) = (!is_empty(&ingress["ip"]), &ingress["ipMode"]);
+    if has_ip && !known {
+        ip::validate(&ingress["ip"], &path.child("ip"), errors);
+    }
+    let at = path.child("ipMode");
+    match (has_ip, mode.is_null()) {
+        (true, true) => errors.required(&at, "must be specified when `ip` is set"),
+        (false, false) => errors.forbidden(&at, "may not be specified when `ip` is not set"),
+        (true, false) => errors.one_of(&at, mode, &["Proxy", "VIP"]),
+        (false, true) => {}
+    }
+    let name = text(&ingress["hostname"]);
+    if name.is_empty() {
+        return;
+    }
+    errors.rule(&path.child("hostname"), name, names::dns1123_subdomain);
+    if ip::parse_sloppy(name).is_some() {
+        let detail = "must be a DNS name, not an IP address";
+        errors.invalid(&path.child("hostname"), &ingress["hostname"], detail);
     }
 }

@@ -1,160 +1,16 @@
 //! Volumes, claims, classes and drivers.
 
+mod claim;
+mod volume;
+
+pub(crate) use claim::{validate_claim, validate_claim_part, validate_claim_spec};
 use serde_json::Value;
+pub(crate) use volume::{validate_volume, validate_volume_part};
 
 use super::{Errors, Path, items, metadata, same, text};
 use crate::names;
 use crate::quantity::Quantity;
 use crate::status::FieldError;
-
-const MODES: [&str; 4] = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
-/// Fields of a volume's spec that are not where its data is.
-const NO_SOURCE: [&str; 9] = [
-    "accessModes",
-    "capacity",
-    "claimRef",
-    "mountOptions",
-    "nodeAffinity",
-    "persistentVolumeReclaimPolicy",
-    "storageClassName",
-    "volumeAttributesClassName",
-    "volumeMode",
-];
-
-pub(crate) fn validate_volume(volume: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = Errors::default();
-    metadata::validate(volume, old, names::dns1123_subdomain, &mut errors);
-    let (path, spec) = (Path::new("spec"), &volume["spec"]);
-    validate_modes(&spec["accessModes"], &path.child("accessModes"), &mut errors);
-    match spec["capacity"].as_object().filter(|capacity| !capacity.is_empty()) {
-        None => errors.required(&path.child("capacity"), ""),
-        Some(capacity) if capacity.len() > 1 || !capacity.contains_key("storage") => {
-            let at = path.child("capacity");
-            errors.push(FieldError::not_supported(at.as_str(), spec["capacity"].clone(), &["storage"]));
-        }
-        Some(capacity) => {
-            validate_size(&capacity["storage"], &path.child("capacity").key("storage"), &mut errors)
-        }
-    }
-    let policies = ["Delete", "Recycle", "Retain"];
-    let field = "persistentVolumeReclaimPolicy";
-    errors.optional_one_of(&path.child(field), &spec[field], &policies);
-    match sources(spec).as_slice() {
-        [] => errors.required(&path, "must specify a volume type"),
-        [only] => {
-            if only == "local" && spec["nodeAffinity"]["required"].is_null() {
-                errors.required(&path.child("nodeAffinity"), "Local volume requires node affinity");
-            }
-        }
-        [_, rest @ ..] => {
-            for extra in rest {
-                errors.forbidden(&path.child(extra), "may not specify more than 1 volume type");
-            }
-        }
-    }
-    validate_class_name(spec, &path, &mut errors);
-    errors.optional_one_of(&path.child("volumeMode"), &spec["volumeMode"], &["Block", "Filesystem"]);
-    if let Some(old) = old {
-        let source = |spec: &Value| {
-            let fields = spec.as_object().cloned().unwrap_or_default();
-            Value::Object(
-                fields.into_iter().filter(|(name, _)| !NO_SOURCE.contains(&name.as_str())).collect(),
-            )
-        };
-        if !same(&source(spec), &source(&old["spec"])) {
-            let at = path.child("persistentvolumesource");
-            errors.forbidden(&at, "spec.persistentvolumesource is immutable after creation");
-        }
-        errors.immutable(&path.child("volumeMode"), &spec["volumeMode"], &old["spec"]["volumeMode"]);
-    }
-    errors.into_vec()
-}
-
-fn sources(spec: &Value) -> Vec<String> {
-    let fields = spec.as_object().into_iter().flatten();
-    fields
-        .filter(|(name, value)| value.is_object() && !NO_SOURCE.contains(&name.as_str()))
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-fn validate_modes(modes: &Value, path: &Path, errors: &mut Errors) {
-    if items(modes).is_empty() {
-        errors.required(path, "at least 1 access mode is required");
-    }
-    for mode in items(modes) {
-        errors.one_of(path, mode, &MODES);
-    }
-    if items(modes).len() > 1 && items(modes).iter().any(|mode| mode == "ReadWriteOncePod") {
-        errors.forbidden(path, "may not use ReadWriteOncePod with other access modes");
-    }
-}
-
-fn validate_size(size: &Value, path: &Path, errors: &mut Errors) {
-    if Quantity::from_json(size).is_ok_and(|size| size <= Quantity::ZERO) {
-        errors.invalid(path, size, "must be greater than zero");
-    }
-}
-
-fn validate_class_name(spec: &Value, path: &Path, errors: &mut Errors) {
-    let class = text(&spec["storageClassName"]);
-    if !class.is_empty() {
-        errors.rule(&path.child("storageClassName"), class, names::dns1123_subdomain);
-    }
-}
-
-pub(crate) fn validate_claim(claim: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = Errors::default();
-    metadata::validate(claim, old, names::dns1123_subdomain, &mut errors);
-    let (path, spec) = (Path::new("spec"), &claim["spec"]);
-    validate_modes(&spec["accessModes"], &path.child("accessModes"), &mut errors);
-    let at = path.child("resources").key("storage");
-    match &spec["resources"]["requests"]["storage"] {
-        Value::Null => errors.required(&at, ""),
-        size => validate_size(size, &at, &mut errors),
-    }
-    validate_class_name(spec, &path, &mut errors);
-    errors.optional_one_of(&path.child("volumeMode"), &spec["volumeMode"], &["Block", "Filesystem"]);
-    if let Some(old) = old {
-        validate_claim_update(claim, old, &mut errors);
-    }
-    errors.into_vec()
-}
-
-/// A claim may get its volume and a missing class, and, once bound, more room.
-fn validate_claim_update(claim: &Value, old: &Value, errors: &mut Errors) {
-    const IMMUTABLE: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
-    let (path, spec, before) = (Path::new("spec"), &claim["spec"], &old["spec"]);
-    let Some(mut allowed) = before.as_object().cloned() else { return };
-    let mut allow = |field: &str| drop(allowed.insert(field.into(), spec[field].clone()));
-    if text(&before["volumeName"]).is_empty() {
-        allow("volumeName");
-    }
-    if before["storageClassName"].is_null() {
-        allow("storageClassName");
-    }
-    let bound = old["status"]["phase"] == "Bound";
-    if bound && same(&spec["resources"]["limits"], &before["resources"]["limits"]) {
-        allow("resources");
-    }
-    if bound {
-        allow("volumeAttributesClassName");
-    }
-    let allowed = Value::Object(allowed);
-    if !same(spec, &allowed) {
-        errors.forbidden(&path, IMMUTABLE);
-    }
-    let at = path.child("resources").child("requests").child("storage");
-    let size = |spec: &Value| Quantity::from_json(&spec["resources"]["requests"]["storage"]).ok();
-    let capacity = Quantity::from_json(&old["status"]["capacity"]["storage"]).ok();
-    if let (Some(new), Some(before)) = (size(spec), size(before))
-        && bound
-        && new < before
-        && capacity.is_none_or(|capacity| new <= capacity)
-    {
-        errors.forbidden(&at, "field can not be less than status.capacity");
-    }
-}
 
 pub(crate) fn validate_class(class: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();

@@ -40,7 +40,7 @@ fn pods_are_checked_field_by_field() {
     assert_pod(
         |pod| pod["spec"]["restartPolicy"] = "Sometimes".into(),
         &[
-            r#"spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure""#,
+            r#"spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never""#,
         ],
     );
     assert_pod(
@@ -129,10 +129,11 @@ fn sysctls_are_named_once_and_well() {
 fn names_are_checked_by_kind() {
     assert_eq!(errors("v1", "Namespace", json!({ "metadata": { "name": "a.b" } }), None).len(), 1);
     assert_eq!(errors("v1", "Node", json!({ "metadata": { "name": "a.b" } }), None), Vec::<String>::new());
-    let service = json!({ "metadata": { "name": "0a" }, "spec": { "ports": [{ "port": 80 }] } });
+    let service = json!({ "metadata": { "name": "a.b" }, "spec": { "ports": [{ "port": 80 }] } });
     let found = errors("v1", "Service", service, None);
     assert!(
-        found.len() == 1 && found[0].starts_with(r#"metadata.name: Invalid value: "0a": a DNS-1035 label"#),
+        found.len() == 1
+            && found[0].starts_with(r#"metadata.name: Invalid value: "a.b": a lowercase RFC 1123 label"#),
         "{found:?}"
     );
     let role = json!({ "metadata": { "name": "system:a" }, "rules": [] });
@@ -165,7 +166,9 @@ fn running_pods_change_images_only() {
     );
     assert_eq!(
         changed(&|pod| pod["spec"]["schedulingGates"] = json!([{ "name": "a/b" }])),
-        ["spec.schedulingGates[0]: Forbidden: only deletion is allowed, but found new scheduling gate 'a/b'"]
+        [
+            "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'a/b'"
+        ]
     );
 }
 
@@ -363,4 +366,58 @@ fn uploads_are_named_by_their_digest_and_never_change() {
     assert!(found(new, Some(old))[0].contains("field is immutable"));
     let chunk = json!({ "metadata": { "name": "c" }, "spec": {} });
     assert_eq!(errors(PLUGINS, "PluginArtifactChunk", chunk, None), ["spec.data: Required value"]);
+}
+
+/// What is said of a good pod with one field spoilt, as upstream's API server says it.
+#[test]
+fn spoilt_pods_are_told_in_upstreams_words() {
+    let label = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+    let cases: [(&str, Value, Vec<String>); 12] = [
+        ("/terminationGracePeriodSeconds", (-1).into(), vec![
+            "spec.terminationGracePeriodSeconds: Invalid value: -1: must be greater than or equal to 0".into(),
+        ]),
+        ("/dnsConfig", json!({ "nameservers": ["x"], "searches": ["_a.b", "A"] }), vec![
+            r#"spec.dnsConfig.nameservers[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"#.into(),
+            format!(r#"spec.dnsConfig.searches[1]: Invalid value: "A": {}"#, crate::names::search_domain("A")[0]),
+        ]),
+        ("/volumes", json!([{ "name": "N", "nfs": { "server": "s" } }]), vec![
+            "spec.volumes[0].nfs.path: Required value".into(),
+            r#"spec.volumes[0].nfs.path: Invalid value: "": must be an absolute path"#.into(),
+            format!(r#"spec.volumes[0].name: Invalid value: "N": {label}"#),
+        ]),
+        ("/volumes", json!([{ "name": "d", "downwardAPI": { "items": [{ "path": "..a", "fieldRef": { "apiVersion": "v1", "fieldPath": "spec.nodeName" } }] } }]), vec![
+            r#"spec.volumes[0].downwardAPI.path: Invalid value: "..a": must not start with '..'"#.into(),
+            r#"spec.volumes[0].downwardAPI.fieldRef.fieldPath: Unsupported value: "spec.nodeName": supported values: "metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid""#.into(),
+        ]),
+        ("/containers/0/env", json!([{ "name": "A", "valueFrom": { "resourceFieldRef": { "resource": "limits.cpu", "divisor": "2" } } }]), vec![
+            r#"spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor: Invalid value: "limits.cpu": only divisor's values 1m and 1 are supported with the cpu resource"#.into(),
+        ]),
+        ("/containers/0/envFrom", json!([{}]), vec![
+            r#"spec.containers[0].envFrom: Invalid value: "": must specify one of: `configMapRef` or `secretRef`"#.into(),
+        ]),
+        ("/containers/0/lifecycle", json!({ "preStop": { "sleep": { "seconds": 31 } } }), vec![
+            "spec.containers[0].lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and less than terminationGracePeriodSeconds (30)".into(),
+        ]),
+        ("/containers/0/resources", json!({ "claims": [{ "name": "g" }] }), vec![
+            r#"spec.containers[0].resources.claims[0]: Not found: "g": must be one of the names in pod.spec.resourceClaims which is empty"#.into(),
+        ]),
+        ("/resourceClaims", json!([{ "name": "g" }]), vec![
+            r#"spec.resourceClaims[0]: Invalid value: {"Name":"g","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"#.into(),
+        ]),
+        ("/tolerations", json!([{ "key": "k", "value": "a b" }]), vec![
+            format!(r#"spec.tolerations[0].operator: Invalid value: "a b": {}"#, crate::names::label_value("a b")[0]),
+        ]),
+        ("/topologySpreadConstraints", json!([{ "maxSkew": 1, "topologyKey": "z", "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 2 }]), vec![
+            "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway".into(),
+        ]),
+        ("/os", json!({ "name": "plan9" }), vec![
+            r#"spec.os: Unsupported value: "plan9": supported values: "linux", "windows""#.into(),
+        ]),
+    ];
+    for (at, value, expected) in cases {
+        let mut object = pod();
+        let (parent, field) = at.rsplit_once('/').expect("a pointer");
+        object["spec"].pointer_mut(parent).expect("in the pod")[field] = value;
+        assert_eq!(errors("v1", "Pod", object, None), expected, "{at}");
+    }
 }

@@ -1,249 +1,178 @@
 //! Workloads that stay.
 
-use serde_json::Value;
+mod daemon;
+mod stateful;
 
-use super::{Errors, NOT_NEGATIVE, Path, metadata, pod, selector, text};
+pub(crate) use daemon::{validate_daemon_set, validate_daemon_set_part};
+use serde_json::Value;
+pub(crate) use stateful::{validate_stateful_set, validate_stateful_set_part};
+
+use super::{Errors, NOT_NEGATIVE, Path, is_empty, metadata, pod, selector, text};
 use crate::names;
 use crate::status::FieldError;
 
+const NO_MATCH: &str = "`selector` does not match template `labels`";
+
 pub(crate) fn validate_deployment(deployment: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(deployment, old, names::dns1123_subdomain, &mut errors);
+    metadata::validate_either(deployment, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &deployment["spec"]);
     errors.not_negative(&path.child("replicas"), &spec["replicas"]);
-    validate_selector(spec, &path, "deployment", &mut errors);
-    validate_template(spec, &path, &mut errors);
+    validate_pods_of(spec, &path, "deployment", &mut errors);
     validate_strategy(&spec["strategy"], &path.child("strategy"), &mut errors);
     errors.not_negative(&path.child("minReadySeconds"), &spec["minReadySeconds"]);
     errors.not_negative(&path.child("revisionHistoryLimit"), &spec["revisionHistoryLimit"]);
-    errors.not_negative(&path.child("progressDeadlineSeconds"), &spec["progressDeadlineSeconds"]);
-    if let (Some(deadline), ready) =
-        (spec["progressDeadlineSeconds"].as_i64(), spec["minReadySeconds"].as_i64().unwrap_or(0))
-        && deadline <= ready
-    {
-        let detail = "must be greater than minReadySeconds";
-        errors.invalid(&path.child("progressDeadlineSeconds"), &spec["progressDeadlineSeconds"], detail);
+    let (deadline, at) = (&spec["progressDeadlineSeconds"], path.child("progressDeadlineSeconds"));
+    errors.not_negative(&at, deadline);
+    let ready = spec["minReadySeconds"].as_i64().unwrap_or(0);
+    if deadline.as_i64().is_some_and(|deadline| deadline <= ready) {
+        errors.invalid(&at, deadline, "must be greater than minReadySeconds");
     }
     if let Some(old) = old {
-        errors.immutable(&path.child("selector"), &spec["selector"], &old["spec"]["selector"]);
+        errors.immutable_selector(&path.child("selector"), &spec["selector"], &old["spec"]["selector"]);
     }
     errors.into_vec()
 }
 
 pub(crate) fn validate_replica_set(replica_set: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(replica_set, old, names::dns1123_subdomain, &mut errors);
+    metadata::validate_either(replica_set, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &replica_set["spec"]);
     errors.not_negative(&path.child("replicas"), &spec["replicas"]);
     errors.not_negative(&path.child("minReadySeconds"), &spec["minReadySeconds"]);
-    validate_selector(spec, &path, "replicaset", &mut errors);
-    validate_template(spec, &path, &mut errors);
+    // Upstream calls it a deployment here, too.
+    validate_pods_of(spec, &path, "deployment", &mut errors);
     if let Some(old) = old {
-        errors.immutable(&path.child("selector"), &spec["selector"], &old["spec"]["selector"]);
-    }
-    errors.into_vec()
-}
-
-pub(crate) fn validate_daemon_set(set: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut errors = Errors::default();
-    metadata::validate(set, old, names::dns1123_subdomain, &mut errors);
-    let (path, spec) = (Path::new("spec"), &set["spec"]);
-    validate_selector(spec, &path, "daemonset", &mut errors);
-    validate_template(spec, &path, &mut errors);
-    errors.not_negative(&path.child("minReadySeconds"), &spec["minReadySeconds"]);
-    errors.not_negative(&path.child("revisionHistoryLimit"), &spec["revisionHistoryLimit"]);
-    let (at, strategy) = (path.child("updateStrategy"), &spec["updateStrategy"]);
-    errors.one_of(&at.child("type"), &strategy["type"], &["OnDelete", "RollingUpdate"]);
-    if strategy["type"] == "RollingUpdate" {
-        validate_rolling_daemons(&strategy["rollingUpdate"], &at.child("rollingUpdate"), &mut errors);
-    }
-    if let Some(old) = old {
-        errors.immutable(&path.child("selector"), &spec["selector"], &old["spec"]["selector"]);
-    }
-    errors.into_vec()
-}
-
-/// Exactly one of the two: a node runs the new pod before the old one goes, or after.
-fn validate_rolling_daemons(rolling: &Value, path: &Path, errors: &mut Errors) {
-    for field in ["maxUnavailable", "maxSurge"] {
-        validate_share(&rolling[field], &path.child(field), errors);
-        if percent(&rolling[field]).is_some_and(|percent| percent > 100) {
-            errors.invalid(&path.child(field), &rolling[field], "must not be greater than 100%");
-        }
-    }
-    let (unavailable, surge) = (&rolling["maxUnavailable"], &rolling["maxSurge"]);
-    let zero = |share: &Value| share.is_null() || is_zero(share);
-    match (zero(unavailable), zero(surge)) {
-        (true, true) => {
-            let detail = "may not be 0 when `maxSurge` is 0";
-            errors.invalid(&path.child("maxUnavailable"), unavailable, detail);
-        }
-        (false, false) => {
-            let detail = "may not be set when `maxUnavailable` is non-zero";
-            errors.invalid(&path.child("maxSurge"), surge, detail);
-        }
-        (true, false) | (false, true) => {}
-    }
-}
-
-pub(crate) fn validate_stateful_set(set: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    const CHANGEABLE: [&str; 8] = [
-        "minReadySeconds",
-        "ordinals",
-        "persistentVolumeClaimRetentionPolicy",
-        "replicas",
-        "revisionHistoryLimit",
-        "template",
-        "updateStrategy",
-        "podManagementPolicy",
-    ];
-    let mut errors = Errors::default();
-    metadata::validate(set, old, names::dns1123_label, &mut errors);
-    let (path, spec) = (Path::new("spec"), &set["spec"]);
-    errors.required_one_of(
-        &path.child("podManagementPolicy"),
-        &spec["podManagementPolicy"],
-        &["OrderedReady", "Parallel"],
-    );
-    let (at, strategy) = (path.child("updateStrategy"), &spec["updateStrategy"]);
-    errors.required_one_of(&at.child("type"), &strategy["type"], &["OnDelete", "RollingUpdate"]);
-    if strategy["type"] == "OnDelete" && strategy["rollingUpdate"].is_object() {
-        let detail = "only allowed for updateStrategy 'RollingUpdate'";
-        errors.invalid(&at.child("rollingUpdate"), &strategy["rollingUpdate"], detail);
-    }
-    let rolling = at.child("rollingUpdate");
-    errors.not_negative(&rolling.child("partition"), &strategy["rollingUpdate"]["partition"]);
-    errors.not_negative(&path.child("replicas"), &spec["replicas"]);
-    errors.not_negative(&path.child("minReadySeconds"), &spec["minReadySeconds"]);
-    errors.not_negative(&path.child("ordinals").child("start"), &spec["ordinals"]["start"]);
-    validate_selector(spec, &path, "statefulset", &mut errors);
-    validate_template(spec, &path, &mut errors);
-    if let Some(old) = old {
-        let fixed = |spec: &Value| {
-            let fields = spec.as_object().cloned().unwrap_or_default();
-            let kept = fields.into_iter().filter(|(name, _)| !CHANGEABLE.contains(&name.as_str()));
-            Value::Object(kept.collect())
-        };
-        let moved = spec["podManagementPolicy"] != old["spec"]["podManagementPolicy"];
-        if moved || !super::same(&fixed(spec), &fixed(&old["spec"])) {
-            errors.forbidden(&path, "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden");
-        }
+        errors.immutable_selector(&path.child("selector"), &spec["selector"], &old["spec"]["selector"]);
     }
     errors.into_vec()
 }
 
 pub(crate) fn validate_replication_controller(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(object, old, names::dns1123_subdomain, &mut errors);
+    metadata::validate_either(object, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &object["spec"]);
-    errors.not_negative(&path.child("minReadySeconds"), &spec["minReadySeconds"]);
-    if super::is_empty(&spec["selector"]) {
+    if is_empty(&spec["selector"]) {
         errors.required(&path.child("selector"), "");
     }
+    let (template, at) = (&spec["template"], path.child("template"));
+    if template.is_object() {
+        let labels = &template["metadata"]["labels"];
+        let wanted = spec["selector"].as_object().into_iter().flatten();
+        if !wanted.into_iter().all(|(key, value)| labels.get(key) == Some(value)) {
+            errors.shown(&at.at(&["metadata", "labels"]), labels, NO_MATCH);
+        }
+        pod::validate_template(template, &at, &mut errors);
+        validate_restarts(template, "ReplicationController", &at, &mut errors);
+    } else {
+        errors.required(&at, "");
+    }
+    // What upstream's types themselves say is found last.
+    if spec["replicas"].is_null() {
+        errors.required(&path.child("replicas"), "");
+    }
     errors.not_negative(&path.child("replicas"), &spec["replicas"]);
-    // As a label selector, which is what the other workloads have.
-    let labels = serde_json::json!({ "matchLabels": spec["selector"] });
-    let like = serde_json::json!({ "selector": labels, "template": spec["template"] });
-    validate_template(&like, &path, &mut errors);
+    errors.not_negative(&path.child("minReadySeconds"), &spec["minReadySeconds"]);
     errors.into_vec()
 }
 
 pub(crate) fn validate_controller_revision(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(object, old, names::dns1123_subdomain, &mut errors);
-    if object["data"].is_null() {
-        errors.required(&Path::new("data"), "data is mandatory");
-    }
-    errors.not_negative(&Path::new("revision"), &object["revision"]);
+    let path = Path::new("data");
     if let Some(old) = old {
-        errors.immutable(&Path::new("data"), &object["data"], &old["data"]);
+        metadata::validate_change(object, old, &mut errors);
+    }
+    metadata::validate_new(object, names::dns1123_subdomain, &mut errors);
+    errors.not_negative(&Path::new("revision"), &object["revision"]);
+    match old {
+        Some(old) if object["data"] != old["data"] => errors.shown(&path, &object["data"], super::IMMUTABLE),
+        Some(_) => {}
+        None if object["data"].is_null() => errors.required(&path, "data is mandatory"),
+        None if !object["data"].is_object() => errors.required(&path, "data must be a valid JSON object"),
+        None => {}
     }
     errors.into_vec()
 }
 
 pub(crate) fn validate_pod_template(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(object, old, names::dns1123_subdomain, &mut errors);
-    validate_pods(&object["template"], &Path::new("template"), &mut errors);
+    metadata::validate_either(object, old, names::dns1123_subdomain, &mut errors);
+    pod::validate_template(&object["template"], &Path::new("template"), &mut errors);
     errors.into_vec()
 }
 
-/// A template without a selector's demands on it.
-pub(crate) fn validate_pods(template: &Value, path: &Path, errors: &mut Errors) {
-    metadata::validate_labels(&template["metadata"]["labels"], &path.child("labels"), errors);
-    metadata::validate_annotations(&template["metadata"]["annotations"], &path.child("annotations"), errors);
-    pod::validate_spec(&template["spec"], &path.child("spec"), errors);
-}
-
-fn validate_selector(spec: &Value, path: &Path, kind: &str, errors: &mut Errors) {
+/// The selector of a workload, and the template that it selects.
+fn validate_pods_of(spec: &Value, path: &Path, kind: &str, errors: &mut Errors) {
     let at = path.child("selector");
-    if !spec["selector"].is_object() {
+    let wanted = &spec["selector"];
+    if wanted.is_object() {
+        selector::validate(wanted, &at, errors);
+        if selector::is_empty(wanted) {
+            errors.shown(&at, wanted, &format!("empty selector is invalid for {kind}"));
+        }
+    } else {
         errors.required(&at, "");
-        return;
     }
-    selector::validate(&spec["selector"], &at, errors);
-    if selector::is_empty(&spec["selector"]) {
-        errors.invalid(&at, &spec["selector"], format!("empty selector is invalid for {kind}"));
+    if !selector::can_be_read(wanted) {
+        return errors.shown(&at, wanted, "invalid label selector");
     }
+    let (template, at) = (&spec["template"], path.child("template"));
+    let labels = &template["metadata"]["labels"];
+    // None at all selects nothing.
+    if !(wanted.is_object() && selector::matches(wanted, labels)) {
+        errors.shown(&at.at(&["metadata", "labels"]), labels, NO_MATCH);
+    }
+    pod::validate_template(template, &at, errors);
+    validate_restarts(template, "ReplicaSet", &at, errors);
 }
 
-fn validate_template(spec: &Value, path: &Path, errors: &mut Errors) {
-    let at = path.child("template");
-    let template = &spec["template"];
-    if !template.is_object() {
-        errors.required(&at, "");
-        return;
-    }
-    let labels = &template["metadata"]["labels"];
-    if spec["selector"].is_object()
-        && !selector::is_empty(&spec["selector"])
-        && !selector::matches(&spec["selector"], labels)
-    {
-        let detail = "`selector` does not match template `labels`";
-        errors.invalid(&at.child("metadata").child("labels"), labels, detail);
-    }
-    validate_pods(template, &at, errors);
-    let policy = &template["spec"]["restartPolicy"];
-    // A policy that is no policy at all is reported with the pod's.
-    if matches!(text(policy), "OnFailure" | "Never") {
-        let restart = at.child("spec").child("restartPolicy");
-        errors.push(FieldError::not_supported(restart.as_str(), policy.clone(), &["Always"]));
-    }
-    if template["spec"]["activeDeadlineSeconds"].is_i64() {
-        errors.forbidden(
-            &at.child("spec").child("activeDeadlineSeconds"),
-            "activeDeadlineSeconds in ReplicaSet is not Supported",
-        );
+/// What is kept running is always restarted, and has no end.
+fn validate_restarts(template: &Value, kind: &str, path: &Path, errors: &mut Errors) {
+    let spec = &template["spec"];
+    errors.listed(&path.at(&["spec", "restartPolicy"]), &spec["restartPolicy"], &["Always"]);
+    if !spec["activeDeadlineSeconds"].is_null() {
+        let at = path.at(&["spec", "activeDeadlineSeconds"]);
+        errors.forbidden(&at, format!("activeDeadlineSeconds in {kind} is not Supported"));
     }
 }
 
 fn validate_strategy(strategy: &Value, path: &Path, errors: &mut Errors) {
+    let (rolling, at) = (&strategy["rollingUpdate"], path.child("rollingUpdate"));
     match text(&strategy["type"]) {
-        "Recreate" if strategy["rollingUpdate"].is_object() => {
-            let detail = "may not be specified when strategy `type` is 'Recreate'";
-            errors.forbidden(&path.child("rollingUpdate"), detail);
+        "Recreate" if rolling.is_object() => {
+            errors.forbidden(&at, "may not be specified when strategy `type` is 'Recreate'");
         }
         "Recreate" => {}
-        "RollingUpdate" => validate_rolling(&strategy["rollingUpdate"], &path.child("rollingUpdate"), errors),
-        _ => errors.one_of(&path.child("type"), &strategy["type"], &["Recreate", "RollingUpdate"]),
+        "RollingUpdate" if rolling.is_object() => validate_rolling(rolling, &at, errors),
+        "RollingUpdate" => errors.required(&at, "this should be defaulted and never be nil"),
+        _ => {
+            let known = ["Recreate", "RollingUpdate"];
+            errors.push(FieldError::not_listed(path.as_str(), go_strategy(strategy), &known));
+        }
     }
 }
 
+/// As upstream's internal type prints it.
+fn go_strategy(strategy: &Value) -> Value {
+    let rolling = match &strategy["rollingUpdate"] {
+        Value::Null => Value::Null,
+        rolling => {
+            let share =
+                |field: &str| if rolling[field].is_null() { 0.into() } else { rolling[field].clone() };
+            serde_json::json!({ "MaxUnavailable": share("maxUnavailable"), "MaxSurge": share("maxSurge") })
+        }
+    };
+    serde_json::json!({ "Type": text(&strategy["type"]), "RollingUpdate": rolling })
+}
+
 fn validate_rolling(rolling: &Value, path: &Path, errors: &mut Errors) {
-    for field in ["maxUnavailable", "maxSurge"] {
-        validate_share(&rolling[field], &path.child(field), errors);
+    let (unavailable, at) = (&rolling["maxUnavailable"], path.child("maxUnavailable"));
+    validate_share(unavailable, &at, errors);
+    validate_share(&rolling["maxSurge"], &path.child("maxSurge"), errors);
+    if amount(unavailable) == 0 && amount(&rolling["maxSurge"]) == 0 {
+        errors.invalid(&at, unavailable, "may not be 0 when `maxSurge` is 0");
     }
-    if is_zero(&rolling["maxUnavailable"]) && is_zero(&rolling["maxSurge"]) {
-        let detail = "may not be 0 when `maxSurge` is 0";
-        errors.invalid(&path.child("maxUnavailable"), &rolling["maxUnavailable"], detail);
-    }
-    if percent(&rolling["maxUnavailable"]).is_some_and(|percent| percent > 100) {
-        errors.invalid(
-            &path.child("maxUnavailable"),
-            &rolling["maxUnavailable"],
-            "must not be greater than 100%",
-        );
-    }
+    validate_not_more_than_all(unavailable, &at, errors);
 }
 
 pub(crate) fn validate_share(share: &Value, path: &Path, errors: &mut Errors) {
@@ -259,11 +188,89 @@ pub(crate) fn validate_share(share: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
+fn validate_not_more_than_all(share: &Value, path: &Path, errors: &mut Errors) {
+    if percent(share).is_some_and(|percent| percent > 100) {
+        errors.invalid(path, share, "must not be greater than 100%");
+    }
+}
+
 pub(crate) fn percent(share: &Value) -> Option<u64> {
     let digits = share.as_str()?.strip_suffix('%')?;
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
 
-fn is_zero(share: &Value) -> bool {
-    share.as_i64() == Some(0) || percent(share) == Some(0)
+/// A number, a percentage's too; nothing else is one.
+fn amount(share: &Value) -> i64 {
+    let whole = share.as_i64().or_else(|| share.as_str().and_then(|text| text.parse().ok()));
+    percent(share).and_then(|percent| percent.try_into().ok()).or(whole).unwrap_or(0)
+}
+
+/// `status.replicas` counts all that the other counts count.
+fn validate_counts(status: &Value, counts: &[&str], path: &Path, errors: &mut Errors) {
+    for field in counts {
+        errors.not_negative(&path.child(field), &status[*field]);
+    }
+}
+
+const NOT_MORE: &str = "cannot be greater than status.replicas";
+
+fn validate_parts_of(status: &Value, parts: &[&str], of_ready: &str, path: &Path, errors: &mut Errors) {
+    let number = |field: &str| status[field].as_i64().unwrap_or(0);
+    for field in parts.iter().filter(|field| number(field) > number("replicas")) {
+        errors.invalid(&path.child(field), &number(field).into(), NOT_MORE);
+    }
+    if number("availableReplicas") > number("readyReplicas") {
+        let detail = format!("cannot be greater than {of_ready}");
+        errors.invalid(&path.child("availableReplicas"), &number("availableReplicas").into(), detail);
+    }
+}
+
+/// The count of collisions of names only grows.
+fn validate_collisions(object: &Value, old: &Value, path: &Path, errors: &mut Errors) {
+    let count = |object: &Value| object["status"]["collisionCount"].as_i64();
+    if count(old).is_some_and(|before| count(object).is_none_or(|now| now < before)) {
+        let now = count(object).unwrap_or(0);
+        errors.invalid(&path.child("collisionCount"), &now.into(), "cannot be decremented");
+    }
+}
+
+/// A write of the status of a Deployment.
+pub(crate) fn validate_deployment_part(object: &Value, old: &Value, part: &str, _: &str) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    let (path, status) = (Path::new(part), &object["status"]);
+    metadata::validate_change(object, old, &mut errors);
+    let counts = [
+        "observedGeneration",
+        "replicas",
+        "updatedReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "unavailableReplicas",
+        "terminatingReplicas",
+        "collisionCount",
+    ];
+    validate_counts(status, &counts, &path, &mut errors);
+    let parts = ["updatedReplicas", "readyReplicas", "availableReplicas"];
+    validate_parts_of(status, &parts, "readyReplicas", &path, &mut errors);
+    validate_collisions(object, old, &path, &mut errors);
+    errors.into_vec()
+}
+
+/// A write of the status of a ReplicaSet or ReplicationController.
+pub(crate) fn validate_replicas_part(object: &Value, old: &Value, part: &str, _: &str) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    let (path, status) = (Path::new(part), &object["status"]);
+    metadata::validate_change(object, old, &mut errors);
+    let counts = [
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ];
+    validate_counts(status, &counts, &path, &mut errors);
+    let parts = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+    validate_parts_of(status, &parts, "readyReplicas", &path, &mut errors);
+    errors.into_vec()
 }

@@ -68,9 +68,7 @@ impl Routes {
                     self.api.authorize_attributes(call, attributes)?;
                     return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
                 }
-                let mut response = resource::answer(self, call, info.clone(), query, request).await?;
-                add_warnings(&mut response, &call.warnings());
-                Ok(response)
+                resource::answer(self, call, info.clone(), query, request).await
             }
             RequestInfo::Path { path, .. } => {
                 self.api.authorize_attributes(call, attributes)?;
@@ -242,7 +240,7 @@ fn default_manager(headers: &http::HeaderMap) -> String {
 }
 
 /// `299 - "unknown field …"`, once each.
-fn add_warnings(response: &mut Response, warnings: &[String]) {
+pub(super) fn add_warnings(response: &mut Response, warnings: &[String]) {
     let mut seen: Vec<&String> = Vec::new();
     for warning in warnings {
         if seen.contains(&warning) {

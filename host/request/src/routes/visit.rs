@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::held::held;
 use super::options::Query;
-use super::{RequestInfo, Routes, default_manager, read_body, resource};
+use super::{RequestInfo, Routes, add_warnings, default_manager, read_body, resource};
 use crate::audit::{self, Level, Stage, Trail};
 use crate::authz::Attributes;
 use crate::encode::negotiate::{Offer, accept};
@@ -261,6 +261,9 @@ fn too_many() -> Response {
 }
 
 fn add_headers(visit: &Visit, response: &mut Response) {
+    if let Some(call) = visit.call.get() {
+        add_warnings(response, &call.warnings());
+    }
     let headers = response.headers_mut();
     headers.entry("cache-control").or_insert(HeaderValue::from_static("no-cache, private"));
     let mut insert = |name: &'static str, text: &str| {

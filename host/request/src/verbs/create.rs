@@ -108,6 +108,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &name, &errors));
         }
+        call.warn((kind.strategy.warn)(&object));
         self.admit(call, &review, &object).await?;
         let _turn = self.account(call, &review, &object).await?;
         let key = key::of(kind, namespace(&target), &name);

@@ -189,6 +189,9 @@ impl Api {
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }
+        if modification.part == Part::Main {
+            call.warn((kind.strategy.warn)(new));
+        }
         self.admit(call, &review, new).await
     }
 

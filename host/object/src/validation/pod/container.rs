@@ -3,106 +3,184 @@
 use serde_json::Value;
 
 use super::super::endpoints::PROTOCOLS;
-use super::volume::Volumes;
-use super::{environment, probe, resources, security};
+use super::{Surroundings, environment, mounts, probe, resources, security};
 use crate::names;
 use crate::validation::{Errors, Path, is_empty, items, text};
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];
+const RESTART_POLICIES: [&str; 3] = ["Always", "Never", "OnFailure"];
+const RESTART_ACTIONS: [&str; 2] = ["Restart", "RestartAllContainers"];
+const MOST_RESTART_RULES: usize = 20;
+const MOST_EXIT_CODES: usize = 255;
+const NOT_FOR_INIT: &str = "may not be set for init containers without restartPolicy=Always";
+const NOT_FOR_EPHEMERAL: &str = "cannot be set for an Ephemeral Container";
+/// What runs for as long as the pod does has these; in the order of upstream's type.
+const FOR_LONG: [&str; 4] = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
+const NONE_OF_EPHEMERAL: [&str; 9] = [
+    "ports",
+    "resources",
+    "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+];
 
-/// What differs between the lists of containers.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Init,
-    Main,
-    Ephemeral,
+pub(super) fn validate_all(spec: &Value, around: &Surroundings<'_>, path: &Path, errors: &mut Errors) {
+    validate_main(spec, around, &path.child("containers"), errors);
+    validate_init(spec, around, &path.child("initContainers"), errors);
+    validate_ephemeral(spec, around, &path.child("ephemeralContainers"), errors);
 }
 
-pub(super) fn validate_all(spec: &Value, volumes: &Volumes<'_>, path: &Path, errors: &mut Errors) {
-    let lists = [
-        ("containers", Role::Main),
-        ("initContainers", Role::Init),
-        ("ephemeralContainers", Role::Ephemeral),
-    ];
-    if is_empty(&spec["containers"]) {
-        errors.required(&path.child("containers"), "");
+fn names_of(containers: &Value) -> Vec<&str> {
+    items(containers).iter().map(|container| text(&container["name"])).collect()
+}
+
+fn validate_main(spec: &Value, around: &Surroundings<'_>, path: &Path, errors: &mut Errors) {
+    let containers = items(&spec["containers"]);
+    if containers.is_empty() {
+        return errors.required(path, "");
     }
-    let mut seen: Vec<&str> = Vec::new();
-    for (field, role) in lists {
-        for (index, container) in items(&spec[field]).iter().enumerate() {
-            let at = path.child(field).index(index);
-            validate_name(container, &mut seen, &at, errors);
-            validate(container, role, volumes, &at, errors);
+    let mut seen = Vec::new();
+    for (index, container) in containers.iter().enumerate() {
+        let at = path.index(index);
+        validate_common(container, around, &at, errors);
+        validate_unique(text(&container["name"]), &mut seen, &at, errors);
+        probe::validate_all(container, spec, &at, errors);
+        validate_restart(container, &at, errors);
+    }
+    validate_host_ports(containers, path, errors);
+}
+
+fn validate_unique<'v>(name: &'v str, seen: &mut Vec<&'v str>, path: &Path, errors: &mut Errors) {
+    if seen.contains(&name) {
+        errors.duplicate(&path.child("name"), name);
+    } else {
+        seen.push(name);
+    }
+}
+
+fn validate_init(spec: &Value, around: &Surroundings<'_>, path: &Path, errors: &mut Errors) {
+    let mut seen = names_of(&spec["containers"]);
+    for (index, container) in items(&spec["initContainers"]).iter().enumerate() {
+        let at = path.index(index);
+        validate_common(container, around, &at, errors);
+        validate_restart(container, &at, errors);
+        let name = text(&container["name"]);
+        if !name.is_empty() || seen.contains(&name) {
+            validate_unique(name, &mut seen, &at, errors);
+        }
+        validate_host_ports(std::slice::from_ref(container), path, errors);
+        if container["restartPolicy"] == "Always" {
+            probe::validate_all(container, spec, &at, errors);
+        } else {
+            for field in FOR_LONG.into_iter().filter(|field| container[*field].is_object()) {
+                errors.forbidden(&at.child(field), NOT_FOR_INIT);
+            }
+            validate_no_restart_on_resize(container, &at, errors);
         }
     }
-    validate_host_ports(spec, path, errors);
 }
 
-fn validate_name<'v>(container: &'v Value, seen: &mut Vec<&'v str>, path: &Path, errors: &mut Errors) {
-    let at = path.child("name");
+fn validate_no_restart_on_resize(container: &Value, path: &Path, errors: &mut Errors) {
+    for (index, policy) in items(&container["resizePolicy"]).iter().enumerate() {
+        if policy["restartPolicy"] == "RestartContainer" {
+            let at = path.child("resizePolicy").index(index).child("restartPolicy");
+            let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+            errors.invalid(&at, &policy["restartPolicy"], detail);
+        }
+    }
+}
+
+fn validate_ephemeral(spec: &Value, around: &Surroundings<'_>, path: &Path, errors: &mut Errors) {
+    let others = [names_of(&spec["containers"]), names_of(&spec["initContainers"])].concat();
+    let mut seen = others.clone();
+    for (index, container) in items(&spec["ephemeralContainers"]).iter().enumerate() {
+        let at = path.index(index);
+        validate_common(container, around, &at, errors);
+        validate_trimmed(container, &at, errors);
+        validate_unique(text(&container["name"]), &mut seen, &at, errors);
+        let target = text(&container["targetContainerName"]);
+        if !target.is_empty() && !others.contains(&target) {
+            errors.not_found(&at.child("targetContainerName"), target);
+        }
+        for field in NONE_OF_EPHEMERAL.into_iter().filter(|field| !is_empty(&container[*field])) {
+            errors.forbidden(&at.child(field), NOT_FOR_EPHEMERAL);
+        }
+        for (index, mount) in items(&container["volumeMounts"]).iter().enumerate() {
+            let at = at.child("volumeMounts").index(index);
+            for field in ["subPath", "subPathExpr"].into_iter().filter(|field| !is_empty(&mount[*field])) {
+                errors.forbidden(&at.child(field), NOT_FOR_EPHEMERAL);
+            }
+        }
+    }
+}
+
+/// Only pods are told so: templates have always been let be.
+pub(super) fn validate_trimmed(container: &Value, path: &Path, errors: &mut Errors) {
+    if text(&container["image"]).trim() != text(&container["image"]) {
+        let detail = "must not have leading or trailing whitespace";
+        errors.invalid(&path.child("image"), &container["image"], detail);
+    }
+}
+
+fn validate_common(container: &Value, around: &Surroundings<'_>, path: &Path, errors: &mut Errors) {
     match text(&container["name"]) {
-        "" => errors.required(&at, ""),
-        name if seen.contains(&name) => errors.duplicate(&at, name),
-        name => {
-            errors.rule(&at, name, names::dns1123_label);
-            seen.push(name);
-        }
+        "" => errors.required(&path.child("name"), ""),
+        name => errors.rule(&path.child("name"), name, names::dns1123_label),
     }
-}
-
-fn validate(container: &Value, role: Role, volumes: &Volumes<'_>, path: &Path, errors: &mut Errors) {
-    validate_image(&container["image"], &path.child("image"), errors);
-    errors.required_one_of(&path.child("imagePullPolicy"), &container["imagePullPolicy"], &PULL_POLICIES);
+    errors.require_all(container, &["image"], path);
     let policy = &container["terminationMessagePolicy"];
-    errors.required_one_of(&path.child("terminationMessagePolicy"), policy, &MESSAGE_POLICIES);
+    errors.required_listed(&path.child("terminationMessagePolicy"), policy, &MESSAGE_POLICIES);
     validate_ports(&container["ports"], &path.child("ports"), errors);
     environment::validate(container, path, errors);
-    validate_mounts(container, volumes, path, errors);
-    resources::validate(&container["resources"], &path.child("resources"), errors);
-    security::validate_container(&container["securityContext"], &path.child("securityContext"), errors);
-    validate_restart(container, role, path, errors);
-    validate_probes(container, role, path, errors);
+    mounts::validate(container, &around.volumes, path, errors);
+    errors.required_one_of(&path.child("imagePullPolicy"), &container["imagePullPolicy"], &PULL_POLICIES);
+    resources::validate(&container["resources"], &around.claims, &path.child("resources"), errors);
+    validate_resize(&container["resizePolicy"], around, &path.child("resizePolicy"), errors);
+    let context = &container["securityContext"];
+    security::validate_container(context, around.host_users, &path.child("securityContext"), errors);
 }
 
-fn validate_image(image: &Value, path: &Path, errors: &mut Errors) {
-    match text(image) {
-        "" => errors.required(path, ""),
-        name if name.trim() != name => {
-            errors.invalid(path, image, "must not have leading or trailing whitespace")
+fn validate_resize(policies: &Value, around: &Surroundings<'_>, path: &Path, errors: &mut Errors) {
+    let mut seen = Vec::new();
+    for (index, policy) in items(policies).iter().enumerate() {
+        let (resource, restart) = (text(&policy["resourceName"]), &policy["restartPolicy"]);
+        if seen.contains(&resource) {
+            errors.duplicate(&path.index(index), resource);
         }
-        _ => {}
+        seen.push(resource);
+        errors.required_one_of(path, &policy["resourceName"], &["cpu", "memory"]);
+        errors.required_one_of(path, restart, &["NotRequired", "RestartContainer"]);
+        if around.restart_policy == "Never" && restart != "NotRequired" {
+            let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
+            errors.invalid(path, restart, detail);
+        }
     }
 }
 
-fn validate_restart(container: &Value, role: Role, path: &Path, errors: &mut Errors) {
+fn validate_restart(container: &Value, path: &Path, errors: &mut Errors) {
+    let (policy, rules) = (&container["restartPolicy"], items(&container["restartPolicyRules"]));
     let at = path.child("restartPolicy");
-    match (role, text(&container["restartPolicy"])) {
-        (_, "") => {}
-        (Role::Ephemeral, _) => errors.forbidden(&at, "not allowed for ephemeral containers"),
-        (Role::Main, _) => errors.one_of(&at, &container["restartPolicy"], &["Always", "OnFailure", "Never"]),
-        (Role::Init, _) => errors.one_of(&at, &container["restartPolicy"], &["Always", "OnFailure", "Never"]),
+    if policy.is_null() && !rules.is_empty() {
+        errors.required(&at, "must specify restartPolicy when restart rules are used");
     }
-}
-
-/// Containers that run to their end once have nothing to probe.
-fn validate_probes(container: &Value, role: Role, path: &Path, errors: &mut Errors) {
-    let keeps_running = match role {
-        Role::Main => true,
-        Role::Init => container["restartPolicy"] == "Always",
-        Role::Ephemeral => false,
-    };
-    let detail = match role {
-        Role::Ephemeral => "cannot be set for an Ephemeral Container",
-        Role::Init | Role::Main => "may not be set for init containers without restartPolicy=Always",
-    };
-    for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"] {
-        if !keeps_running && container[field].is_object() {
-            errors.forbidden(&path.child(field), detail);
+    errors.given_one_of(&at, policy, &RESTART_POLICIES);
+    let at = path.child("restartPolicyRules");
+    errors.at_most(&at, rules.len(), MOST_RESTART_RULES);
+    for (index, rule) in rules.iter().enumerate() {
+        let at = at.index(index);
+        errors.one_of(&at.child("action"), &rule["action"], &RESTART_ACTIONS);
+        let (codes, at) = (&rule["exitCodes"], at.child("exitCodes"));
+        if !codes.is_object() {
+            errors.required(&at, "must be specified");
+            continue;
         }
-    }
-    if keeps_running {
-        probe::validate_all(container, path, errors);
+        errors.one_of(&at.child("operator"), &codes["operator"], &["In", "NotIn"]);
+        errors.at_most(&at.child("values"), items(&codes["values"]).len(), MOST_EXIT_CODES);
     }
 }
 
@@ -110,14 +188,7 @@ fn validate_ports(ports: &Value, path: &Path, errors: &mut Errors) {
     let mut seen: Vec<&str> = Vec::new();
     for (index, port) in items(ports).iter().enumerate() {
         let at = path.index(index);
-        let name = text(&port["name"]);
-        if !name.is_empty() {
-            errors.rule(&at.child("name"), name, names::port_name);
-            if seen.contains(&name) {
-                errors.duplicate(&at.child("name"), name);
-            }
-            seen.push(name);
-        }
+        validate_port_name(text(&port["name"]), &mut seen, &at.child("name"), errors);
         match port["containerPort"].as_i64().unwrap_or(0) {
             0 => errors.required(&at.child("containerPort"), ""),
             number => validate_port(number, &at.child("containerPort"), errors),
@@ -126,8 +197,25 @@ fn validate_ports(ports: &Value, path: &Path, errors: &mut Errors) {
             0 => {}
             number => validate_port(number, &at.child("hostPort"), errors),
         }
-        errors.required_one_of(&at.child("protocol"), &port["protocol"], &PROTOCOLS);
+        let mut protocols = PROTOCOLS;
+        protocols.sort_unstable();
+        errors.required_one_of(&at.child("protocol"), &port["protocol"], &protocols);
     }
+}
+
+fn validate_port_name<'v>(name: &'v str, seen: &mut Vec<&'v str>, path: &Path, errors: &mut Errors) {
+    if name.is_empty() {
+        return;
+    }
+    let before = errors.len();
+    errors.rule(path, name, names::port_name);
+    if errors.len() > before {
+        return;
+    }
+    if seen.contains(&name) {
+        errors.duplicate(path, name);
+    }
+    seen.push(name);
 }
 
 pub(super) fn validate_port(number: i64, path: &Path, errors: &mut Errors) {
@@ -136,76 +224,40 @@ pub(super) fn validate_port(number: i64, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn validate_mounts(container: &Value, volumes: &Volumes<'_>, path: &Path, errors: &mut Errors) {
-    let mut paths: Vec<&str> = Vec::new();
-    for (index, mount) in items(&container["volumeMounts"]).iter().enumerate() {
-        let at = path.child("volumeMounts").index(index);
-        match text(&mount["name"]) {
-            "" => errors.required(&at.child("name"), ""),
-            name if !volumes.contains(name) => errors.not_found(&at.child("name"), name),
-            _ => {}
-        }
-        match text(&mount["mountPath"]) {
-            "" => errors.required(&at.child("mountPath"), ""),
-            place if paths.contains(&place) => {
-                errors.invalid(&at.child("mountPath"), &mount["mountPath"], "must be unique")
-            }
-            place => paths.push(place),
-        }
-        validate_sub_path(mount, &at, errors);
-        let propagations = ["Bidirectional", "HostToContainer", "None"];
-        errors.optional_one_of(&at.child("mountPropagation"), &mount["mountPropagation"], &propagations);
-        if mount["mountPropagation"] == "Bidirectional" && container["securityContext"]["privileged"] != true
-        {
-            let detail = "Bidirectional mount propagation is available only to privileged containers";
-            errors.forbidden(&at.child("mountPropagation"), detail);
-        }
-    }
-}
-
-fn validate_sub_path(mount: &Value, path: &Path, errors: &mut Errors) {
-    for field in ["subPath", "subPathExpr"] {
-        relative_path(&mount[field], &path.child(field), errors);
-    }
-    if !is_empty(&mount["subPath"]) && !is_empty(&mount["subPathExpr"]) {
-        errors.invalid(
-            &path.child("subPathExpr"),
-            &mount["subPathExpr"],
-            "subPathExpr and subPath are mutually exclusive",
-        );
-    }
-}
-
-/// A path that stays inside what it is relative to.
-pub(super) fn relative_path(value: &Value, path: &Path, errors: &mut Errors) {
-    let place = text(value);
-    if place.starts_with('/') {
-        errors.invalid(path, value, "must be a relative path");
-    }
-    if place.split('/').any(|part| part == "..") {
-        errors.invalid(path, value, "must not contain '..'");
-    }
-}
-
-/// In the host's network a port is the host's port; and no two containers share one.
-fn validate_host_ports(spec: &Value, path: &Path, errors: &mut Errors) {
+/// No two of these containers share a port of the host.
+fn validate_host_ports(containers: &[Value], path: &Path, errors: &mut Errors) {
     let mut seen: Vec<String> = Vec::new();
-    for (index, container) in items(&spec["containers"]).iter().enumerate() {
+    for (index, container) in containers.iter().enumerate() {
         for (at, port) in items(&container["ports"]).iter().enumerate() {
             let host_port = port["hostPort"].as_i64().unwrap_or(0);
-            let at = path.child("containers").index(index).child("ports").index(at);
-            if spec["hostNetwork"] == true && host_port != 0 && port["hostPort"] != port["containerPort"] {
-                let detail = "must match `hostPort` when `hostNetwork` is true";
-                errors.invalid(&at.child("containerPort"), &port["containerPort"], detail);
-            }
             if host_port == 0 {
                 continue;
             }
             let identity = format!("{}/{}/{host_port}", text(&port["protocol"]), text(&port["hostIP"]));
             if seen.contains(&identity) {
-                errors.duplicate(&at.child("hostPort"), identity.clone());
+                let at = path.index(index).child("ports").index(at).child("hostPort");
+                errors.duplicate(&at, identity.as_str());
+            } else {
+                seen.push(identity);
             }
-            seen.push(identity);
+        }
+    }
+}
+
+/// In the host's network a port is the host's port.
+pub(super) fn validate_host_network(spec: &Value, is_pod: bool, path: &Path, errors: &mut Errors) {
+    if spec["hostNetwork"] != true {
+        return;
+    }
+    for (index, container) in items(&spec["containers"]).iter().enumerate() {
+        for (at, port) in items(&container["ports"]).iter().enumerate() {
+            let number = |field: &str| port[field].as_i64().unwrap_or(0);
+            let (host, own) = (number("hostPort"), number("containerPort"));
+            if (is_pod || host != 0) && host != own {
+                let at = path.child("containers").index(index).child("ports").index(at).child("hostPort");
+                let detail = "must match `containerPort` when `hostNetwork` is true";
+                errors.invalid(&at, &host.into(), detail);
+            }
         }
     }
 }

@@ -1,116 +1,186 @@
 //! Volumes.
 
+mod projected;
+pub(crate) mod vendors;
+
 use serde_json::Value;
 
-use super::container::relative_path;
 use super::environment::{validate_field_ref, validate_resource_ref};
 use crate::names;
 use crate::quantity::Quantity;
-use crate::validation::{Errors, NOT_NEGATIVE, Path, is_empty, items, text};
-use crate::validation::{certificates, selector};
+use crate::status::FieldError;
+use crate::validation::storage;
+use crate::validation::{Errors, Path, items, text};
 
 const MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
+const STICKY_MODE: &str = "must be a number between 0 and 01777 (octal), both inclusive";
 const HOST_PATH_TYPES: [&str; 8] =
     ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-/// Fields that a downward API file may show, beside labels and annotations.
+/// Fields that a downward API file may show, beside single labels and annotations.
 const FIELDS: [&str; 5] =
     ["metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"];
-const PROJECTIONS: [&str; 6] =
-    ["secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate"];
-const KEY_TYPES: [&str; 6] = ["ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519", "RSA3072", "RSA4096"];
-const SHORTEST_TOKEN_SECONDS: i64 = 600;
+const ONE_ONLY: &str = "may not specify more than 1 volume type";
 
-/// Names that mounts may refer to.
-pub(super) struct Volumes<'v>(Vec<&'v str>);
+/// What is wrong with a source of volumes, itself.
+pub(crate) type Check = fn(&Value, &Path, &mut Errors);
 
-impl Volumes<'_> {
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.contains(&name)
+/// A kind of volume: its field, and the names that upstream calls it by when there is another beside it
+/// and when something in it is wrong.
+pub(crate) type Source = (&'static str, &'static str, &'static str, Check);
+
+/// In upstream's order.
+const SOURCES: [Source; 30] = [
+    ("emptyDir", "emptyDir", "emptyDir", validate_empty_dir),
+    ("hostPath", "hostPath", "hostPath", validate_host_path),
+    ("gitRepo", "gitRepo", "gitRepo", vendors::validate_git),
+    ("gcePersistentDisk", "gcePersistentDisk", "persistentDisk", vendors::validate_gce),
+    ("awsElasticBlockStore", "awsElasticBlockStore", "awsElasticBlockStore", vendors::validate_aws),
+    ("secret", "secret", "secret", |source, path, errors| validate_files(source, "secretName", path, errors)),
+    ("nfs", "nfs", "nfs", vendors::validate_nfs),
+    ("iscsi", "iscsi", "iscsi", vendors::validate_iscsi),
+    ("glusterfs", "glusterfs", "glusterfs", vendors::validate_gluster),
+    ("flocker", "flocker", "flocker", vendors::validate_flocker),
+    ("persistentVolumeClaim", "persistentVolumeClaim", "persistentVolumeClaim", |source, path, errors| {
+        errors.require_all(source, &["claimName"], path);
+    }),
+    ("rbd", "rbd", "rbd", vendors::validate_rbd),
+    ("cinder", "cinder", "cinder", vendors::validate_cinder),
+    ("cephfs", "cephFS", "cephfs", vendors::validate_ceph),
+    ("quobyte", "quobyte", "quobyte", vendors::validate_quobyte),
+    ("downwardAPI", "downwarAPI", "downwardAPI", validate_downward),
+    ("fc", "fc", "fc", vendors::validate_fibre),
+    ("flexVolume", "flexVolume", "flexVolume", vendors::validate_flex),
+    ("configMap", "configMap", "configMap", |source, path, errors| {
+        validate_files(source, "name", path, errors)
+    }),
+    ("azureFile", "azureFile", "azureFile", vendors::validate_azure_file),
+    ("vsphereVolume", "vsphereVolume", "vsphereVolume", vendors::validate_vsphere),
+    ("photonPersistentDisk", "photonPersistentDisk", "photonPersistentDisk", vendors::validate_photon),
+    ("portworxVolume", "portworxVolume", "portworxVolume", vendors::validate_portworx),
+    ("azureDisk", "azureDisk", "azureDisk", vendors::validate_azure_disk),
+    ("storageos", "storageos", "storageos", vendors::validate_storage_os),
+    ("projected", "projected", "projected", projected::validate),
+    ("scaleIO", "scaleIO", "scaleIO", vendors::validate_scale_io),
+    ("csi", "csi", "csi", vendors::validate_csi),
+    ("ephemeral", "ephemeral", "ephemeral", validate_ephemeral),
+    ("image", "image", "image", validate_image),
+];
+
+/// The good ones, which mounts may refer to.
+pub(super) struct Volumes<'v>(Vec<&'v Value>);
+
+impl<'v> Volumes<'v> {
+    pub fn get(&self, name: &str) -> Option<&'v Value> {
+        self.0.iter().copied().find(|volume| text(&volume["name"]) == name)
     }
 }
 
-pub(super) fn validate<'v>(volumes: &'v Value, path: &Path, errors: &mut Errors) -> Volumes<'v> {
-    let mut seen: Vec<&str> = Vec::new();
+/// `pod` is the name of the pod, empty in templates.
+pub(super) fn validate<'v>(volumes: &'v Value, pod: &str, path: &Path, errors: &mut Errors) -> Volumes<'v> {
+    let mut good = Volumes(Vec::new());
+    let made: Vec<String> = match pod {
+        "" => Vec::new(),
+        pod => claims_made(volumes, pod),
+    };
     for (index, volume) in items(volumes).iter().enumerate() {
         let at = path.index(index);
+        let before = errors.len();
+        validate_source(volume, &SOURCES, &at, errors);
+        validate_beside_source(volume, pod, &at, errors);
         match text(&volume["name"]) {
             "" => errors.required(&at.child("name"), ""),
-            name if seen.contains(&name) => errors.duplicate(&at.child("name"), name),
-            name => {
-                errors.rule(&at.child("name"), name, names::dns1123_label);
-                seen.push(name);
-            }
+            name => errors.rule(&at.child("name"), name, names::dns1123_label),
         }
-        validate_source(volume, &at, errors);
-    }
-    Volumes(seen)
-}
-
-fn validate_source(volume: &Value, path: &Path, errors: &mut Errors) {
-    let fields = volume.as_object().into_iter().flatten();
-    let sources: Vec<&String> = fields.filter(|(name, _)| *name != "name").map(|(name, _)| name).collect();
-    match sources.as_slice() {
-        [] => errors.required(path, "must specify a volume type"),
-        [source] => validate_one(source, &volume[*source], &path.child(source), errors),
-        [_, more @ ..] => {
-            for source in more {
-                errors.forbidden(&path.child(source), "may not specify more than 1 volume type");
-            }
+        let name = text(&volume["name"]);
+        if good.get(name).is_some() {
+            errors.duplicate(&at.child("name"), name);
+        }
+        if errors.len() == before {
+            good.0.push(volume);
+        }
+        let claim = &volume["persistentVolumeClaim"]["claimName"];
+        if made.iter().any(|made| claim == made) {
+            let detail = "must not reference a PVC that gets created for an ephemeral volume";
+            errors.invalid(&at.at(&["persistentVolumeClaim", "claimName"]), claim, detail);
         }
     }
+    good
 }
 
-fn validate_one(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
-    match kind {
-        "emptyDir" => validate_empty_dir(source, path, errors),
-        "hostPath" => validate_host_path(source, path, errors),
-        "secret" => {
-            required(source, "secretName", path, errors);
-            validate_files(source, path, errors);
-        }
-        "configMap" => {
-            required(source, "name", path, errors);
-            validate_files(source, path, errors);
-        }
-        "downwardAPI" => {
-            validate_mode(&source["defaultMode"], &path.child("defaultMode"), errors);
-            validate_downward(&source["items"], path, errors);
-        }
-        "projected" => validate_projected(source, path, errors),
-        "persistentVolumeClaim" => required(source, "claimName", path, errors),
-        "nfs" => {
-            required(source, "server", path, errors);
-            required(source, "path", path, errors);
-        }
-        "image" => required(source, "reference", path, errors),
-        "csi" => required(source, "driver", path, errors),
-        "ephemeral" if !source["volumeClaimTemplate"].is_object() => {
-            errors.required(&path.child("volumeClaimTemplate"), "");
-        }
-        _ => {}
+fn claims_made(volumes: &Value, pod: &str) -> Vec<String> {
+    let ephemeral = items(volumes).iter().filter(|volume| volume["ephemeral"].is_object());
+    ephemeral.map(|volume| format!("{pod}-{}", text(&volume["name"]))).collect()
+}
+
+/// One source, and that one well.
+pub(crate) fn validate_source(volume: &Value, sources: &[Source], path: &Path, errors: &mut Errors) {
+    let mut given = sources.iter().filter(|(field, ..)| volume[*field].is_object());
+    match given.next() {
+        None => errors.required(path, "must specify a volume type"),
+        Some((field, _, called, check)) => check(&volume[*field], &path.child(called), errors),
+    }
+    for (_, called, ..) in given {
+        errors.forbidden(&path.child(called), ONE_ONLY);
     }
 }
 
-fn required(source: &Value, field: &str, path: &Path, errors: &mut Errors) {
-    if text(&source[field]).is_empty() {
-        errors.required(&path.child(field), "");
+/// What depends on the volume's name, too.
+fn validate_beside_source(volume: &Value, pod: &str, path: &Path, errors: &mut Errors) {
+    const LONGEST: usize = 64;
+    let name = text(&volume["name"]);
+    let iscsi = &volume["iscsi"];
+    if iscsi["initiatorName"].is_string() && name.len() + 1 + text(&iscsi["targetPortal"]).len() > LONGEST {
+        errors.invalid(&path.child("name"), &name.into(), vendors::LONG_ISCSI_NAME);
+    }
+    if volume["ephemeral"].is_object() && !pod.is_empty() && !name.is_empty() {
+        let claim = format!("{pod}-{name}");
+        for message in names::dns1123_subdomain(&claim) {
+            errors.invalid(&path.child("name"), &name.into(), format!("PVC name {claim:?}: {message}"));
+        }
     }
 }
 
 fn validate_empty_dir(source: &Value, path: &Path, errors: &mut Errors) {
     if Quantity::from_json(&source["sizeLimit"]).is_ok_and(|size| size < Quantity::ZERO) {
-        errors.invalid(&path.child("sizeLimit"), &source["sizeLimit"], NOT_NEGATIVE);
+        errors.forbidden(&path.child("sizeLimit"), "SizeLimit field must be a valid resource quantity");
+    }
+    if source["mode"].as_i64().is_some_and(|mode| !(0..=0o1777).contains(&mode)) {
+        errors.invalid(&path.child("mode"), &source["mode"], STICKY_MODE);
     }
 }
 
-fn validate_host_path(source: &Value, path: &Path, errors: &mut Errors) {
-    let place = text(&source["path"]);
-    if place.is_empty() {
-        errors.required(&path.child("path"), "");
-    } else if place.split('/').any(|part| part == "..") {
-        errors.invalid(&path.child("path"), &source["path"], "must not contain '..'");
+pub(crate) fn validate_host_path(source: &Value, path: &Path, errors: &mut Errors) {
+    if text(&source["path"]).is_empty() {
+        return errors.required(&path.child("path"), "");
     }
-    errors.one_of(&path.child("type"), &source["type"], &HOST_PATH_TYPES);
+    no_backsteps(&source["path"], &path.child("path"), errors);
+    errors.given_one_of(&path.child("type"), &source["type"], &HOST_PATH_TYPES);
+}
+
+fn validate_ephemeral(source: &Value, path: &Path, errors: &mut Errors) {
+    let (template, at) = (&source["volumeClaimTemplate"], path.child("volumeClaimTemplate"));
+    if !template.is_object() {
+        return errors.required(&at, "");
+    }
+    let (metadata, of_metadata) = (&template["metadata"], at.child("metadata"));
+    super::super::metadata::validate_annotations(
+        &metadata["annotations"],
+        &of_metadata.child("annotations"),
+        errors,
+    );
+    super::super::metadata::validate_labels(&metadata["labels"], &of_metadata.child("labels"), errors);
+    for field in ["name", "generateName", "namespace", "uid", "finalizers", "ownerReferences"] {
+        if !super::is_empty(&metadata[field]) {
+            errors.forbidden(&of_metadata.child(field), "cannot be set");
+        }
+    }
+    storage::validate_claim_spec(&template["spec"], &at.child("spec"), errors);
+}
+
+fn validate_image(source: &Value, path: &Path, errors: &mut Errors) {
+    errors.require_all(source, &["reference"], path);
+    let policies = ["Always", "IfNotPresent", "Never"];
+    errors.required_one_of(&path.child("pullPolicy"), &source["pullPolicy"], &policies);
 }
 
 fn validate_mode(mode: &Value, path: &Path, errors: &mut Errors) {
@@ -119,138 +189,66 @@ fn validate_mode(mode: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-/// The files made from a Secret's or ConfigMap's keys.
-fn validate_files(source: &Value, path: &Path, errors: &mut Errors) {
+/// The files made from the keys of the Secret or ConfigMap that `named` names.
+fn validate_files(source: &Value, named: &str, path: &Path, errors: &mut Errors) {
+    errors.require_all(source, &[named], path);
     validate_mode(&source["defaultMode"], &path.child("defaultMode"), errors);
     for (index, item) in items(&source["items"]).iter().enumerate() {
-        let at = path.child("items").index(index);
-        required(item, "key", &at, errors);
-        validate_file(item, &at, errors);
+        validate_file(item, &path.child("items").index(index), errors);
     }
 }
 
 fn validate_file(item: &Value, path: &Path, errors: &mut Errors) {
-    required(item, "path", path, errors);
-    relative_path(&item["path"], &path.child("path"), errors);
+    errors.require_all(item, &["key", "path"], path);
+    unreserved_path(&item["path"], &path.child("path"), errors);
     validate_mode(&item["mode"], &path.child("mode"), errors);
 }
 
-fn validate_downward(files: &Value, path: &Path, errors: &mut Errors) {
-    for (index, item) in items(files).iter().enumerate() {
-        let at = path.child("items").index(index);
-        validate_file(item, &at, errors);
-        match (item["fieldRef"].is_object(), item["resourceFieldRef"].is_object()) {
-            (true, true) => errors.invalid(
-                &at,
-                &"resource".into(),
-                "fieldRef and resourceFieldRef can not be specified simultaneously",
-            ),
-            (false, false) => errors.required(&at, "one of fieldRef and resourceFieldRef is required"),
-            (true, false) => validate_field_ref(&item["fieldRef"], &at.child("fieldRef"), &FIELDS, errors),
-            (false, true) => {
-                validate_resource_ref(&item["resourceFieldRef"], &at.child("resourceFieldRef"), errors)
-            }
-        }
+fn validate_downward(source: &Value, path: &Path, errors: &mut Errors) {
+    validate_mode(&source["defaultMode"], &path.child("defaultMode"), errors);
+    for item in items(&source["items"]) {
+        validate_downward_file(item, path, errors);
     }
 }
 
-fn validate_projected(projected: &Value, path: &Path, errors: &mut Errors) {
-    validate_mode(&projected["defaultMode"], &path.child("defaultMode"), errors);
-    for (index, source) in items(&projected["sources"]).iter().enumerate() {
-        let at = path.child("sources").index(index);
-        let given: Vec<&str> = PROJECTIONS.into_iter().filter(|kind| source[*kind].is_object()).collect();
-        match given.as_slice() {
-            [] => errors.required(&at, "must specify a volume type"),
-            [kind] => validate_projection(kind, &source[*kind], &at.child(kind), errors),
-            [_, more @ ..] => {
-                for kind in more {
-                    errors.forbidden(&at.child(kind), "may not specify more than 1 volume type per source");
-                }
+/// What is wrong with a file is said of the volume.
+fn validate_downward_file(item: &Value, path: &Path, errors: &mut Errors) {
+    errors.require_all(item, &["path"], path);
+    unreserved_path(&item["path"], &path.child("path"), errors);
+    let (field, resource) = (&item["fieldRef"], &item["resourceFieldRef"]);
+    match (field.is_object(), resource.is_object()) {
+        (true, both) => {
+            validate_field_ref(field, &path.child("fieldRef"), &FIELDS, errors);
+            if both {
+                let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
+                errors.push(FieldError::invalid(path.as_str(), "resource", detail));
             }
         }
+        (false, true) => validate_resource_ref(resource, &path.child("resourceFieldRef"), true, errors),
+        (false, false) => errors.required(path, "one of fieldRef and resourceFieldRef is required"),
+    }
+    validate_mode(&item["mode"], &path.child("mode"), errors);
+}
+
+/// A path that stays inside what it is relative to.
+pub(crate) fn relative_path(value: &Value, path: &Path, errors: &mut Errors) {
+    if text(value).starts_with('/') {
+        errors.invalid(path, value, "must be a relative path");
+    }
+    no_backsteps(value, path, errors);
+}
+
+pub(super) fn no_backsteps(value: &Value, path: &Path, errors: &mut Errors) {
+    if text(value).split('/').any(|part| part == "..") {
+        errors.invalid(path, value, "must not contain '..'");
     }
 }
 
-fn validate_projection(kind: &str, source: &Value, path: &Path, errors: &mut Errors) {
-    match kind {
-        "secret" | "configMap" => {
-            required(source, "name", path, errors);
-            validate_files(source, path, errors);
-        }
-        "downwardAPI" => validate_downward(&source["items"], path, errors),
-        "serviceAccountToken" => validate_token(source, path, errors),
-        "clusterTrustBundle" => validate_trust_bundle(source, path, errors),
-        "podCertificate" => validate_certificate(source, path, errors),
-        _ => {}
+/// Names with two dots in front are those of the node's own files.
+fn unreserved_path(value: &Value, path: &Path, errors: &mut Errors) {
+    relative_path(value, path, errors);
+    let place = text(value);
+    if place.starts_with("..") && !place.starts_with("../") {
+        errors.invalid(path, value, "must not start with '..'");
     }
-}
-
-fn validate_trust_bundle(source: &Value, path: &Path, errors: &mut Errors) {
-    match (source["name"].as_str(), source["signerName"].as_str()) {
-        (Some(_), Some(_)) => errors.invalid(path, source, "only one of name and signerName may be used"),
-        (Some(name), None) => {
-            let at = path.child("name");
-            if name.is_empty() {
-                errors.required(&at, "must be a valid object name");
-            }
-            let signer = name.rsplit_once(':').map_or(String::new(), |(signer, _)| signer.replace(':', "/"));
-            for message in certificates::bundle_name(&signer, name) {
-                errors.invalid(&at, &name.into(), format!("not a valid clustertrustbundlename: {message}"));
-            }
-            if source["labelSelector"].is_object() {
-                let detail = "labelSelector must be unset if name is specified";
-                errors.invalid(&path.child("labelSelector"), &source["labelSelector"], detail);
-            }
-        }
-        (None, Some(signer)) => {
-            let at = path.child("signerName");
-            if signer.is_empty() {
-                errors.required(&at, "must be a valid signer name");
-            }
-            certificates::validate_signer(&source["signerName"], &at, errors);
-            selector::validate(&source["labelSelector"], &path.child("labelSelector"), errors);
-        }
-        (None, None) => errors.required(path, "either name or signerName must be specified"),
-    }
-    required(source, "path", path, errors);
-    relative_path(&source["path"], &path.child("path"), errors);
-}
-
-fn validate_certificate(source: &Value, path: &Path, errors: &mut Errors) {
-    certificates::validate_signer(&source["signerName"], &path.child("signerName"), errors);
-    let annotations = "userAnnotations";
-    certificates::validate_user_annotations(&source[annotations], &path.child(annotations), errors);
-    errors.one_of(&path.child("keyType"), &source["keyType"], &KEY_TYPES);
-    let (seconds, at) = (&source["maxExpirationSeconds"], path.child("maxExpirationSeconds"));
-    let shortest = certificates::SHORTEST_POD_CERTIFICATE;
-    let longest = certificates::longest_pod_certificate(text(&source["signerName"]));
-    if seconds.as_i64().is_some_and(|seconds| seconds < shortest) {
-        errors.invalid(&at, seconds, format!("if provided, maxExpirationSeconds must be >= {shortest}"));
-    }
-    if seconds.as_i64().is_some_and(|seconds| seconds > longest) {
-        errors.invalid(&at, seconds, format!("if provided, maxExpirationSeconds must be <= {longest}"));
-    }
-    let files = ["credentialBundlePath", "keyPath", "certificateChainPath"];
-    if files.iter().all(|file| text(&source[*file]).is_empty()) {
-        let detail = "specify at least one of credentialBundlePath, keyPath, and certificateChainPath";
-        errors.required(path, detail);
-    }
-    for file in files.into_iter().filter(|file| !text(&source[*file]).is_empty()) {
-        relative_path(&source[file], &path.child(file), errors);
-    }
-}
-
-fn validate_token(source: &Value, path: &Path, errors: &mut Errors) {
-    let lifetime = &source["expirationSeconds"];
-    if lifetime.as_i64().is_some_and(|seconds| seconds < SHORTEST_TOKEN_SECONDS) {
-        errors.invalid(
-            &path.child("expirationSeconds"),
-            lifetime,
-            "may not specify a duration less than 10 minutes",
-        );
-    }
-    if is_empty(&source["path"]) {
-        errors.required(&path.child("path"), "");
-    }
-    relative_path(&source["path"], &path.child("path"), errors);
 }
