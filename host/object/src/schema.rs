@@ -52,7 +52,8 @@ struct NodeData {
     keys: u32,
     merge_key: NameId,
     strategies: PatchStrategies,
-    atomic: bool,
+    /// Where a field says it, that counts, and not what its definition says.
+    atomic: Option<bool>,
     preserves_unknown: bool,
     embedded: bool,
     default: u32,
@@ -280,7 +281,7 @@ impl<'a> Node<'a> {
 
     /// Objects and maps that apply owns as one value.
     pub fn is_atomic_map(&self) -> bool {
-        self.data().atomic || self.structure().atomic
+        self.data().atomic.or(self.structure().atomic).unwrap_or(false)
     }
 
     /// The field by which strategic merge pairs the items of a list.

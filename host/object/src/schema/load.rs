@@ -94,7 +94,7 @@ impl Loader {
             data.merge_key = self.name(key);
         }
         data.strategies = strategies(text(schema, "x-kubernetes-patch-strategy").unwrap_or(""));
-        data.atomic = text(schema, "x-kubernetes-map-type") == Some("atomic");
+        data.atomic = text(schema, "x-kubernetes-map-type").map(|kind| kind == "atomic");
         if let Some(default) = schema.get("default") {
             data.default = self.schemas.defaults.len() as u32;
             self.schemas.defaults.push(default.clone());
@@ -165,7 +165,7 @@ fn blank(value_type: ValueType) -> NodeData {
         keys: NONE,
         merge_key: NONE,
         strategies: PatchStrategies::default(),
-        atomic: false,
+        atomic: None,
         preserves_unknown: false,
         embedded: false,
         default: NONE,

@@ -37,8 +37,8 @@ use sides::Sides;
 const SLICE: &str = "^(v1 (configmaps|secrets|serviceaccounts|limitranges)|rbac.authorization.k8s.io/v1 \
     (clusterroles|clusterrolebindings|roles|rolebindings)|scheduling.k8s.io/v1 priorityclasses|storage.k8s.io/v1 \
     storageclasses) life$|^(v1 (configmaps|secrets|serviceaccounts|podtemplates)|storage.k8s.io/v1 storageclasses) \
-    bad creates$|^v1 (configmaps|podtemplates) spoilt|^networking.k8s.io/v1 networkpolicies (life|bad)|^v1 secrets spoilt \
-    updates|^(openapi|discovery|paths)$|^kubectl ";
+    bad creates$|^v1 (configmaps|endpoints|podtemplates|secrets) spoilt|^apps/v1 replicasets spoilt|^batch/v1 \
+    cronjobs spoilt|^networking.k8s.io/v1 networkpolicies (life|bad)|^(openapi|discovery|paths)$|^kubectl ";
 
 /// Scripts are played beside one another; each has its own namespace.
 const AT_ONCE: usize = 4;
