@@ -24,7 +24,7 @@ pub(crate) fn validate_part(pod: &Value, old: &Value, subresource: &str, _: &str
 fn common(pod: &Value, old: &Value) -> Errors {
     let mut errors = Errors::default();
     metadata::validate(pod, Some(old), names::dns1123_subdomain, &mut errors);
-    validate_spec(&pod["spec"], &Path::new("spec"), &mut errors);
+    validate_spec(&pod["spec"], Some(pod), &Path::new("spec"), &mut errors);
     errors
 }
 
