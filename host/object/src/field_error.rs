@@ -82,6 +82,16 @@ impl FieldError {
         FieldError::new(FieldErrorKind::TooLong, field, None, format!("may not be more than {bytes} bytes"))
     }
 
+    /// As `too_long`, of what is counted in characters.
+    pub fn too_long_characters(field: &str, most: usize) -> Self {
+        FieldError::new(
+            FieldErrorKind::TooLong,
+            field,
+            None,
+            format!("may not be more than {most} characters"),
+        )
+    }
+
     pub fn too_many(field: &str, found: usize, most: usize) -> Self {
         let detail = format!("must have at most {most} {}", if most == 1 { "item" } else { "items" });
         FieldError::new(FieldErrorKind::TooMany, field, Some(found.into()), detail)
@@ -162,12 +172,13 @@ impl std::fmt::Display for FieldError {
 impl Status {
     /// `Deployment.apps "web" is invalid: spec.replicas: Invalid value: …`; several errors in brackets.
     pub fn invalid(kind: &Kind, name: &str, errors: &[FieldError]) -> Self {
-        let qualified =
-            if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+        // Upstream names the kind that it keeps, whichever was asked for.
+        let group = kind.stored_group();
+        let qualified = if group.is_empty() { kind.kind.clone() } else { format!("{}.{group}", kind.kind) };
         let errors = &each_once(errors);
         let message = format!("{qualified} \"{name}\" is invalid: {}", aggregate(errors));
         let mut details = json!({ "kind": kind.kind, "causes": causes(errors) });
-        for (field, value) in [("name", name), ("group", &kind.group)] {
+        for (field, value) in [("name", name), ("group", group)] {
             if !value.is_empty() {
                 details[field] = value.into();
             }

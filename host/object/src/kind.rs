@@ -10,6 +10,7 @@ use crate::conversion::Conversion;
 use crate::custom::{ConversionWebhook, Custom};
 use crate::schema::{Decoded, Node, Schemas, decode, drop_zeros, shape};
 use crate::status::{FieldError, Status};
+use crate::validation::declared;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -101,8 +102,8 @@ pub struct Strategy {
     pub grace_period: fn(&Value) -> Option<i64>,
     /// What is wrong, as upstream would name it. `old` is set for updates (immutability).
     pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
-    /// What to say to who writes it, though nothing is wrong.
-    pub warn: fn(&Value) -> Vec<String>,
+    /// What a client is warned of when a write of the main resource is good.
+    pub warn: fn(&Value, Option<&Value>) -> Vec<String>,
     /// Set for kinds that give permissions: nobody gives what they do not have.
     pub grants: Option<Grants>,
     /// What its writer must be allowed beside the write itself: `(new, old, sub-resource)`.
@@ -205,8 +206,26 @@ impl Kind {
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         match &self.custom {
             Some(custom) => custom.validate(object, old),
-            None => (self.strategy.validate)(object, old),
+            None => self.with_declared(object, old, (self.strategy.validate)(object, old)),
         }
+    }
+
+    /// What is wrong with a write to `status` or a sub-resource like it, at an RFC 3339 time.
+    pub fn validate_part(&self, object: &Value, old: &Value, part: &str, now: &str) -> Vec<FieldError> {
+        match self.strategy.validate_part {
+            Some(validate) => self.with_declared(object, Some(old), validate(object, old, part, now)),
+            None => self.validate(object, Some(old)),
+        }
+    }
+
+    fn with_declared(
+        &self,
+        object: &Value,
+        old: Option<&Value>,
+        mut errors: Vec<FieldError>,
+    ) -> Vec<FieldError> {
+        declared::extend(&self.schema, object, old, &mut errors);
+        errors
     }
 
     /// A stored object as this version of its kind shows it; `None`: as it is stored.

@@ -9,6 +9,9 @@ const PORT_NAME_LENGTH: usize = 15;
 const LABEL_MESSAGE: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN_MESSAGE: &str = r"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const DNS1035_MESSAGE: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+const WILDCARD_MESSAGE: &str = r"a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '\*\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const CASELESS_MESSAGE: &str = r"an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'Example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const IDENTIFIER_MESSAGE: &str = "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. 'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')";
 const QUALIFIED_MESSAGE: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const LABEL_VALUE_MESSAGE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const CONFIG_KEY_MESSAGE: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
@@ -29,12 +32,40 @@ pub fn is_dns1123_subdomain(name: &str) -> bool {
 }
 
 pub fn dns1123_label(name: &str) -> Vec<String> {
-    check(name, LABEL_LENGTH, dashed(name, |c| c.is_ascii_lowercase() || c.is_ascii_digit()), LABEL_MESSAGE)
+    let well_formed = dashed(name, |c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let message = if name.split('.').all(dns_part) { "must not contain dots" } else { LABEL_MESSAGE };
+    check(name, LABEL_LENGTH, well_formed, message)
 }
 
 pub fn dns1123_subdomain(name: &str) -> Vec<String> {
-    let part = |part: &str| dashed(part, |c| c.is_ascii_lowercase() || c.is_ascii_digit());
-    check(name, SUBDOMAIN_LENGTH, name.split('.').all(part), SUBDOMAIN_MESSAGE)
+    check(name, SUBDOMAIN_LENGTH, name.split('.').all(dns_part), SUBDOMAIN_MESSAGE)
+}
+
+/// `*.` and a domain: hosts of certificates and rules.
+pub fn wildcard_subdomain(name: &str) -> Vec<String> {
+    let well_formed = name.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(dns_part));
+    check(name, SUBDOMAIN_LENGTH, well_formed, WILDCARD_MESSAGE)
+}
+
+/// As [`dns1123_label`], where upstream declares the rule on a type: lengths are told in bytes.
+pub fn short_name(name: &str) -> Vec<String> {
+    in_bytes(dns1123_label(name))
+}
+
+/// As [`dns1123_subdomain`], where upstream declares the rule on a type.
+pub fn long_name(name: &str) -> Vec<String> {
+    in_bytes(dns1123_subdomain(name))
+}
+
+pub fn long_name_caseless(name: &str) -> Vec<String> {
+    let lower = name.to_ascii_lowercase();
+    in_bytes(check(&lower, SUBDOMAIN_LENGTH, lower.split('.').all(dns_part), CASELESS_MESSAGE))
+}
+
+pub fn c_identifier(name: &str) -> Vec<String> {
+    let well_formed = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    check(name, usize::MAX, well_formed, IDENTIFIER_MESSAGE)
 }
 
 pub fn dns1035_label(name: &str) -> Vec<String> {
@@ -64,11 +95,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     if second.is_some() {
         match first {
             "" => errors.push("prefix part must be non-empty".into()),
-            prefix => {
-                let found = dns1123_subdomain(prefix);
-                let reworded = found.iter().map(|error| error.replace("253 characters", "253 bytes"));
-                errors.extend(reworded.map(|error| format!("prefix part {error}")))
-            }
+            prefix => errors.extend(long_name(prefix).iter().map(|error| format!("prefix part {error}"))),
         }
     }
     errors.extend(name_part(second.unwrap_or(first)));
@@ -196,6 +223,22 @@ fn too_long(length: usize) -> String {
 /// Labels are counted in other words than names.
 fn too_many_bytes(length: usize) -> String {
     format!("must be no more than {length} bytes")
+}
+
+fn in_bytes(errors: Vec<String>) -> Vec<String> {
+    let reworded = |error: String| match error
+        .strip_prefix("must be no more than ")
+        .and_then(|rest| rest.strip_suffix(" characters"))
+    {
+        Some(length) => format!("must be no more than {length} bytes"),
+        None => error,
+    };
+    errors.into_iter().map(reworded).collect()
+}
+
+/// A label of a DNS name.
+fn dns_part(part: &str) -> bool {
+    dashed(part, |c| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
 /// Not empty, dashes inside only, otherwise of these characters.

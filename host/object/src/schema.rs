@@ -260,6 +260,13 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// Whether upstream's type writes a field though it is absent.
+    pub fn always_writes(&self, name: &str) -> bool {
+        let names = &self.schemas.names;
+        let field = self.field_data().iter().find(|field| names[field.name as usize].as_ref() == name);
+        field.is_some_and(|field| matches!(field.form, Form::Always | Form::Nullable))
+    }
+
     /// Names of the fields that must be there.
     pub fn required(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let schemas = self.schemas;

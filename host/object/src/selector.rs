@@ -6,13 +6,11 @@ mod field;
 mod label;
 mod lexer;
 mod parser;
-mod syntax;
 #[cfg(test)]
 mod tests;
 
 pub use field::{FieldRequirement, FieldSelector, field_text};
 pub use label::{LabelSelector, Operator, Requirement};
-pub use syntax::{label_key_errors, label_value_errors};
 
 /// Why a selector cannot be used; the message is what upstream answers in a 400.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

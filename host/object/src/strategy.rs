@@ -38,7 +38,7 @@ pub(crate) const PLAIN: Strategy = Strategy {
     prepare_delete: |_, _| {},
     grace_period: |_| None,
     validate: validate_object,
-    warn: |_| Vec::new(),
+    warn: |_, _| Vec::new(),
     grants: None,
     demands: |_, _, _| None,
     record_requester: None,

@@ -13,6 +13,7 @@ use super::expression::{self, optional};
 use super::path::FieldPath;
 use super::schema::{Additional, Kind, List, Schema, list};
 use super::text;
+use super::validate::shown_value;
 use crate::cel::{self, Environment, Fault, Meter, PER_POLICY, Program, Type, Value, Variables};
 use crate::status::{FieldError, FieldErrorKind};
 
@@ -205,7 +206,7 @@ fn failure(rule: &Rule, schema: &Schema, json: &Json, path: &str, message: Strin
     };
     let shows = matches!(rule.kind, FieldErrorKind::Invalid | FieldErrorKind::Duplicate)
         && !matches!(schema.kind, Some(Kind::Object | Kind::Array));
-    FieldError { field: at, kind: rule.kind, value: shows.then(|| json.clone()), detail: message }
+    FieldError { field: at, kind: rule.kind, value: shows.then(|| shown_value(json)), detail: message }
 }
 
 /// What stands for the value where a rule has no answer.

@@ -179,7 +179,7 @@ fn an_update_may_leave_what_was_wrong_before() {
 
 #[test]
 fn schemas_must_be_structural() {
-    let path = "spec.versions[0].schema.openAPIV3Schema";
+    let path = "spec.validation.openAPIV3Schema";
     let cases = [
         (json!({}), format!("{path}.type: Required value: must not be empty at the root")),
         (
@@ -222,8 +222,8 @@ fn a_definition_is_refused_by_field() {
     let fields: Vec<&str> = errors.iter().filter_map(|error| error.split(':').next()).collect();
     let expected = [
         "metadata.name",
-        "spec.versions",
         "spec.versions[1].additionalPrinterColumns[0].type",
+        "spec.versions",
         "spec.conversion.webhookClientConfig",
         "spec.conversion.conversionReviewVersions",
     ];

@@ -206,7 +206,12 @@ fn choices(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldErr
     });
     // In the schema's order.
     let detail = format!("supported values: {}", shown.collect::<Vec<_>>().join(", "));
-    errors.push(FieldError { detail, ..FieldError::not_supported(path, value.clone(), &[]) });
+    errors.push(FieldError { detail, ..FieldError::not_supported(path, shown_value(value), &[]) });
+}
+
+/// A null shows as a word.
+pub(super) fn shown_value(value: &Value) -> Value {
+    if value.is_null() { "null".into() } else { value.clone() }
 }
 
 fn compositions(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) {

@@ -25,6 +25,7 @@ pub(super) fn rows() -> Vec<Row> {
         short_names: &["hpa"],
         categories: &["all"],
         columns: print::autoscaler::columns(),
+        generation: true,
         strategy: strategy::batch::AUTOSCALER,
         ..Row::namespaced("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
     };
@@ -32,6 +33,7 @@ pub(super) fn rows() -> Vec<Row> {
         short_names: &["hpa"],
         categories: &["all"],
         columns: print::autoscaler::first_columns(),
+        generation: true,
         strategy: strategy::batch::FIRST_AUTOSCALER,
         conversion: Some(AUTOSCALER),
         ..Row::namespaced("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers")

@@ -10,6 +10,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             columns: print::devices::class_columns(),
             generation: true,
+            strategy: strategy::devices::CLASS,
             ..Row::cluster(RESOURCE, "DeviceClass", "deviceclasses")
         },
         Row {
@@ -34,6 +35,7 @@ pub(super) fn rows() -> Vec<Row> {
             selectable: &["spec.driver", "spec.nodeName"],
             columns: print::devices::slice_columns(),
             generation: true,
+            strategy: strategy::devices::SLICE,
             ..Row::cluster(RESOURCE, "ResourceSlice", "resourceslices")
         },
     ]

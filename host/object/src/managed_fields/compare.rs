@@ -154,7 +154,7 @@ fn held_by_value(parent: Option<Node<'_>>, name: &str, blank: bool) -> bool {
                 | "resources"
                 | "source"
         );
-    known || parent.is_some_and(|parent| parent.required().any(|required| required == name))
+    known || parent.is_some_and(|parent| parent.always_writes(name))
 }
 
 impl Walk {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::SelectorError;
 use super::parser::parse;
-use super::syntax::{label_key_errors, label_value_errors};
+use crate::names;
 
 /// All requirements must hold; none: everything matches.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -103,7 +103,7 @@ impl Requirement {
         let mut errors: Vec<String> = check_key(&key, "key").into_iter().collect();
         errors.extend(check_count(operator, &values));
         for (index, value) in values.iter().enumerate() {
-            let wrong = label_value_errors(value);
+            let wrong = names::label_value(value);
             if !wrong.is_empty() {
                 errors
                     .push(format!("values[{index}][{key}]: Invalid value: {value:?}: {}", wrong.join("; ")));
@@ -162,7 +162,7 @@ impl Requirement {
 
 /// The message for a key that cannot be one; `field` is empty where upstream has no path (`<nil>`).
 pub(super) fn check_key(key: &str, field: &str) -> Option<String> {
-    let errors = label_key_errors(key);
+    let errors = names::qualified_name(key);
     let field = if field.is_empty() { "<nil>" } else { field };
     (!errors.is_empty()).then(|| format!("{field}: Invalid value: {key:?}: {}", errors.join("; ")))
 }

@@ -26,8 +26,12 @@ pub(crate) const JOB: Strategy = Strategy {
 pub(crate) const CRON_JOB: Strategy =
     Strategy { default: default_cron_job, validate: validation::batch::validate_cron_job, ..WITH_STATUS };
 
-pub(crate) const AUTOSCALER: Strategy =
-    Strategy { default: default_autoscaler, validate: validation::batch::validate_autoscaler, ..WITH_STATUS };
+pub(crate) const AUTOSCALER: Strategy = Strategy {
+    default: default_autoscaler,
+    validate: validation::autoscaler::validate,
+    validate_part: Some(validation::autoscaler::validate_status),
+    ..WITH_STATUS
+};
 
 /// `autoscaling/v1`; judged as what it is stored as.
 pub(crate) const FIRST_AUTOSCALER: Strategy = Strategy {
@@ -38,8 +42,9 @@ pub(crate) const FIRST_AUTOSCALER: Strategy = Strategy {
     },
     validate: |new, old| {
         let stored = |scaler: &Value| (conversion::AUTOSCALER.store)(scaler);
-        validation::batch::validate_autoscaler(&stored(new), old.map(stored).as_ref())
+        validation::autoscaler::validate(&stored(new), old.map(stored).as_ref())
     },
+    validate_part: Some(validation::autoscaler::validate_status),
     ..WITH_STATUS
 };
 

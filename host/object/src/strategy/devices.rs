@@ -4,6 +4,11 @@ use serde_json::Value;
 
 use super::{PLAIN, WITH_STATUS, default_to, each, ensure, part};
 use crate::kind::Strategy;
+use crate::validation;
+
+pub(crate) const CLASS: Strategy = Strategy { validate: validation::devices::validate_class, ..PLAIN };
+
+pub(crate) const SLICE: Strategy = Strategy { validate: validation::devices::validate_slice, ..PLAIN };
 
 pub(crate) const CLAIM: Strategy = Strategy {
     default: |claim| {
@@ -13,6 +18,7 @@ pub(crate) const CLAIM: Strategy = Strategy {
         // Patches go into it.
         ensure(claim, "status");
     },
+    validate: validation::devices::validate_claim,
     ..WITH_STATUS
 };
 
@@ -22,6 +28,7 @@ pub(crate) const CLAIM_TEMPLATE: Strategy = Strategy {
             default_requests(spec);
         }
     },
+    validate: validation::devices::validate_template,
     ..PLAIN
 };
 

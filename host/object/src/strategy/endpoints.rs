@@ -9,8 +9,12 @@ use crate::validation;
 pub(crate) const ENDPOINTS: Strategy =
     Strategy { default: default_endpoints, validate: validation::endpoints::validate_endpoints, ..PLAIN };
 
-pub(crate) const SLICE: Strategy =
-    Strategy { default: default_slice, validate: validation::endpoints::validate_slice, ..PLAIN };
+pub(crate) const SLICE: Strategy = Strategy {
+    default: default_slice,
+    validate: validation::slice::validate,
+    warn: validation::slice::warn,
+    ..PLAIN
+};
 
 fn default_endpoints(endpoints: &mut Value) {
     for subset in each(endpoints, "subsets") {

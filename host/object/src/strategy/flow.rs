@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{WITH_STATUS, default_to, ensure, part};
+use super::{WITH_STATUS, default_to, ensure, part, remove};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -33,9 +33,13 @@ fn default_level(level: &mut Value) {
         default_to(limited, "nominalConcurrencyShares", 30);
         default_to(limited, "lendablePercent", 0);
         if let Some(queuing) = part(limited, "limitResponse").and_then(|response| part(response, "queuing")) {
-            default_to(queuing, "handSize", 8);
-            default_to(queuing, "queues", 64);
-            default_to(queuing, "queueLengthLimit", 50);
+            for (field, number) in [("handSize", 8), ("queues", 64), ("queueLengthLimit", 50)] {
+                // A zero is as good as nothing.
+                if queuing[field] == 0 {
+                    remove(queuing, field);
+                }
+                default_to(queuing, field, number);
+            }
         }
     }
 }

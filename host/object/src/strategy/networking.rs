@@ -17,11 +17,19 @@ pub(crate) const INGRESS_CLASS: Strategy = Strategy {
     ..PLAIN
 };
 
-pub(crate) const INGRESS: Strategy =
-    Strategy { validate: validation::networking::validate_ingress, ..WITH_STATUS };
+pub(crate) const INGRESS: Strategy = Strategy {
+    validate: validation::networking::validate_ingress,
+    validate_part: Some(validation::networking::validate_ingress_status),
+    warn: warn_of_ingress,
+    ..WITH_STATUS
+};
 
-pub(crate) const POLICY: Strategy =
-    Strategy { default: default_policy, validate: validation::networking::validate_policy, ..PLAIN };
+pub(crate) const POLICY: Strategy = Strategy {
+    default: default_policy,
+    validate: validation::networking::validate_policy,
+    warn: validation::networking::warn_of_policy,
+    ..PLAIN
+};
 
 pub(crate) const ADDRESS: Strategy = Strategy { validate: validation::networking::validate_address, ..PLAIN };
 
@@ -32,6 +40,17 @@ pub(crate) const RANGE: Strategy = Strategy {
     validate: validation::networking::validate_range,
     ..WITH_STATUS
 };
+
+fn warn_of_ingress(ingress: &Value, old: Option<&Value>) -> Vec<String> {
+    let annotation = &ingress["metadata"]["annotations"]["kubernetes.io/ingress.class"];
+    if old.is_some() || annotation.is_null() || !ingress["spec"]["ingressClassName"].is_null() {
+        return Vec::new();
+    }
+    vec![
+        "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead"
+            .into(),
+    ]
+}
 
 fn default_policy(policy: &mut Value) {
     let Some(spec) = ensure(policy, "spec") else { return };

@@ -12,8 +12,14 @@ pub(crate) const PRIORITY_CLASS: Strategy = Strategy {
     ..PLAIN
 };
 
-pub(crate) const DISRUPTION_BUDGET: Strategy =
-    Strategy { validate: validation::policy::validate_disruption_budget, ..WITH_STATUS };
+pub(crate) const DISRUPTION_BUDGET: Strategy = Strategy {
+    validate: validation::policy::validate_disruption_budget,
+    validate_part: Some(validation::policy::validate_disruption_status),
+    ..WITH_STATUS
+};
 
-pub(crate) const RUNTIME_CLASS: Strategy =
-    Strategy { validate: validation::policy::validate_runtime_class, ..PLAIN };
+pub(crate) const RUNTIME_CLASS: Strategy = Strategy {
+    validate: validation::policy::validate_runtime_class,
+    warn: validation::policy::warn_of_runtime_class,
+    ..PLAIN
+};

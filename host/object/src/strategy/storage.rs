@@ -37,21 +37,33 @@ pub(crate) const CLAIM: Strategy = Strategy {
     ..PLAIN
 };
 
-pub(crate) const CLASS: Strategy =
-    Strategy { default: default_class, validate: validation::storage::validate_class, ..PLAIN };
+pub(crate) const CLASS: Strategy = Strategy {
+    default: default_class,
+    validate: validation::provisioning::validate_class,
+    warn: validation::provisioning::warn_of_class,
+    ..PLAIN
+};
 
 pub(crate) const ATTRIBUTES_CLASS: Strategy =
-    Strategy { validate: validation::storage::validate_attributes_class, ..PLAIN };
+    Strategy { validate: validation::provisioning::validate_attributes_class, ..PLAIN };
 
-pub(crate) const DRIVER: Strategy =
-    Strategy { default: default_driver, validate: validation::storage::validate_driver, ..PLAIN };
+pub(crate) const DRIVER: Strategy = Strategy {
+    default: default_driver,
+    validate: validation::csi::validate_driver,
+    warn: validation::csi::warn_of_driver,
+    ..PLAIN
+};
 
-pub(crate) const NODE: Strategy = Strategy { validate: validation::storage::validate_node, ..PLAIN };
+pub(crate) const NODE: Strategy = Strategy { validate: validation::csi::validate_node, ..PLAIN };
 
-pub(crate) const CAPACITY: Strategy = Strategy { validate: validation::storage::validate_capacity, ..PLAIN };
+pub(crate) const CAPACITY: Strategy = Strategy {
+    validate: validation::csi::validate_capacity,
+    warn: validation::csi::warn_of_capacity,
+    ..PLAIN
+};
 
 pub(crate) const ATTACHMENT: Strategy =
-    Strategy { validate: validation::storage::validate_attachment, ..WITH_STATUS };
+    Strategy { validate: validation::csi::validate_attachment, ..WITH_STATUS };
 
 fn begin_pending(object: &mut Value) {
     if let Value::Object(fields) = object {

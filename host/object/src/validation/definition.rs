@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Errors, Path, client_config, items, metadata, text};
+use super::{Errors, Path, client_config, items, metadata, same, text};
 use crate::custom::names::is_accepted;
 use crate::custom::structural;
 use crate::names;
@@ -16,13 +16,13 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<FieldErro
     metadata::validate_common(definition, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &definition["spec"]);
     let name = text(&definition["metadata"]["name"]);
-    if name != format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"])) {
+    let wanted = format!("{}.{}", text(&spec["names"]["plural"]), text(&spec["group"]));
+    if !name.is_empty() && name != wanted {
         let at = Path::new("metadata").child("name");
         errors.invalid(&at, &definition["metadata"]["name"], "must be spec.names.plural+\".\"+spec.group");
     }
     validate_group(definition, &mut errors);
     errors.required_one_of(&path.child("scope"), &spec["scope"], &["Cluster", "Namespaced"]);
-    validate_names(&spec["names"], &path.child("names"), &mut errors);
     validate_versions(spec, &path, &mut errors);
     validate_conversion(&spec["conversion"], &path.child("conversion"), &mut errors);
     if spec["preserveUnknownFields"] == true {
@@ -84,43 +84,88 @@ fn validate_names(given: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
+/// Parts of a version that upstream keeps beside the versions when all of them have the same, and names there.
+const PARTS: [(&str, &str); 4] = [
+    ("schema", "validation"),
+    ("subresources", "subresources"),
+    ("additionalPrinterColumns", "additionalPrinterColumns"),
+    ("selectableFields", "selectableFields"),
+];
+
 fn validate_versions(spec: &Value, path: &Path, errors: &mut Errors) {
     let at = path.child("versions");
     let versions = items(&spec["versions"]);
-    let mut seen = Vec::new();
+    let shared = |field: &str| versions.iter().all(|version| same(&version[field], &versions[0][field]));
+    for (index, _) in versions.iter().enumerate().filter(|(_, version)| !has_schema(version)) {
+        errors.required(&at.index(index).child("schema").child("openAPIV3Schema"), "");
+    }
     for (index, version) in versions.iter().enumerate() {
-        let name = text(&version["name"]);
-        let found = names::dns1035_label(name);
-        if !found.is_empty() {
-            errors.invalid(&at.index(index).child("name"), &version["name"], found.join(","));
+        let at = at.index(index);
+        validate_version_name(&version["name"], &at.child("name"), errors);
+        for (field, _) in PARTS.iter().filter(|(field, _)| !shared(field)) {
+            validate_part(field, version, &at.child(field), errors);
         }
-        if seen.contains(&name) {
-            errors.invalid(&at, &spec["versions"], "must contain unique version names");
-        }
-        seen.push(name);
+    }
+    let name = |version: &Value| text(&version["name"]).to_owned();
+    if versions
+        .iter()
+        .enumerate()
+        .any(|(at, version)| versions[..at].iter().any(|other| name(other) == name(version)))
+    {
+        errors.invalid(&at, &spec["versions"], "must contain unique version names");
     }
     if versions.iter().filter(|version| version["storage"] == true).count() != 1 {
         let detail = "must have exactly one version marked as storage version";
-        errors.invalid(&at, &spec["versions"], detail);
+        errors.push(FieldError::invalid(at.as_str(), spec["versions"].clone(), detail));
     }
-    for (index, version) in versions.iter().enumerate() {
-        validate_version(version, &at.index(index), errors);
+    if let Some(first) = versions.first() {
+        validate_first_name(&first["name"], &path.child("version"), errors);
+    }
+    validate_names(&spec["names"], &path.child("names"), errors);
+    for (field, named) in PARTS.iter().filter(|(field, _)| !versions.is_empty() && shared(field)) {
+        validate_part(field, &versions[0], &path.child(named), errors);
     }
 }
 
-fn validate_version(version: &Value, path: &Path, errors: &mut Errors) {
-    let schema_path = path.child("schema").child("openAPIV3Schema");
+fn has_schema(version: &Value) -> bool {
+    version["schema"]["openAPIV3Schema"].is_object()
+}
+
+fn validate_version_name(name: &Value, path: &Path, errors: &mut Errors) {
+    let found = names::dns1035_label(text(name));
+    if !found.is_empty() {
+        errors.invalid(path, name, found.join(","));
+    }
+}
+
+/// The first version's name stands beside the versions, too.
+fn validate_first_name(name: &Value, path: &Path, errors: &mut Errors) {
+    if !text(name).is_empty() {
+        validate_version_name(name, path, errors);
+    }
+}
+
+fn validate_part(field: &str, version: &Value, path: &Path, errors: &mut Errors) {
+    let part = &version[field];
+    match field {
+        "schema" if has_schema(version) => {
+            structural::validate_schema(&part["openAPIV3Schema"], &path.child("openAPIV3Schema"), errors);
+        }
+        "subresources" => validate_scale(&part["scale"], &path.child("scale"), errors),
+        "additionalPrinterColumns" => {
+            for (index, column) in items(part).iter().enumerate() {
+                validate_column(column, &path.index(index), errors);
+            }
+        }
+        "selectableFields" => validate_selectable(version, path, errors),
+        _ => {}
+    }
+}
+
+fn validate_selectable(version: &Value, path: &Path, errors: &mut Errors) {
     let schema = &version["schema"]["openAPIV3Schema"];
-    match schema.is_object() {
-        false => errors.required(&schema_path, "schemas are required"),
-        true => structural::validate_schema(schema, &schema_path, errors),
-    }
-    validate_scale(&version["subresources"]["scale"], &path.child("subresources").child("scale"), errors);
-    for (index, column) in items(&version["additionalPrinterColumns"]).iter().enumerate() {
-        validate_column(column, &path.child("additionalPrinterColumns").index(index), errors);
-    }
     for (index, field) in items(&version["selectableFields"]).iter().enumerate() {
-        let at = path.child("selectableFields").index(index).child("jsonPath");
+        let at = path.index(index).child("jsonPath");
         let place = text(&field["jsonPath"])
             .split('.')
             .skip(1)
@@ -181,9 +226,12 @@ fn validate_column(column: &Value, path: &Path, errors: &mut Errors) {
         }
         _ => {}
     }
-    let at = path.child("jsonPath");
+    let at = path.child("JSONPath");
     match text(&column["jsonPath"]) {
         "" => errors.required(&at, ""),
+        given if !given.starts_with('.') => {
+            errors.invalid(&at, &column["jsonPath"], "must be a simple json path starting with .");
+        }
         given if !crate::custom::is_json_path(given) => {
             errors.invalid(&at, &column["jsonPath"], "is an invalid JSONPath");
         }

@@ -22,7 +22,12 @@ pub(crate) fn validate_schema(schema: &Value, old: Option<&Value>) -> Vec<FieldE
     validate_precedence(name, &spec["matchingPrecedence"], &path.child("matchingPrecedence"), &mut errors);
     if spec["distinguisherMethod"].is_object() {
         let at = path.child("distinguisherMethod").child("type");
-        errors.one_of(&at, &spec["distinguisherMethod"]["type"], &["ByNamespace", "ByUser"]);
+        let given = text(&spec["distinguisherMethod"]["type"]);
+        let known = ["ByNamespace", "ByUser"];
+        if !known.contains(&given) {
+            // Shown whole, as upstream's own type has it.
+            errors.push(FieldError::not_supported(at.as_str(), serde_json::json!({ "Type": given }), &known));
+        }
     }
     let level = path.child("priorityLevelConfiguration").child("name");
     match text(&spec["priorityLevelConfiguration"]["name"]) {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{IMMUTABLE, NOT_NEGATIVE, same, text};
-use crate::names::Rule;
+use crate::names::{self, Rule};
 use crate::status::FieldError;
 
 /// `spec.containers[0].image`
@@ -179,6 +179,12 @@ impl Errors {
         let number = value.as_i64().unwrap_or(0);
         if number <= 0 {
             self.invalid(path, &number.into(), "must be greater than zero");
+        }
+    }
+
+    pub fn port(&mut self, path: &Path, port: &Value) {
+        for message in names::port_number(port.as_i64().unwrap_or_default()) {
+            self.invalid(path, port, message);
         }
     }
 

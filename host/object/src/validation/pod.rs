@@ -16,7 +16,7 @@ mod windows;
 
 pub(crate) use go::volume_affinity as go_volume_affinity;
 pub(crate) use parts::validate_part;
-pub(crate) use placement::validate_node_selector;
+pub(crate) use placement::{validate_node_selector, validate_tolerations};
 pub(crate) use probe::validate_target;
 use serde_json::Value;
 use volume::Volumes;

@@ -26,7 +26,11 @@ pub(crate) fn validate_cluster_role(role: &Value, old: Option<&Value>) -> Vec<Fi
             errors.required(&path, "at least one clusterRoleSelector required if aggregationRule is non-nil");
         }
         for (index, term) in items(&aggregation["clusterRoleSelectors"]).iter().enumerate() {
-            selector::validate(term, &path.index(index), &mut errors);
+            let (at, before) = (path.index(index), errors.len());
+            selector::validate(term, &at, &mut errors);
+            if errors.len() > before {
+                errors.push(FieldError::invalid(at.as_str(), Value::Null, "invalid label selector."));
+            }
         }
     }
     errors.into_vec()
@@ -35,13 +39,13 @@ pub(crate) fn validate_cluster_role(role: &Value, old: Option<&Value>) -> Vec<Fi
 fn validate_rules(rules: &Value, namespaced: bool, errors: &mut Errors) {
     for (index, rule) in items(rules).iter().enumerate() {
         let path = Path::new("rules").index(index);
+        if is_empty(&rule["verbs"]) {
+            errors.required(&path.child("verbs"), "verbs must contain at least one value");
+        }
         if is_empty(&rule["nonResourceURLs"]) {
             validate_resource_rule(rule, &path, errors);
         } else {
             validate_url_rule(rule, &path, namespaced, errors);
-        }
-        if is_empty(&rule["verbs"]) {
-            errors.required(&path.child("verbs"), "");
         }
     }
 }
@@ -76,23 +80,21 @@ pub(crate) fn validate_binding(binding: &Value, old: Option<&Value>) -> Vec<Fiel
     // A cluster role binding has no namespace, and can grant cluster roles only.
     let namespaced = binding["kind"] == "RoleBinding";
     let kinds: &[&str] = if namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
-    errors.one_of(&path.child("kind"), &role["kind"], kinds);
+    errors.listed(&path.child("kind"), &role["kind"], kinds);
     match text(&role["name"]) {
         "" => errors.required(&path.child("name"), ""),
         name => errors.rule(&path.child("name"), name, names::path_segment),
     }
     for (index, subject) in items(&binding["subjects"]).iter().enumerate() {
-        validate_subject(subject, &Path::new("subjects").index(index), &mut errors);
+        validate_subject(subject, namespaced, &Path::new("subjects").index(index), &mut errors);
     }
-    if let Some(old) = old
-        && binding["roleRef"] != old["roleRef"]
-    {
-        errors.invalid(&path, role, "cannot change roleRef");
+    if let Some(old) = old {
+        errors.immutable(&path, role, &old["roleRef"]);
     }
     errors.into_vec()
 }
 
-fn validate_subject(subject: &Value, path: &Path, errors: &mut Errors) {
+fn validate_subject(subject: &Value, namespaced: bool, path: &Path, errors: &mut Errors) {
     let name = text(&subject["name"]);
     if name.is_empty() {
         errors.required(&path.child("name"), "");
@@ -103,11 +105,11 @@ fn validate_subject(subject: &Value, path: &Path, errors: &mut Errors) {
                 errors.rule(&path.child("name"), name, names::dns1123_subdomain);
             }
             errors.one_of(&path.child("apiGroup"), &subject["apiGroup"], &[""]);
-            if text(&subject["namespace"]).is_empty() {
+            if !namespaced && text(&subject["namespace"]).is_empty() {
                 errors.required(&path.child("namespace"), "");
             }
         }
         "User" | "Group" => errors.one_of(&path.child("apiGroup"), &subject["apiGroup"], &[GROUP]),
-        _ => errors.one_of(&path.child("kind"), &subject["kind"], &["ServiceAccount", "User", "Group"]),
+        _ => errors.listed(&path.child("kind"), &subject["kind"], &["ServiceAccount", "User", "Group"]),
     }
 }

@@ -8,12 +8,12 @@ use crate::status::FieldError;
 
 pub(crate) fn validate_service(service: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(service, old, names::path_segment, &mut errors);
+    metadata::validate_common(service, old, names::path_segment, &mut errors);
     let (path, spec) = (Path::new("spec"), &service["spec"]);
     let (group, version) = (text(&spec["group"]), text(&spec["version"]));
     let name = text(&service["metadata"]["name"]);
     let wanted = format!("{version}.{group}");
-    if name != wanted {
+    if !name.is_empty() && !name.contains('/') && name != wanted {
         let detail = format!("must be `spec.version+\".\"+spec.group`: {wanted:?}");
         errors.invalid(&Path::new("metadata").child("name"), &name.into(), detail);
     }

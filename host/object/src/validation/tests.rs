@@ -286,8 +286,8 @@ fn roles_bindings_and_plugins_are_checked() {
     assert_eq!(
         errors(rbac, "Role", role, None),
         [
+            "rules[0].verbs: Required value: verbs must contain at least one value",
             "rules[0].apiGroups: Required value: resource rules must supply at least one api group",
-            "rules[0].verbs: Required value",
         ]
     );
     let binding = |name: &str| json!({ "kind": "RoleBinding", "metadata": { "name": "b" }, "roleRef": { "kind": "Role", "name": name } });

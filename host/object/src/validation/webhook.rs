@@ -14,7 +14,7 @@ const SIDE_EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
 /// A Mutating- or ValidatingWebhookConfiguration.
 pub(crate) fn validate_webhooks(configuration: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(configuration, old, names::dns1123_subdomain, &mut errors);
+    metadata::validate_common(configuration, old, names::dns1123_subdomain, &mut errors);
     let hooks = items(&configuration["webhooks"]);
     let before = old.map(|old| items(&old["webhooks"]));
     // Conditions that nobody touched were judged when they came.

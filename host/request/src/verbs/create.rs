@@ -108,7 +108,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &name, &errors));
         }
-        call.warn((kind.strategy.warn)(&object));
+        call.warn((kind.strategy.warn)(&object, None));
         self.admit(call, &review, &object).await?;
         let _turn = self.account(call, &review, &object).await?;
         let key = key::of(kind, namespace(&target), &name);

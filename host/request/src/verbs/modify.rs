@@ -180,17 +180,17 @@ impl Api {
         kind.shape(new);
         self.check_permissions(call, kind, target, new, Some(old))?;
         let mut errors = metadata::validate(new, kind, Some(old));
-        errors.extend(match (modification.part, kind.strategy.validate_part) {
-            (Part::Status | Part::Piece, Some(validate)) => validate(new, old, &target.subresource, &now),
-            (Part::Main | Part::Status | Part::Piece, _) => kind.validate(new, Some(old)),
+        errors.extend(match modification.part {
+            Part::Status | Part::Piece => kind.validate_part(new, old, &target.subresource, &now),
+            Part::Main => kind.validate(new, Some(old)),
             // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
-            (Part::Any, _) => kind.validate(new, None),
+            Part::Any => kind.validate(new, None),
         });
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }
         if modification.part == Part::Main {
-            call.warn((kind.strategy.warn)(new));
+            call.warn((kind.strategy.warn)(new, Some(old)));
         }
         self.admit(call, &review, new).await
     }

@@ -295,9 +295,5 @@ async fn names_that_are_taken_are_not_given_twice() {
     bad["spec"]["versions"][0]["schema"] = Value::Null;
     let refused = api.post(DEFINITIONS, &bad).await;
     assert_eq!(refused.code, 422);
-    assert!(
-        refused
-            .text
-            .contains("spec.versions[0].schema.openAPIV3Schema: Required value: schemas are required")
-    );
+    assert!(refused.text.contains("spec.versions[0].schema.openAPIV3Schema: Required value"));
 }

@@ -587,6 +587,8 @@ fn spoilt_updates(kind: &KindUnderTest, index: usize) -> Script {
     steps.push(Step::new("create", "POST", kind.collection()).json(good.clone()));
     steps.push(Step::get("get", &one));
     for spoilt in spoil::each(&good, spoil::for_update) {
+        // Controllers of the API server write status meanwhile.
+        steps.push(Step::get("get again", &one).quiet());
         steps.push(Step::new(spoilt.name, "PUT", format!("{one}?dryRun=All")).last(vec![spoilt.edit]));
     }
     steps.push(Step::new("delete", "DELETE", format!("{one}?gracePeriodSeconds=0")));

@@ -16,9 +16,11 @@ pub(crate) fn validate_bundle(bundle: &Value, old: Option<&Value>) -> Vec<FieldE
     let (path, spec) = (Path::new("spec"), &bundle["spec"]);
     let signer = text(&spec["signerName"]);
     metadata::validate(bundle, old, |_| Vec::new(), &mut errors);
-    let name = text(&bundle["metadata"]["name"]);
-    for message in bundle_name(signer, name) {
-        errors.push(FieldError::invalid("metadata.name", name, message));
+    for field in ["generateName", "name"] {
+        let given = text(&bundle["metadata"][field]);
+        let found = if given.is_empty() { Vec::new() } else { bundle_name(signer, &names::as_base(given)) };
+        let at = Path::new("metadata").child(field);
+        found.into_iter().for_each(|message| errors.invalid(&at, &given.into(), message));
     }
     if !signer.is_empty() {
         validate_signer(&spec["signerName"], &path.child("signerName"), &mut errors);

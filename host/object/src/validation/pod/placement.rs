@@ -13,7 +13,7 @@ const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 const NO_SELECTOR: &str = "must not be specified when labelSelector is not set";
 
-pub(super) fn validate_tolerations(tolerations: &Value, path: &Path, errors: &mut Errors) {
+pub(crate) fn validate_tolerations(tolerations: &Value, path: &Path, errors: &mut Errors) {
     for (index, toleration) in items(tolerations).iter().enumerate() {
         let at = path.index(index);
         let (key, operator) = (text(&toleration["key"]), text(&toleration["operator"]));
