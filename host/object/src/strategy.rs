@@ -51,6 +51,10 @@ pub(crate) const PLAIN: Strategy = Strategy {
 pub(crate) const WITH_STATUS: Strategy =
     Strategy { prepare_create: drop_status, prepare_update: restore_status, ..PLAIN };
 
+/// As `WITH_STATUS`, where a write to the status leaves the metadata alone.
+pub(crate) const WITH_LONE_STATUS: Strategy =
+    Strategy { prepare_part: |new, old, _, _| restore_metadata(new, old), ..WITH_STATUS };
+
 /// Sets a field that is absent or null. Go's zero values are absent by now (`drop_zeros`); what is empty
 /// and still there stands behind a pointer, and was meant.
 fn default_to(object: &mut Value, field: &str, value: impl Into<Value>) {

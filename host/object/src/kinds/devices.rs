@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             columns: print::devices::taint_rule_columns(),
             generation: true,
-            strategy: strategy::WITH_STATUS,
+            strategy: strategy::WITH_LONE_STATUS,
             ..Row::cluster(RESOURCE, "DeviceTaintRule", "devicetaintrules")
         }
         .with_status(),

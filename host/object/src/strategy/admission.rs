@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{PLAIN, WITH_STATUS, default_to, each, ensure, part};
+use super::{PLAIN, WITH_LONE_STATUS, default_to, each, ensure, part};
 use crate::kind::Strategy;
 use crate::validation;
 
 pub(crate) const VALIDATING_POLICY: Strategy = Strategy {
     default: default_policy,
     validate: validation::admission::validate_validating_policy,
-    ..WITH_STATUS
+    ..WITH_LONE_STATUS
 };
 
 pub(crate) const MUTATING_POLICY: Strategy =

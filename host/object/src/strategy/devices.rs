@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PLAIN, WITH_STATUS, default_to, each, ensure, part};
+use super::{PLAIN, WITH_LONE_STATUS, default_to, each, ensure, part};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -19,7 +19,7 @@ pub(crate) const CLAIM: Strategy = Strategy {
         ensure(claim, "status");
     },
     validate: validation::devices::validate_claim,
-    ..WITH_STATUS
+    ..WITH_LONE_STATUS
 };
 
 pub(crate) const CLAIM_TEMPLATE: Strategy = Strategy {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{WITH_STATUS, default_to, ensure, part, remove};
+use super::{WITH_LONE_STATUS, default_to, ensure, part, remove};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -14,11 +14,11 @@ pub(crate) const SCHEMA: Strategy = Strategy {
         }
     },
     validate: validation::flow::validate_schema,
-    ..WITH_STATUS
+    ..WITH_LONE_STATUS
 };
 
 pub(crate) const LEVEL: Strategy =
-    Strategy { default: default_level, validate: validation::flow::validate_level, ..WITH_STATUS };
+    Strategy { default: default_level, validate: validation::flow::validate_level, ..WITH_LONE_STATUS };
 
 fn default_level(level: &mut Value) {
     ensure(level, "status");

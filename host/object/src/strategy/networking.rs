@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PLAIN, WITH_STATUS, default_to, each, ensure, part};
+use super::{PLAIN, WITH_LONE_STATUS, WITH_STATUS, default_to, each, ensure, part};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -38,7 +38,7 @@ pub(crate) const RANGE: Strategy = Strategy {
         ensure(range, "status");
     },
     validate: validation::networking::validate_range,
-    ..WITH_STATUS
+    ..WITH_LONE_STATUS
 };
 
 fn warn_of_ingress(ingress: &Value, old: Option<&Value>) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PLAIN, WITH_STATUS, default_to, ensure, part, restore_status};
+use super::{PLAIN, WITH_LONE_STATUS, default_to, ensure, part, restore_status};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -54,7 +54,7 @@ pub(crate) const DRIVER: Strategy = Strategy {
     ..PLAIN
 };
 
-pub(crate) const NODE: Strategy = Strategy { validate: validation::csi::validate_node, ..PLAIN };
+pub(crate) const NODE: Strategy = Strategy { validate: validation::csi::validate_node, ..WITH_LONE_STATUS };
 
 pub(crate) const CAPACITY: Strategy = Strategy {
     validate: validation::csi::validate_capacity,
@@ -63,7 +63,7 @@ pub(crate) const CAPACITY: Strategy = Strategy {
 };
 
 pub(crate) const ATTACHMENT: Strategy =
-    Strategy { validate: validation::csi::validate_attachment, ..WITH_STATUS };
+    Strategy { validate: validation::csi::validate_attachment, ..WITH_LONE_STATUS };
 
 fn begin_pending(object: &mut Value) {
     if let Value::Object(fields) = object {
