@@ -10,7 +10,7 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     prepare_update,
     validate: validation::service::validate,
     validate_part: Some(validation::service::validate_part),
-    warn,
+    warn: |service, _| warn(service),
     ..PLAIN
 };
 
