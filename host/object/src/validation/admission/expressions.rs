@@ -52,31 +52,8 @@ fn texts(policy: &Value) -> Vec<&Value> {
 
 /// A name that CEL can say; its own words are not.
 pub(super) fn is_identifier(name: &str) -> bool {
-    const RESERVED: [&str; 21] = [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-        "while",
-    ];
     let mut letters = name.chars();
     letters.next().is_some_and(|first| first == '_' || first.is_ascii_alphabetic())
         && letters.all(|letter| letter == '_' || letter.is_ascii_alphanumeric())
-        && !RESERVED.contains(&name)
+        && !crate::cel::RESERVED.contains(&name)
 }
