@@ -184,9 +184,12 @@ async fn events_have_two_names() {
     let table = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
     let rows = [api.get_as(&old, table).await.expect(200), api.get_as(&new, table).await.expect(200)];
     assert_eq!(rows[0]["rows"][0]["cells"], rows[1]["rows"][0]["cells"]);
-    let patched = api.patch(&format!("{new}/e"), "merge", &json!({ "note": "still" })).await.expect(200);
+    let fixed = api.patch(&format!("{new}/e"), "merge", &json!({ "note": "still" })).await;
+    assert_eq!(fixed.code, 422, "{}", fixed.text);
+    let again = json!({ "series": { "count": 2, "lastObservedTime": "2026-01-02T03:05:05.000006Z" } });
+    let patched = api.patch(&format!("{new}/e"), "merge", &again).await.expect(200);
     assert_eq!(patched["regarding"]["name"], "p");
-    assert_eq!(api.get(&format!("{old}/e")).await.expect(200)["message"], "still");
+    assert_eq!(api.get(&format!("{old}/e")).await.expect(200)["series"]["count"], 2);
     let refused = api.post(&new, &json!({ "metadata": { "name": "f", "namespace": namespace } })).await;
     assert_eq!(refused.code, 422);
     assert!(refused.message().contains("eventTime: Required value"), "{}", refused.text);

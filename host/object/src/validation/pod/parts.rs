@@ -9,8 +9,6 @@ use crate::strategy::pod::qos;
 use crate::validation::{Errors, Path, is_empty, items, metadata, same, text};
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
-/// Fields that an ephemeral container has in common with others and may not set.
-const NOT_EPHEMERAL: [&str; 4] = ["ports", "resources", "resizePolicy", "restartPolicyRules"];
 const RESIZABLE: [&str; 2] = ["cpu", "memory"];
 
 pub(crate) fn validate_part(pod: &Value, old: &Value, subresource: &str, _: &str) -> Vec<FieldError> {
@@ -38,7 +36,6 @@ fn validate_debugging(pod: &Value, old: &Value) -> Vec<FieldError> {
     }
     let mut errors = common(pod, old);
     let path = Path::new("spec").child("ephemeralContainers");
-    validate_ephemeral(&pod["spec"], &path, &mut errors);
     for known in items(&old["spec"]["ephemeralContainers"]) {
         let name = text(&known["name"]);
         let kept = items(&pod["spec"]["ephemeralContainers"]).iter().find(|new| new["name"] == known["name"]);
@@ -51,31 +48,6 @@ fn validate_debugging(pod: &Value, old: &Value) -> Vec<FieldError> {
         }
     }
     errors.into_vec()
-}
-
-fn validate_ephemeral(spec: &Value, path: &Path, errors: &mut Errors) {
-    const NOT_ALLOWED: &str = "cannot be set for an Ephemeral Container";
-    let targets = items(&spec["containers"]).iter().chain(items(&spec["initContainers"]));
-    let targets: Vec<&str> = targets.map(|container| text(&container["name"])).collect();
-    for (index, container) in items(&spec["ephemeralContainers"]).iter().enumerate() {
-        let at = path.index(index);
-        let target = text(&container["targetContainerName"]);
-        if !target.is_empty() && !targets.contains(&target) {
-            errors.not_found(&at.child("targetContainerName"), target);
-        }
-        for field in NOT_EPHEMERAL {
-            if !is_empty(&container[field]) {
-                errors.forbidden(&at.child(field), NOT_ALLOWED);
-            }
-        }
-        for (index, mount) in items(&container["volumeMounts"]).iter().enumerate() {
-            for field in ["subPath", "subPathExpr"] {
-                if !is_empty(&mount[field]) {
-                    errors.forbidden(&at.child("volumeMounts").index(index).child(field), NOT_ALLOWED);
-                }
-            }
-        }
-    }
 }
 
 fn validate_resize(pod: &Value, old: &Value) -> Vec<FieldError> {

@@ -43,7 +43,7 @@ fn with_allowed_changes(old: &Value, new: &Value) -> Value {
     for field in ["containers", "initContainers"] {
         let images = items(&new[field]).iter().map(|container| container["image"].clone());
         let containers = allowed.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
-        for (container, image) in containers.zip(images) {
+        for (container, image) in containers.zip(images).filter(|(container, _)| container.is_object()) {
             container["image"] = image;
         }
     }
