@@ -97,7 +97,8 @@ mod tests {
 
     #[test]
     fn addresses_and_networks_are_canonical() {
-        let cases: [(fn(&Value, &Path, &mut Errors), &str, &[&str]); 12] = [
+        type Check = fn(&Value, &Path, &mut Errors);
+        let cases: [(Check, &str, &[&str]); 12] = [
             (validate, "10.0.0.1", &[]),
             (validate, "010.0.0.1", &["must not have leading 0s"]),
             (validate, "x", &[INVALID_IP]),
