@@ -380,6 +380,26 @@ async fn a_resize_without_room_waits_and_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resize_waits_for_room_that_others_have() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let most = format!("{}m", processors * 1000 - 200);
+    bench.create("other", json!({"containers": with_requests(&most, "NotRequired")})).await;
+    bench.until_phase("other", "Running").await;
+    bench.create("p", json!({"containers": with_requests("100m", "NotRequired")})).await;
+    bench.until_phase("p", "Running").await;
+    bench.set_spec("p", "containers", with_requests("300m", "NotRequired")).await;
+    let pending =
+        |s: &Value| s["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "PodResizePending");
+    let status = bench.until("p", "pending", pending).await;
+    assert_eq!(condition(&status, "PodResizePending")["reason"], "Deferred");
+    bench.delete("other", None).await;
+    let resized = |s: &Value| s["containerStatuses"][0]["resources"]["requests"]["cpu"] == "300m";
+    bench.until("p", "resized", resized).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_ephemeral_container_joins_once() {
     let bench = Bench::start();
     bench.runtime.add_image("i:1");
