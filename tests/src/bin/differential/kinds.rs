@@ -15,9 +15,16 @@ pub struct KindUnderTest {
     pub kind: String,
     #[serde(default)]
     pub cluster: bool,
-    /// Where names have a form of their own.
+    /// Where names have a form of their own; `$word` in it and in the objects is another for every object of
+    /// every script, and so is `$number`, below 256.
     #[serde(default)]
     name: Option<String>,
+    /// Where the API server itself writes into new objects: what they have when it is done, as a JSON pointer.
+    #[serde(default)]
+    pub settles: Option<String>,
+    /// The API server holds deleted objects for a moment.
+    #[serde(default)]
+    pub lingers: bool,
     /// Good in `status`.
     #[serde(default)]
     pub status: Value,
@@ -29,6 +36,14 @@ pub struct KindUnderTest {
 
 /// Set on every object; lists ask for it, so that what each cluster has of its own does not show.
 const LABEL: &str = "differential";
+
+/// The word for the object that lives a whole life.
+pub const FIRST: &str = "x";
+
+fn filled(pattern: &str, word: &str) -> String {
+    let number = word.bytes().fold(0u8, |number, byte| number.wrapping_mul(7).wrapping_add(byte));
+    pattern.replace("$word", word).replace("$number", &number.to_string())
+}
 
 impl KindUnderTest {
     pub fn read_all() -> Vec<KindUnderTest> {
@@ -67,13 +82,14 @@ impl KindUnderTest {
         format!("yes{}", self.scene)
     }
 
-    pub fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or("x")
+    /// Of the object that lives a whole life.
+    pub fn name(&self) -> String {
+        self.called(FIRST)
     }
 
-    /// Where the kind lets objects be called what one likes, the word; its own name otherwise.
-    pub fn another_name(&self, word: &str) -> String {
-        self.name.clone().unwrap_or_else(|| word.into())
+    /// The word itself, where the kind lets objects be called what one likes.
+    pub fn called(&self, word: &str) -> String {
+        self.name.as_ref().map_or_else(|| word.into(), |pattern| filled(pattern, word))
     }
 
     pub fn root(&self) -> String {
@@ -91,16 +107,16 @@ impl KindUnderTest {
         }
     }
 
-    /// A good object under a name.
-    pub fn object(&self, index: usize, name: &str) -> Value {
+    /// A good object, called by a word of its own.
+    pub fn object(&self, index: usize, word: &str) -> Value {
         let text = self.objects[index].to_string().replace("$namespace", &self.namespace());
-        let mut object: Value = serde_json::from_str(&text).expect("it was JSON before");
+        let mut object: Value = serde_json::from_str(&filled(&text, word)).expect("it was JSON before");
         object["apiVersion"] = self.api.clone().into();
         object["kind"] = self.kind.clone().into();
         if object["metadata"].is_null() {
             object["metadata"] = json!({});
         }
-        object["metadata"]["name"] = name.into();
+        object["metadata"]["name"] = self.called(word).into();
         object["metadata"]["labels"] = json!({ LABEL: self.label() });
         object
     }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::kinds::KindUnderTest;
-use crate::script::{Edit, Script, Step};
+use crate::kinds::{FIRST, KindUnderTest};
+use crate::script::{Edit, Script, Step, Until};
 use crate::spoil;
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
@@ -12,6 +12,9 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;v=v1;
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
+/// The words for the second object and the third of a whole life.
+const SECOND: &str = "y";
+const THIRD: &str = "z";
 const APPLY: &str = "application/apply-patch+yaml";
 
 /// What every namespace needs before pods may be made in it: no controllers run.
@@ -38,7 +41,19 @@ pub fn scripts(kind: &KindUnderTest) -> Vec<Script> {
 }
 
 fn script(kind: &KindUnderTest, about: &str, steps: Vec<Step>) -> Script {
-    Script { name: format!("{} {about}", kind.title()), steps }
+    Script { name: format!("{} {about}", kind.title()), first: false, steps }
+}
+
+/// Waits for what the API server itself writes into a new object.
+fn settled(kind: &KindUnderTest, word: &str) -> Option<Step> {
+    let one = format!("{}/{}", kind.collection(), kind.called(word));
+    kind.settles.as_ref().map(|at| Step::get("wait", one).quiet().until(Until::Has(at.clone())))
+}
+
+/// Waits for the end of what the API server holds.
+fn gone(kind: &KindUnderTest, word: &str) -> Option<Step> {
+    let one = format!("{}/{}", kind.collection(), kind.called(word));
+    kind.lingers.then(|| Step::get("wait for the end", one).quiet().until(Until::Gone))
 }
 
 fn life(kind: &KindUnderTest) -> Script {
@@ -58,8 +73,8 @@ fn life(kind: &KindUnderTest) -> Script {
 }
 
 fn birth(kind: &KindUnderTest, one: &str) -> Vec<Step> {
-    let (collection, good) = (kind.collection(), kind.object(0, kind.name()));
-    vec![
+    let (collection, good) = (kind.collection(), kind.object(0, FIRST));
+    let mut steps = vec![
         Step::get("get what is not there", one),
         Step::get("get what is not there as a table", one).accept(TABLE),
         Step::new("delete what is not there", "DELETE", one),
@@ -67,10 +82,14 @@ fn birth(kind: &KindUnderTest, one: &str) -> Vec<Step> {
         Step::new("patch what is not there", "PATCH", one).text(MERGE_PATCH, "{}"),
         Step::new("create, dry", "POST", format!("{collection}?dryRun=All")).json(good.clone()),
         Step::new("create", "POST", &collection).json(good.clone()),
+    ];
+    steps.extend(settled(kind, FIRST));
+    steps.extend([
         Step::new("create again", "POST", &collection).json(good.clone()),
         Step::new("create again, dry", "POST", format!("{collection}?dryRun=All")).json(good.clone()),
         Step::new("create at its own URL", "POST", one).json(good),
-    ]
+    ]);
+    steps
 }
 
 fn reads(_: &KindUnderTest, one: &str) -> Vec<Step> {
@@ -97,11 +116,12 @@ fn reads(_: &KindUnderTest, one: &str) -> Vec<Step> {
 
 fn lists(kind: &KindUnderTest) -> Vec<Step> {
     let all = kind.collection();
-    let second = kind.object(0, &second_name(kind));
+    let second = kind.object(0, SECOND);
     let list = |what: &str, query: &str| Step::get(format!("list {what}"), format!("{all}?{query}"));
     let mine = kind.selector();
-    let mut steps = vec![
-        Step::new("create a second", "POST", &all).json(second),
+    let mut steps = vec![Step::new("create a second", "POST", &all).json(second)];
+    steps.extend(settled(kind, SECOND));
+    steps.extend([
         list("by label", &mine),
         list("as a table", &mine).accept(TABLE),
         list("as a table with objects", &format!("{mine}&includeObject=Object")).accept(TABLE),
@@ -133,7 +153,7 @@ fn lists(kind: &KindUnderTest) -> Vec<Step> {
         list("of no number", "resourceVersion=abc"),
         list("with initial events", "sendInitialEvents=true"),
         list("with includeObject unknown", "includeObject=Some").accept(TABLE),
-    ];
+    ]);
     if !kind.cluster {
         let everywhere = format!("{}/{}?{mine}", kind.root(), kind.resource);
         let alone = format!("fieldSelector=metadata.namespace%3D{}", kind.namespace());
@@ -148,14 +168,6 @@ fn lists(kind: &KindUnderTest) -> Vec<Step> {
         steps.push(Step::get("get in no namespace", format!("{bare}/x")));
     }
     steps
-}
-
-fn second_name(kind: &KindUnderTest) -> String {
-    match kind.resource.as_str() {
-        "ipaddresses" => "192.168.55.2".into(),
-        "apiservices" => "v2.nobody.example.com".into(),
-        _ => kind.another_name("y"),
-    }
 }
 
 fn updates(kind: &KindUnderTest, one: &str) -> Vec<Step> {
@@ -303,9 +315,9 @@ fn applies(kind: &KindUnderTest, one: &str) -> Vec<Step> {
     let apply = |what: &str, query: &str, body: Value| {
         Step::new(format!("apply: {what}"), "PATCH", format!("{one}?{query}")).text(APPLY, body.to_string())
     };
-    let fresh = format!("{}/{}", kind.collection(), third_name(kind));
-    let full = kind.object(0, &third_name(kind));
-    vec![
+    let fresh = format!("{}/{}", kind.collection(), kind.called(THIRD));
+    let full = kind.object(0, THIRD);
+    let mut steps = vec![
         apply("a label", "fieldManager=a", named(json!({ "p": "1" }))),
         apply("the same again", "fieldManager=a", named(json!({ "p": "1" }))),
         apply("another's label", "fieldManager=b", named(json!({ "p": "2", "q": "1" }))),
@@ -372,6 +384,9 @@ fn applies(kind: &KindUnderTest, one: &str) -> Vec<Step> {
         ),
         Step::new("apply: a new one", "PATCH", format!("{fresh}?fieldManager=a"))
             .text(APPLY, full.to_string()),
+    ];
+    steps.extend(settled(kind, THIRD));
+    steps.extend([
         Step::new("apply: the new one again", "PATCH", format!("{fresh}?fieldManager=a"))
             .text(APPLY, full.to_string()),
         Step::new("apply: the new one by another", "PATCH", format!("{fresh}?fieldManager=b"))
@@ -379,15 +394,8 @@ fn applies(kind: &KindUnderTest, one: &str) -> Vec<Step> {
         Step::new("update: no managed fields", "PUT", &fresh)
             .last(vec![Edit::set("/metadata/managedFields", json!([{}]))]),
         Step::get("get after applies", one),
-    ]
-}
-
-fn third_name(kind: &KindUnderTest) -> String {
-    match kind.resource.as_str() {
-        "ipaddresses" => "192.168.55.3".into(),
-        "apiservices" => "v3.nobody.example.com".into(),
-        _ => kind.another_name("z"),
-    }
+    ]);
+    steps
 }
 
 fn status(kind: &KindUnderTest, one: &str) -> Vec<Step> {
@@ -423,7 +431,7 @@ fn deaths(kind: &KindUnderTest, one: &str) -> Vec<Step> {
     let delete =
         |what: &str, options: Value| Step::new(format!("delete: {what}"), "DELETE", one).json(options);
     let mine = kind.selector();
-    vec![
+    let mut steps = vec![
         delete("with another uid", json!({ "preconditions": { "uid": "u" } })),
         delete("with a stale version", json!({ "preconditions": { "resourceVersion": "1" } })),
         delete("with a bad policy", json!({ "propagationPolicy": "Fly" })),
@@ -440,6 +448,9 @@ fn deaths(kind: &KindUnderTest, one: &str) -> Vec<Step> {
         Step::new("delete: by query, dry", "DELETE", one)
             .path_query("dryRun=All&propagationPolicy=Foreground&gracePeriodSeconds=0"),
         Step::new("delete: foreground", "DELETE", one).json(json!({ "propagationPolicy": "Foreground" })),
+    ];
+    steps.extend(gone(kind, FIRST));
+    steps.extend([
         Step::get("get what is going", one),
         Step::new("patch: let it go", "PATCH", one)
             .text(MERGE_PATCH, json!({ "metadata": { "finalizers": null } }).to_string()),
@@ -451,14 +462,16 @@ fn deaths(kind: &KindUnderTest, one: &str) -> Vec<Step> {
             format!("{all}?labelSelector=a%3D%3D%3Db!"),
         ),
         Step::new("delete: the collection", "DELETE", format!("{all}?{mine}&gracePeriodSeconds=0")),
-        Step::get("list what is left", format!("{all}?{mine}")),
-    ]
+    ]);
+    steps.extend([SECOND, THIRD].into_iter().filter_map(|word| gone(kind, word)));
+    steps.push(Step::get("list what is left", format!("{all}?{mine}")));
+    steps
 }
 
 /// Creates that no kind takes, and what is said of them.
 fn bad_creates(kind: &KindUnderTest) -> Script {
     let all = kind.collection();
-    let good = || kind.object(0, &kind.another_name("bad"));
+    let good = || kind.object(0, "bad");
     let dry = format!("{all}?dryRun=All");
     let strict = format!("{dry}&fieldValidation=Strict");
     let with = |what: &str, edits: Vec<Edit>| {
@@ -567,7 +580,7 @@ fn preparation(kind: &KindUnderTest) -> Vec<Step> {
 }
 
 fn spoilt_creates(kind: &KindUnderTest, index: usize) -> Script {
-    let good = kind.object(index, kind.name());
+    let good = kind.object(index, &format!("c{index}"));
     let url = format!("{}?dryRun=All&fieldValidation=Strict", kind.collection());
     let mut steps = preparation(kind);
     steps.push(Step::new("good", "POST", &url).json(good.clone()));
@@ -580,11 +593,12 @@ fn spoilt_creates(kind: &KindUnderTest, index: usize) -> Script {
 }
 
 fn spoilt_updates(kind: &KindUnderTest, index: usize) -> Script {
-    let name = kind.another_name(&format!("w{index}"));
-    let good = kind.object(index, &name);
-    let one = format!("{}/{name}", kind.collection());
+    let word = format!("w{index}");
+    let good = kind.object(index, &word);
+    let one = format!("{}/{}", kind.collection(), kind.called(&word));
     let mut steps = preparation(kind);
     steps.push(Step::new("create", "POST", kind.collection()).json(good.clone()));
+    steps.extend(settled(kind, &word));
     steps.push(Step::get("get", &one));
     for spoilt in spoil::each(&good, spoil::for_update) {
         // Controllers of the API server write status meanwhile.

@@ -127,13 +127,19 @@ fn scripts() -> Vec<Script> {
 
 async fn compare(sides: &Sides, scripts: &[Script]) -> Vec<Difference> {
     let [upstream, orch] = sides.access().map(|access| Player::new(&access));
+    let (first, rest): (Vec<_>, Vec<_>) = scripts.iter().partition(|script| script.first);
+    let mut found = Vec::new();
+    for scripts in [first, rest] {
+        found.extend(compare_beside(&upstream, &orch, &scripts).await);
+    }
+    found
+}
+
+async fn compare_beside(upstream: &Player, orch: &Player, scripts: &[&Script]) -> Vec<Difference> {
     let played = futures::stream::iter(scripts)
-        .map(|script| {
-            let (upstream, orch) = (&upstream, &orch);
-            async move {
-                let (theirs, ours) = futures::join!(upstream.play(script), orch.play(script));
-                differences(script, theirs, ours)
-            }
+        .map(|script| async move {
+            let (theirs, ours) = futures::join!(upstream.play(script), orch.play(script));
+            differences(script, theirs, ours)
         })
         .buffered(AT_ONCE);
     played.collect::<Vec<_>>().await.concat()

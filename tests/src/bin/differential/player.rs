@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::script::{Body, Script, Step};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How often what is waited for is asked again, and after how long.
+const ASKED_AGAIN: usize = 200;
+const PAUSE: Duration = Duration::from_millis(50);
 /// Alike at both sides, so that managers' names are.
 const USER_AGENT: &str = "differential";
 
@@ -71,15 +74,29 @@ impl Player {
         let mut memory = Memory::default();
         let mut answers = Vec::with_capacity(script.steps.len());
         for step in &script.steps {
-            let answer = self.ask(step, &memory).await;
+            let answer = self.ask_until(step, &memory).await;
             if let Ok(answer) = &answer
-                && !step.quiet
+                && (!step.quiet || step.method == "GET")
             {
                 memory.learn(answer, step.is_dry());
             }
             answers.push(answer);
         }
         answers
+    }
+
+    /// The last answer, where what is waited for never comes.
+    async fn ask_until(&self, step: &Step, memory: &Memory) -> Result<Answer, String> {
+        let mut answer = self.ask(step, memory).await;
+        let Some(until) = &step.until else { return answer };
+        for _ in 0..ASKED_AGAIN {
+            if answer.as_ref().is_ok_and(|answer| until.holds(answer.code, &answer.body)) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+            answer = self.ask(step, memory).await;
+        }
+        answer
     }
 
     async fn ask(&self, step: &Step, memory: &Memory) -> Result<Answer, String> {

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 #[serde(deny_unknown_fields)]
 pub struct Script {
     pub name: String,
+    /// It sees everything that the servers have: played before the others make something.
+    #[serde(default)]
+    pub first: bool,
     pub steps: Vec<Step>,
 }
 
@@ -29,6 +32,19 @@ pub struct Step {
     /// Not compared: it only prepares.
     #[serde(default)]
     pub quiet: bool,
+    /// Asked again for a while, until it is so.
+    #[serde(default)]
+    pub until: Option<Until>,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Until {
+    /// Something at this JSON pointer of the answer.
+    Has(String),
+    /// A 404.
+    Gone,
 }
 
 fn get() -> String {
@@ -57,6 +73,15 @@ pub struct Edit {
     pub value: Option<Value>,
 }
 
+impl Until {
+    pub fn holds(&self, code: u16, body: &Value) -> bool {
+        match self {
+            Until::Has(pointer) => body.pointer(pointer).is_some(),
+            Until::Gone => code == 404,
+        }
+    }
+}
+
 impl Step {
     pub fn new(name: impl Into<String>, method: &str, path: impl Into<String>) -> Step {
         Step {
@@ -66,6 +91,7 @@ impl Step {
             headers: Map::new(),
             body: Body::None,
             quiet: false,
+            until: None,
         }
     }
 
@@ -115,6 +141,11 @@ impl Step {
 
     pub fn quiet(mut self) -> Step {
         self.quiet = true;
+        self
+    }
+
+    pub fn until(mut self, until: Until) -> Step {
+        self.until = Some(until);
         self
     }
 }
