@@ -190,6 +190,8 @@ fn open_free_form(schema: &mut Value) {
             && !map.contains_key("additionalProperties");
         if bare {
             map.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
+            // Whose it is, is told of the whole.
+            map.insert("x-kubernetes-map-type".into(), "atomic".into());
         }
     }
     each_subschema(schema, &mut open_free_form);

@@ -186,6 +186,25 @@ impl Status {
         Status { details: Some(details), ..Status::new(422, "Invalid", message) }
     }
 
+    /// `leases.coordination.k8s.io "x" is invalid: metadata.resourceVersion: …`: an update that does not say
+    /// of which version, of a kind that must be told.
+    pub fn unversioned(kind: &Kind, name: &str) -> Self {
+        let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        let message = format!("{} \"{name}\" is invalid: {error}", kind.qualified_resource());
+        let mut details = json!({ "name": name, "kind": kind.plural, "causes": causes(&[error]) });
+        if !kind.group.is_empty() {
+            details["group"] = kind.group.as_str().into();
+        }
+        Status { details: Some(details), ..Status::new(422, "Invalid", message) }
+    }
+
+    /// `.authorization.k8s.io "" is invalid: spec: …`: what is wrong with a question.
+    pub fn invalid_question(group: &str, errors: &[FieldError]) -> Self {
+        let message = format!(".{group} \"\" is invalid: {}", aggregate(errors));
+        let details = json!({ "group": group, "causes": causes(errors) });
+        Status { details: Some(details), ..Status::new(422, "Invalid", message) }
+    }
+
     /// `ListOptions.meta.k8s.io "" is invalid: limit: …`: what is wrong with a request's options.
     pub fn invalid_options(options: &str, errors: &[FieldError]) -> Self {
         let message = format!("{options}.meta.k8s.io \"\" is invalid: {}", aggregate(errors));

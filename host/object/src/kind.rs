@@ -8,7 +8,7 @@ use serde_json_path::JsonPath;
 
 use crate::conversion::Conversion;
 use crate::custom::{ConversionWebhook, Custom};
-use crate::schema::{Decoded, Node, Schemas, decode, drop_zeros, shape};
+use crate::schema::{Decoded, Node, Schemas, decode, drop_zeros, fill, shape};
 use crate::status::{FieldError, Status};
 use crate::validation::declared;
 
@@ -116,6 +116,9 @@ pub struct Strategy {
     /// Before validation of a write to `status` or a sub-resource like it: `(new, old, sub-resource, now)`,
     /// the time in RFC 3339.
     pub prepare_part: fn(&mut Value, &Value, &str, &str),
+    /// Paths that a write to `status` leaves alone, so that nobody comes to own them by one
+    /// (upstream's `GetResetFields`).
+    pub reset_by_status: &'static [&'static str],
     /// What is wrong with such a write, where that differs from an update: `(new, old, sub-resource, now)`.
     #[allow(clippy::type_complexity)] // one hook, named by its field
     pub validate_part: Option<fn(&Value, &Value, &str, &str) -> Vec<FieldError>>,
@@ -192,6 +195,13 @@ impl Kind {
     pub fn shape(&self, object: &mut Value) {
         if let Some(node) = self.node() {
             shape(node, object);
+        }
+    }
+
+    /// As [`Kind::shape`], an empty list being another thing than none: before it is recorded who sent it.
+    pub fn fill(&self, object: &mut Value) {
+        if let Some(node) = self.node() {
+            fill(node, object);
         }
     }
 
@@ -352,13 +362,15 @@ impl Status {
     }
     /// As `conflict`, about the kind by its name: what a delete's preconditions find.
     pub fn conflict_of_kind(kind: &Kind, name: &str, why: &str) -> Self {
-        let group = if kind.group.is_empty() { String::new() } else { format!(".{}", kind.group) };
-        let message = format!("Operation cannot be fulfilled on {}{group} \"{name}\": {why}", kind.kind);
-        let mut status = Status::about(kind, name, 409, "Conflict", message);
-        if let Some(details) = &mut status.details {
-            details["kind"] = kind.kind.clone().into();
+        // Upstream names the kind that it keeps, whichever was asked for.
+        let group = kind.stored_group();
+        let dotted = if group.is_empty() { String::new() } else { format!(".{group}") };
+        let message = format!("Operation cannot be fulfilled on {}{dotted} \"{name}\": {why}", kind.kind);
+        let mut details = serde_json::json!({ "name": name, "kind": kind.kind });
+        if !group.is_empty() {
+            details["group"] = group.into();
         }
-        status
+        Status { details: Some(details), ..Status::new(409, "Conflict", message) }
     }
     /// `pods "web-0" is forbidden: …`
     pub fn forbidden(kind: &Kind, name: &str, why: &str) -> Self {

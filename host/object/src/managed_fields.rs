@@ -55,9 +55,8 @@ impl FieldManager<'_> {
 pub fn reset_fields(kind: &Kind, subresource: &str) -> &'static [&'static str] {
     match subresource {
         "" if kind.has_subresource("status") => &["status"],
-        "status" if kind.group == "apps" => &["spec", "metadata.labels"],
-        "status" if kind.kind == "Pod" => &["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"],
-        "status" => &["spec"],
+        "status" if kind.custom.is_some() => &["spec", "metadata"],
+        "status" => kind.strategy.reset_by_status,
         _ => &[],
     }
 }

@@ -14,10 +14,10 @@ use std::collections::HashMap;
 
 pub(crate) use builtin::with_object_fields;
 pub use builtin::{definitions_digest, full_definitions};
-pub use decode::{Decoded, decode};
+pub use decode::{Decoded, base64_fault, decode};
 pub use parse::{JsonError, parse_json, paths};
 use serde_json::Value;
-pub use shape::{drop_zeros, shape};
+pub use shape::{drop_zeros, fill, shape};
 
 /// A set of definitions that refer to one another by name.
 #[derive(Debug, Default)]

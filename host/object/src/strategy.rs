@@ -44,6 +44,7 @@ pub(crate) const PLAIN: Strategy = Strategy {
     record_requester: None,
     keep_rest: |_, _, _| {},
     prepare_part: |_, _, _, _| {},
+    reset_by_status: &["spec"],
     validate_part: None,
 };
 
@@ -52,8 +53,11 @@ pub(crate) const WITH_STATUS: Strategy =
     Strategy { prepare_create: drop_status, prepare_update: restore_status, ..PLAIN };
 
 /// As `WITH_STATUS`, where a write to the status leaves the metadata alone.
-pub(crate) const WITH_LONE_STATUS: Strategy =
-    Strategy { prepare_part: |new, old, _, _| restore_metadata(new, old), ..WITH_STATUS };
+pub(crate) const WITH_LONE_STATUS: Strategy = Strategy {
+    prepare_part: |new, old, _, _| restore_metadata(new, old),
+    reset_by_status: &["spec", "metadata"],
+    ..WITH_STATUS
+};
 
 /// Sets a field that is absent or null. Go's zero values are absent by now (`drop_zeros`); what is empty
 /// and still there stands behind a pointer, and was meant.
@@ -106,6 +110,13 @@ fn restore(new: &mut Value, old: &Value, field: &str) {
 
 fn restore_status(new: &mut Value, old: &Value) {
     restore(new, old, "status");
+}
+
+/// One more than the old object's, which may have none.
+fn count_generation(new: &mut Value, old: &Value) {
+    if let Some(metadata) = part(new, "metadata") {
+        metadata["generation"] = (old["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+    }
 }
 
 /// Some kinds' status writes change nothing of the metadata but who wrote (`ResetObjectMetaForStatus`).

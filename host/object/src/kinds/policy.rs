@@ -25,7 +25,6 @@ pub(super) fn rows() -> Vec<Row> {
         Row {
             short_names: &["pc"],
             columns: print::policy::priority_class_columns(),
-            generation: true,
             strategy: strategy::policy::PRIORITY_CLASS,
             ..Row::cluster("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses")
         },

@@ -45,7 +45,7 @@ pub(crate) fn compare(old: Option<&Value>, new: &Value, node: Option<Node<'_>>) 
     let old = old.or(blank.as_ref()).and_then(Value::as_object).unwrap_or(&none);
     let new = new.as_object().unwrap_or(&none);
     let mut diff = Sides::default();
-    zip(old, new, |name, old, new| {
+    zip(old, new, walk.writes_null(node), |name, old, new| {
         if UNOWNED.contains(&name) {
             return;
         }
@@ -119,6 +119,8 @@ enum Shape<'a> {
 }
 
 fn shape<'a>(old: Option<&Value>, new: Option<&Value>, node: Option<Node<'a>>) -> Shape<'a> {
+    // A null takes the other's shape.
+    let [old, new] = [old, new].map(|side| side.filter(|value| !value.is_null()));
     let sample = new.or(old).unwrap_or(&Value::Null);
     if let (Some(old), Some(new)) = (old, new)
         && std::mem::discriminant(old) != std::mem::discriminant(new)
@@ -158,12 +160,18 @@ fn held_by_value(parent: Option<Node<'_>>, name: &str, blank: bool) -> bool {
 }
 
 impl Walk {
+    /// Whether null is a value of a field: upstream's type writes it where it has nothing.
+    fn writes_null<'n>(&self, node: Option<Node<'n>>) -> impl Fn(&str) -> bool + use<'n> {
+        let node = node.filter(|_| self.typed);
+        move |name| node.is_some_and(|node| node.always_writes(name))
+    }
+
     fn metadata(&self, old: Option<&Value>, new: Option<&Value>, node: Option<Node<'_>>) -> Sides {
         let none = Map::new();
         let old = old.and_then(Value::as_object).unwrap_or(&none);
         let new = new.and_then(Value::as_object).unwrap_or(&none);
         let mut sides = Sides::default();
-        zip(old, new, |name, old, new| {
+        zip(old, new, self.writes_null(node), |name, old, new| {
             if !UNOWNED_METADATA.contains(&name) {
                 sides.put(|| field_element(name), self.field(name, Side::present(old), new, node));
             }
@@ -191,7 +199,7 @@ impl Walk {
                     return if new.is_none() { Sides::removed() } else { Sides::default() };
                 }
                 let mut sides = Sides::default();
-                zip(old, new_fields, |name, old, new| {
+                zip(old, new_fields, self.writes_null(node), |name, old, new| {
                     let side = Side { value: old, parent_stood: stood };
                     sides.put(|| field_element(name), self.field(name, side, new, node));
                 });
@@ -285,13 +293,14 @@ fn by_element<'v>(items: &'v [Value], list: Node<'_>) -> HashMap<String, Vec<&'v
     found
 }
 
-/// Visits the fields of both in order; what is null counts as missing.
+/// Visits the fields of both in order; what is null counts as missing, but where null is written.
 fn zip<'v>(
     old: &'v Map<String, Value>,
     new: &'v Map<String, Value>,
+    writes_null: impl Fn(&str) -> bool,
     mut visit: impl FnMut(&str, Option<&'v Value>, Option<&'v Value>),
 ) {
-    let filled = |(_, value): &(&String, &Value)| !value.is_null();
+    let filled = |(name, value): &(&String, &Value)| !value.is_null() || writes_null(name);
     let mut left = old.iter().filter(filled).peekable();
     let mut right = new.iter().filter(filled).peekable();
     loop {

@@ -250,3 +250,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_always_written_is_a_value_when_it_is_null() {
+    let role = root("io.k8s.api.rbac.v1.Role");
+    let owned = |old: Option<&Value>, new: Value| {
+        let mut new = new;
+        record_update(old, &mut new, role, &manager("m", 0));
+        entries(&new).first().map_or(Value::Null, |entry| entry["fieldsV1"].clone())
+    };
+    let rule = json!([{ "verbs": ["get"] }]);
+    // As long as it is not stored, an empty list is another thing than none.
+    assert_eq!(owned(None, json!({ "metadata": {}, "rules": [] })), json!({ "f:rules": {} }));
+    assert_eq!(owned(None, json!({ "metadata": {}, "rules": null })), Value::Null);
+    let mut old = json!({ "metadata": {}, "rules": rule });
+    record_update(None, &mut old, role, &manager("other", 0));
+    assert_eq!(owned(Some(&old), json!({ "metadata": {}, "rules": null })), json!({ "f:rules": {} }));
+}
+
+#[test]
+fn free_form_is_owned_as_one() {
+    let mut revision = json!({ "metadata": {}, "data": { "a": { "b": 1 } }, "revision": 0 });
+    record_update(None, &mut revision, root("io.k8s.api.apps.v1.ControllerRevision"), &manager("m", 0));
+    assert_eq!(entries(&revision)[0]["fieldsV1"], json!({ "f:data": {} }));
+}

@@ -162,7 +162,7 @@ pub(crate) fn capacity_columns() -> Vec<Column> {
 pub(crate) fn attachment_columns() -> Vec<Column> {
     vec![
         name(),
-        path("Attacher", "Who attaches it.", "spec.attacher"),
+        Column { format: "name".into(), ..path("Attacher", "Who attaches it.", "spec.attacher") },
         path("PV", "The volume.", "spec.source.persistentVolumeName"),
         path("Node", "Where it is attached.", "spec.nodeName"),
         boolean("Attached", "Whether it is.", |attachment| (attachment["status"]["attached"] == true).into()),

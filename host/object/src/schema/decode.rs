@@ -69,7 +69,10 @@ impl<'a> Decoder<'a> {
             (ValueType::IntOrString, Value::String(_)) => {}
             (ValueType::IntOrString, Value::Number(number)) if number.is_i64() => {}
             (ValueType::Quantity, Value::String(_) | Value::Number(_)) => self.quantity(value),
-            (ValueType::Time | ValueType::MicroTime, Value::String(text)) => self.time(text),
+            (ValueType::Time, Value::String(text)) => self.time(text, "2006-01-02T15:04:05Z07:00"),
+            (ValueType::MicroTime, Value::String(text)) => {
+                self.time(text, "2006-01-02T15:04:05.000000Z07:00")
+            }
             (ValueType::Bytes, Value::String(text)) => self.bytes(text),
             (_, value) => self.mismatch(node, value),
         }
@@ -139,11 +142,10 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn time(&mut self, text: &str) {
+    /// `layout`: what Go reads times by.
+    fn time(&mut self, text: &str, layout: &str) {
         if text.parse::<Timestamp>().is_err() {
-            let error = format!(
-                "parsing time {text:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text:?} as \"2006\""
-            );
+            let error = format!("parsing time {text:?} as {layout:?}: cannot parse {text:?} as \"2006\"");
             self.found.errors.push(error);
         }
     }
@@ -151,13 +153,7 @@ impl<'a> Decoder<'a> {
     fn bytes(&mut self, text: &mut String) {
         text.retain(|c| c != '\n' && c != '\r');
         if let Err(error) = STANDARD.decode(text.as_bytes()) {
-            let position = match error {
-                base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                // Where the last, incomplete group of four begins.
-                base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
-                    text.len() - text.len() % 4
-                }
-            };
+            let position = base64_fault(&error, text);
             self.found.errors.push(format!("illegal base64 data at input byte {position}"));
         }
     }
@@ -223,6 +219,17 @@ impl<'a> Decoder<'a> {
                 inner.map_or_else(|| go_type_of(node), str::to_owned)
             }
             _ => go_type_of(node),
+        }
+    }
+}
+
+/// The byte at which Go's decoder finds fault with a base64 text.
+pub fn base64_fault(error: &base64::DecodeError, text: &str) -> usize {
+    match error {
+        base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _) => *at,
+        // Where the last, incomplete group of four begins.
+        base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
+            text.len() - text.len() % 4
         }
     }
 }
@@ -353,6 +360,11 @@ mod tests {
             ),
             (deployment, json!([]), "json: cannot unmarshal array into Go value of type v1.Deployment"),
             (secret, json!({ "data": { "a": "*" } }), "illegal base64 data at input byte 0"),
+            (
+                "io.k8s.api.coordination.v1.Lease",
+                json!({ "spec": { "renewTime": "soon" } }),
+                "parsing time \"soon\" as \"2006-01-02T15:04:05.000000Z07:00\": cannot parse \"soon\" as \"2006\"",
+            ),
         ];
         for (definition, value, expected) in cases {
             assert_eq!(decoded(definition, value).1.errors, [expected]);

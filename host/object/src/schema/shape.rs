@@ -8,44 +8,61 @@ use super::{Form, Node, ValueType};
 
 /// Leaves out what is zero where upstream's types leave it out, and adds what they always write.
 pub fn shape(node: Node<'_>, value: &mut Value) {
-    walk(node, value, true);
+    walk(node, value, Mode::Stored);
+}
+
+/// As `shape`, but an empty list is not yet the same as none: who sent it comes to own it.
+pub fn fill(node: Node<'_>, value: &mut Value) {
+    walk(node, value, Mode::Sent);
 }
 
 /// Leaves out what is zero where upstream's types leave it out: to their defaulting it is absent.
 pub fn drop_zeros(node: Node<'_>, value: &mut Value) {
-    walk(node, value, false);
+    walk(node, value, Mode::Unfilled);
 }
 
-fn walk(node: Node<'_>, value: &mut Value, fill: bool) {
+/// How far an object has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Without what is always written.
+    Unfilled,
+    /// As a client sent it.
+    Sent,
+    /// As it is stored.
+    Stored,
+}
+
+fn walk(node: Node<'_>, value: &mut Value, mode: Mode) {
     match (node.value_type(), value) {
-        (ValueType::Object, Value::Object(fields)) => object(node, fields, fill),
+        (ValueType::Object, Value::Object(fields)) => object(node, fields, mode),
         (ValueType::Map, Value::Object(entries)) => {
             let Some(values) = node.values() else { return };
-            entries.values_mut().for_each(|value| walk(values, value, fill));
+            entries.values_mut().for_each(|value| walk(values, value, mode));
         }
         (ValueType::Array, Value::Array(items)) => {
             let Some(item) = node.items() else { return };
-            items.iter_mut().for_each(|value| walk(item, value, fill));
+            items.iter_mut().for_each(|value| walk(item, value, mode));
         }
         _ => {}
     }
 }
 
-fn object(node: Node<'_>, fields: &mut Map<String, Value>, fill: bool) {
+fn object(node: Node<'_>, fields: &mut Map<String, Value>, mode: Mode) {
+    let fill = mode != Mode::Unfilled;
     for data in node.field_data() {
         let (Some(name), Some(field)) = (node.schemas.name(data.name), node.at(data.node)) else { continue };
         if let Some(value) = fields.get_mut(name) {
-            walk(field, value, fill);
+            walk(field, value, mode);
         }
         match (data.form, fields.get(name)) {
             (Form::NotZero, Some(value)) if is_zero(value) => drop(fields.remove(name)),
             (Form::Always, None) if fill => {
                 let mut value = zero(field);
-                walk(field, &mut value, fill);
+                walk(field, &mut value, mode);
                 fields.insert(name.into(), value);
             }
             // What is stored does not tell an empty list from none.
-            (Form::Always, Some(Value::Array(items))) if fill && items.is_empty() => {
+            (Form::Always, Some(Value::Array(items))) if mode == Mode::Stored && items.is_empty() => {
                 fields.insert(name.into(), Value::Null);
             }
             (Form::Nullable, None) if fill => drop(fields.insert(name.into(), Value::Null)),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PLAIN, WITH_STATUS, default_to, drop_status, ensure, restore, restore_metadata, restore_status};
+use super::{PLAIN, WITH_LONE_STATUS, default_to, drop_status, ensure, restore, restore_status};
 use crate::kind::{Demand, Strategy};
 use crate::validation;
 
@@ -24,6 +24,7 @@ pub(crate) const REQUEST: Strategy = Strategy {
         restore_status(new, old);
     },
     prepare_part: prepare_request_part,
+    reset_by_status: &["spec", "status.conditions"],
     validate: validation::certificates::validate_request,
     validate_part: Some(validation::certificates::validate_request_part),
     ..PLAIN
@@ -126,7 +127,6 @@ pub(crate) const POD_REQUEST: Strategy = Strategy {
             default_to(spec, "maxExpirationSeconds", POD_CERTIFICATE_SECONDS);
         }
     },
-    prepare_part: |new, old, _, _| restore_metadata(new, old),
     demands: |new, old, subresource| {
         let old = old.filter(|old| subresource == "status" && new["status"] != old["status"])?;
         let signer = old["spec"]["signerName"].as_str().unwrap_or_default();
@@ -134,7 +134,7 @@ pub(crate) const POD_REQUEST: Strategy = Strategy {
     },
     validate: validation::certificates::validate_pod_request,
     validate_part: Some(validation::certificates::validate_pod_request_status),
-    ..WITH_STATUS
+    ..WITH_LONE_STATUS
 };
 
 #[cfg(test)]

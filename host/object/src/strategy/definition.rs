@@ -12,6 +12,7 @@ pub const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io"
 
 pub(crate) const STRATEGY: Strategy = Strategy {
     default: default_definition,
+    reset_by_status: &["spec", "metadata"],
     prepare_create: |definition| {
         if let Value::Object(fields) = definition {
             let empty = json!({ "conditions": [], "acceptedNames": { "plural": "", "kind": "" }, "storedVersions": [] });

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PLAIN, default_to, each};
+use super::{PLAIN, count_generation, default_to, each};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -11,6 +11,12 @@ pub(crate) const ENDPOINTS: Strategy =
 
 pub(crate) const SLICE: Strategy = Strategy {
     default: default_slice,
+    // Its labels say whose it is: they count, too.
+    prepare_update: |new, old| {
+        if new["metadata"]["labels"] != old["metadata"]["labels"] {
+            count_generation(new, old);
+        }
+    },
     validate: validation::slice::validate,
     warn: validation::slice::warn,
     ..PLAIN

@@ -10,7 +10,7 @@ pub(crate) const SCHEMA: Strategy = Strategy {
     default: |schema| {
         ensure(schema, "status");
         if let Some(spec) = ensure(schema, "spec") {
-            default_to(spec, "matchingPrecedence", 1000);
+            default_number(spec, "matchingPrecedence", 1000);
         }
     },
     validate: validation::flow::validate_schema,
@@ -34,12 +34,16 @@ fn default_level(level: &mut Value) {
         default_to(limited, "lendablePercent", 0);
         if let Some(queuing) = part(limited, "limitResponse").and_then(|response| part(response, "queuing")) {
             for (field, number) in [("handSize", 8), ("queues", 64), ("queueLengthLimit", 50)] {
-                // A zero is as good as nothing.
-                if queuing[field] == 0 {
-                    remove(queuing, field);
-                }
-                default_to(queuing, field, number);
+                default_number(queuing, field, number);
             }
         }
     }
+}
+
+/// A zero is as good as nothing.
+fn default_number(object: &mut Value, field: &str, number: i64) {
+    if object[field] == 0 {
+        remove(object, field);
+    }
+    default_to(object, field, number);
 }

@@ -16,6 +16,7 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     prepare_update: restore_status,
     grace_period,
     keep_rest: parts::keep_rest,
+    reset_by_status: &["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"],
     validate: validation::pod::validate,
     validate_part: Some(validation::pod::validate_part),
     ..super::PLAIN

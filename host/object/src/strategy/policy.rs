@@ -1,6 +1,6 @@
 //! Leases, disruption budgets, priority classes, runtime classes.
 
-use super::{PLAIN, WITH_STATUS, default_to};
+use super::{PLAIN, WITH_STATUS, default_to, part};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -8,6 +8,12 @@ pub(crate) const LEASE: Strategy = Strategy { validate: validation::policy::vali
 
 pub(crate) const PRIORITY_CLASS: Strategy = Strategy {
     default: |class| default_to(class, "preemptionPolicy", "PreemptLowerPriority"),
+    // No change of a class counts.
+    prepare_create: |class| {
+        if let Some(metadata) = part(class, "metadata") {
+            metadata["generation"] = 1.into();
+        }
+    },
     validate: validation::policy::validate_priority_class,
     ..PLAIN
 };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PLAIN, default_to, each, part};
+use super::{PLAIN, each, ensure};
 use crate::kind::{Grants, Strategy};
 use crate::validation;
 
@@ -22,12 +22,19 @@ pub(crate) const BINDING: Strategy = Strategy {
 };
 
 fn default_groups(binding: &mut Value) {
-    if let Some(role) = part(binding, "roleRef") {
-        default_to(role, "apiGroup", GROUP);
+    if let Some(role) = ensure(binding, "roleRef") {
+        default_group(role);
     }
     for subject in each(binding, "subjects") {
         if matches!(subject["kind"].as_str(), Some("User" | "Group")) {
-            default_to(subject, "apiGroup", GROUP);
+            default_group(subject);
         }
+    }
+}
+
+/// An empty group is none.
+fn default_group(reference: &mut Value) {
+    if reference["apiGroup"].as_str().is_none_or(str::is_empty) {
+        reference["apiGroup"] = GROUP.into();
     }
 }

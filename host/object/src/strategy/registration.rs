@@ -13,6 +13,7 @@ pub(crate) const STRATEGY: Strategy = Strategy {
         }
     },
     prepare_create: begin,
+    reset_by_status: &["spec", "metadata"],
     prepare_update: restore_status,
     validate: validation::registration::validate_service,
     ..PLAIN

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PLAIN, WITH_LONE_STATUS, default_to, ensure, part, restore_status};
+use super::{PLAIN, WITH_LONE_STATUS, count_generation, default_to, ensure, part, restore_status};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -49,6 +49,12 @@ pub(crate) const ATTRIBUTES_CLASS: Strategy =
 
 pub(crate) const DRIVER: Strategy = Strategy {
     default: default_driver,
+    // New drivers are of no generation: their changes are counted, as upstream counts them.
+    prepare_update: |new, old| {
+        if new["spec"] != old["spec"] {
+            count_generation(new, old);
+        }
+    },
     validate: validation::csi::validate_driver,
     warn: validation::csi::warn_of_driver,
     ..PLAIN

@@ -327,3 +327,34 @@ fn daemons_are_replaced_one_at_a_time() {
     let expected = "spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero";
     assert_eq!(errors, [expected]);
 }
+
+#[test]
+fn an_empty_group_and_a_precedence_of_zero_are_none() {
+    let rbac = "rbac.authorization.k8s.io";
+    let binding = json!({ "subjects": [{ "kind": "User", "name": "u", "apiGroup": "" }] });
+    let binding = defaulted("rbac.authorization.k8s.io/v1", "RoleBinding", binding);
+    assert_eq!(binding["roleRef"], json!({ "apiGroup": rbac }));
+    assert_eq!(binding["subjects"][0]["apiGroup"], rbac);
+    let schema = json!({ "spec": { "matchingPrecedence": 0 } });
+    let schema = defaulted("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", schema);
+    assert_eq!(schema["spec"]["matchingPrecedence"], 1000);
+}
+
+#[test]
+fn generations_are_counted_as_upstream_counts_them() {
+    let updated = |api_version: &str, kind: &str, old: &Value, mut new: Value| {
+        (strategy(api_version, kind).prepare_update)(&mut new, old);
+        new["metadata"]["generation"].clone()
+    };
+    let storage = "storage.k8s.io/v1";
+    let driver = json!({ "metadata": { "name": "d" }, "spec": {} });
+    let changed = json!({ "metadata": { "name": "d" }, "spec": { "requiresRepublish": true } });
+    assert_eq!(updated(storage, "CSIDriver", &driver, driver.clone()), Value::Null);
+    assert_eq!(updated(storage, "CSIDriver", &driver, changed), 1);
+    let discovery = "discovery.k8s.io/v1";
+    let slice = json!({ "metadata": { "name": "s", "generation": 1 } });
+    let labelled = json!({ "metadata": { "name": "s", "generation": 1, "labels": { "a": "b" } } });
+    assert_eq!(updated(discovery, "EndpointSlice", &slice, labelled), 2);
+    let class = json!({ "metadata": { "name": "c" }, "value": 1 });
+    assert_eq!(created("scheduling.k8s.io/v1", "PriorityClass", class)["metadata"]["generation"], 1);
+}

@@ -11,6 +11,7 @@ pub(crate) const DEPLOYMENT: Strategy = Strategy {
     default: default_deployment,
     prepare_create: drop_status,
     prepare_update: restore_status,
+    reset_by_status: &["spec", "metadata.labels"],
     validate: validation::workload::validate_deployment,
     validate_part: Some(validation::workload::validate_deployment_part),
     ..PLAIN

@@ -27,10 +27,18 @@ const FIXED: [&str; 13] = [
     "reportingComponent",
 ];
 
+/// Of these, what shows as null when there is nothing.
+const NULLABLE: [&str; 4] = ["firstTimestamp", "lastTimestamp", "eventTime", "related"];
+
 pub(crate) fn validate(event: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(event, old, names::path_segment, &mut errors);
+    if old.is_some() {
+        metadata::validate_any(event, old, &mut errors);
+    }
     validate_any(event, "reportingComponent", &mut errors);
+    if errors.is_empty() {
+        metadata::validate_any(event, old, &mut errors);
+    }
     errors.into_vec()
 }
 
@@ -74,11 +82,19 @@ fn validate_any(event: &Value, reporter: &str, errors: &mut Errors) {
 pub(crate) fn validate_new(event: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
     let event = (EVENT.store)(event);
+    if old.is_some() {
+        metadata::validate_any(&event, old, &mut errors);
+    }
     validate_any(&event, "reportingController", &mut errors);
-    metadata::validate(&event, old, names::dns1123_subdomain, &mut errors);
     match old.map(EVENT.store) {
-        None => validate_create(&event, &mut errors),
-        Some(old) => validate_update(&event, &old, &mut errors),
+        None => {
+            metadata::validate_new(&event, names::dns1123_subdomain, &mut errors);
+            validate_create(&event, &mut errors);
+        }
+        Some(old) => {
+            metadata::validate_change(&event, &old, &mut errors);
+            validate_update(&event, &old, &mut errors);
+        }
     }
     errors.into_vec()
 }
@@ -105,7 +121,12 @@ fn validate_update(event: &Value, old: &Value, errors: &mut Errors) {
     }
     for field in FIXED {
         let named = if field == "reportingComponent" { "reportingController" } else { field };
-        errors.immutable(&Path::new(named), &event[field], &old[field]);
+        let at = Path::new(named);
+        match NULLABLE.contains(&field) {
+            true if same(&event[field], &old[field]) => {}
+            true => errors.shown(&at, &event[field], super::IMMUTABLE),
+            false => errors.immutable(&at, &event[field], &old[field]),
+        }
     }
     errors.immutable(&Path::new("reportingInstance"), &event["reportingInstance"], &old["reportingInstance"]);
 }
@@ -153,6 +174,15 @@ mod tests {
                 vec![r#"series.count: Invalid value: "": should be at least 2"#],
             ),
             (json!({ "deprecatedCount": 3 }), false, vec![r#"count: Invalid value: "": needs to be unset"#]),
+            (
+                json!({ "regarding": {}, "metadata": { "namespace": "n" } }),
+                false,
+                vec![
+                    r#"involvedObject.namespace: Invalid value: "": does not match event.namespace"#,
+                    "metadata.name: Required value: name or generateName is required",
+                ],
+            ),
+            (json!({ "eventTime": null }), true, vec!["eventTime: Invalid value: null: field is immutable"]),
             (json!({ "action": "B" }), true, vec![r#"action: Invalid value: "B": field is immutable"#]),
         ];
         for (change, old, expected) in cases {

@@ -26,7 +26,12 @@ pub(crate) fn validate_custom(object: &Value, old: Option<&Value>) -> Vec<FieldE
     errors.into_vec()
 }
 
-/// `rule` judges the name; that there is a name at all the request pipeline sees to.
+/// What upstream asks of every kind's metadata, beside what each asks itself.
+pub(crate) fn validate_any(object: &Value, old: Option<&Value>, errors: &mut Errors) {
+    validate_common(object, old, names::path_segment, errors);
+}
+
+/// `rule` judges the name.
 pub(crate) fn validate(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
     validate_common(object, old, rule, errors);
     validate_kubernetes_finalizers(&object["metadata"], &Path::new("metadata"), errors);
@@ -87,9 +92,9 @@ fn validate_name(metadata: &Value, path: &Path, rule: Rule, errors: &mut Errors)
             errors.invalid(&path.child("generateName"), &prefix.into(), message);
         }
     }
-    let name = text(&metadata["name"]);
-    if !name.is_empty() {
-        errors.rule(&path.child("name"), name, rule);
+    match text(&metadata["name"]) {
+        "" => errors.required(&path.child("name"), "name or generateName is required"),
+        name => errors.rule(&path.child("name"), name, rule),
     }
     let namespace = text(&metadata["namespace"]);
     if !namespace.is_empty() {

@@ -70,7 +70,8 @@ fn validate_parameters(parameters: &Value, path: &Path, errors: &mut Errors) {
 type Term<'v> = BTreeMap<&'v str, BTreeSet<&'v str>>;
 
 fn validate_topologies(topologies: &Value, path: &Path, errors: &mut Errors) {
-    let mut seen: Vec<Term<'_>> = Vec::new();
+    // Upstream begins with terms that ask for nothing: one who does is their duplicate.
+    let mut seen = vec![Term::new(); items(topologies).len()];
     for (index, term) in items(topologies).iter().enumerate() {
         let at = path.index(index).child("matchLabelExpressions");
         let term = validate_term(&term["matchLabelExpressions"], &at, errors);
@@ -148,6 +149,10 @@ mod tests {
             (
                 json!({ "allowedTopologies": [term("k", &["v"]), term("k", &["v"])] }),
                 vec![r#"allowedTopologies[1].matchLabelExpressions: Duplicate value: """#],
+            ),
+            (
+                json!({ "allowedTopologies": [{}] }),
+                vec![r#"allowedTopologies[0].matchLabelExpressions: Duplicate value: """#],
             ),
             (
                 json!({ "allowedTopologies": [term("k", &["v", "v"])] }),

@@ -80,6 +80,7 @@ pub(crate) fn validate_controller_revision(object: &Value, old: Option<&Value>) 
     let mut errors = Errors::default();
     let path = Path::new("data");
     if let Some(old) = old {
+        metadata::validate_any(object, Some(old), &mut errors);
         metadata::validate_change(object, old, &mut errors);
     }
     metadata::validate_new(object, names::dns1123_subdomain, &mut errors);
