@@ -64,7 +64,9 @@ fn wanted(headers: &HeaderMap) -> Result<Option<Identity>, Status> {
     }
     match only_named(&wanted) {
         true => Ok(None),
-        false => Err(Status::bad_request(format!("requested {wanted:?} without impersonating a user name"))),
+        false => {
+            Err(Status::bad_request("requested a uid, groups or extra without impersonating a user name"))
+        }
     }
 }
 

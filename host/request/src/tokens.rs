@@ -20,8 +20,10 @@ pub enum TokenError {
     Key(String),
     #[error("the token cannot be signed: {0}")]
     Sign(#[source] jsonwebtoken::errors::Error),
-    #[error("the token is not valid: {0}")]
+    #[error("invalid bearer token")]
     Invalid(#[source] jsonwebtoken::errors::Error),
+    #[error("[invalid bearer token, service account token has expired]")]
+    Expired,
     #[error("the token is for {found:?}, not for {wanted:?}")]
     Audience { found: Vec<String>, wanted: Vec<String> },
     #[error("the token's {kind} {name} is gone")]
@@ -127,8 +129,12 @@ impl Tokens {
         validation.set_issuer(&[&self.issuer]);
         validation.validate_aud = false; // compared below, for the intersection
         validation.validate_nbf = true;
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation)
-            .map_err(TokenError::Invalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, &self.verifying, &validation).map_err(
+            |error| match error.kind() {
+                jsonwebtoken::errors::ErrorKind::ExpiredSignature => TokenError::Expired,
+                _ => TokenError::Invalid(error),
+            },
+        )?;
         let claims = claims.claims;
         let wanted = if audiences.is_empty() { vec![self.issuer.clone()] } else { audiences.to_vec() };
         let common: Vec<String> = claims.aud.iter().filter(|a| wanted.contains(a)).cloned().collect();

@@ -10,7 +10,6 @@ use orch_object::Status;
 
 pub use escalation::Grant;
 pub use node::pod_nodes;
-pub use policy::Rule;
 pub use rbac::Rbac;
 
 /// What is being attempted, in the words of `SubjectAccessReview`.

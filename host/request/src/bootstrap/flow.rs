@@ -6,6 +6,7 @@ use orch_object::Status;
 use serde_json::{Value, json};
 
 use super::ensure;
+use crate::definitions;
 use crate::verbs::{Api, Call};
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
@@ -26,7 +27,11 @@ const LEVELS: [Level; 7] = [
 const QUEUE_LENGTH: i64 = 50;
 const EVERYBODY: [&str; 2] = ["system:unauthenticated", "system:authenticated"];
 
-pub async fn create(api: &Api, call: &Call) -> Result<(), Status> {
+/// Who upstream says made them.
+const MANAGER: &str = "api-priority-and-fairness-config-producer-v1";
+
+pub async fn create(api: &Api) -> Result<(), Status> {
+    let call = &Call::new(definitions::call().identity.clone(), MANAGER);
     for (resource, objects) in [("prioritylevelconfigurations", levels()), ("flowschemas", schemas())] {
         let target = Target::all(&Resource::new(GROUP, "v1", resource));
         for (name, spec) in objects {

@@ -4,8 +4,11 @@ use orch_client::{Resource, Target};
 use orch_object::Status;
 use serde_json::json;
 
-use super::{Bootstrap, ensure, ensure_fields};
-use crate::verbs::{Api, Call};
+use super::{Bootstrap, apply_condition, ensure, ensure_fields};
+use crate::verbs::{Api, Call, time};
+
+/// Who upstream says that the range is ready.
+const RANGE_MANAGER: &str = "kubernetes-service-cidr-controller";
 
 pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(), Status> {
     let service = json!({
@@ -13,8 +16,7 @@ pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(),
             "labels": { "component": "apiserver", "provider": "kubernetes" } },
         "spec": {
             "type": "ClusterIP", "clusterIP": bootstrap.kubernetes_ip.to_string(),
-            "clusterIPs": [bootstrap.kubernetes_ip.to_string()],
-            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None",
+            "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None",
             "internalTrafficPolicy": "Cluster",
             "ports": [{ "name": "https", "port": 443, "protocol": "TCP", "targetPort": bootstrap.port }],
         },
@@ -28,7 +30,24 @@ pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(),
         endpoints(api, call, bootstrap).await?;
     }
     let cidr = json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
-    ensure(api, call, Target::all(&Resource::new("networking.k8s.io", "v1", "servicecidrs")), cidr).await
+    let resource = Resource::new("networking.k8s.io", "v1", "servicecidrs");
+    ensure(api, call, Target::all(&resource), cidr).await?;
+    tell_ready(api, &resource).await
+}
+
+/// Once: the range that the server was given is ready from birth.
+async fn tell_ready(api: &Api, resource: &Resource) -> Result<(), Status> {
+    let key = crate::key::object(&resource.group, &resource.plural, "", "kubernetes");
+    let Some(range) = api.cache().get(&key) else { return Ok(()) };
+    let conditions = range.value()["status"]["conditions"].clone();
+    if conditions.as_array().into_iter().flatten().any(|condition| condition["type"] == "Ready") {
+        return Ok(());
+    }
+    let condition = json!({
+        "type": "Ready", "status": "True", "lastTransitionTime": time(api.clock.now()),
+        "message": "Kubernetes default Service CIDR is ready",
+    });
+    apply_condition(api, resource, "kubernetes", RANGE_MANAGER, condition).await
 }
 
 /// Where the Service leads: this host, as others reach it.

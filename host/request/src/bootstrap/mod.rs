@@ -11,7 +11,8 @@ use orch_client::{Identity, Patch, PatchType, Resource, Target, WriteOptions};
 use orch_object::Status;
 use serde_json::{Value, json};
 
-use crate::verbs::{Api, Call};
+use crate::definitions;
+use crate::verbs::{Api, Call, Part};
 
 /// What the objects depend on.
 #[derive(Debug, Clone)]
@@ -35,17 +36,13 @@ pub async fn create(api: &Api, bootstrap: &Bootstrap) -> Result<(), Status> {
     for name in NAMESPACES {
         let object = json!({
             "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
-            "spec": { "finalizers": ["kubernetes"] },
         });
         ensure(api, &call, Target::all(&Resource::core("namespaces")), object).await?;
     }
     roles::create(api, &call).await?;
     priority_classes(api, &call).await?;
-    flow::create(api, &call).await?;
+    flow::create(api).await?;
     extension::create(api, &call, bootstrap).await?;
-    let range =
-        json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
-    ensure(api, &call, Target::all(&Resource::new("networking.k8s.io", "v1", "servicecidrs")), range).await?;
     let bundles = Target::all(&Resource::new("certificates.k8s.io", "v1", "clustertrustbundles"));
     ensure(api, &call, bundles, serving_bundle(&bootstrap.client_ca)).await?;
     kubernetes_service::create(api, &call, bootstrap).await
@@ -87,6 +84,26 @@ async fn ensure(api: &Api, call: &Call, target: Target, object: Value) -> Result
         Err(status) if status.is_already_exists() => Ok(()),
         Err(status) => Err(status),
     }
+}
+
+/// Writes a condition of a cluster-wide object's status, by apply.
+pub(crate) async fn apply_condition(
+    api: &Api,
+    resource: &Resource,
+    name: &str,
+    manager: &str,
+    condition: Value,
+) -> Result<(), Status> {
+    let kind = api.kind(resource).await?;
+    let call = definitions::call();
+    let target = Target::cluster(resource, name).subresource("status");
+    let body = json!({
+        "apiVersion": kind.api_version(), "kind": kind.kind,
+        "metadata": { "name": name }, "status": { "conditions": [condition] },
+    });
+    let patch = Patch { patch_type: PatchType::Apply, body };
+    let options = WriteOptions { field_manager: manager.into(), force: true, ..WriteOptions::default() };
+    api.patch_part(&call, &kind, &target, &patch, Part::Status, &options).await.map(drop)
 }
 
 /// Sets fields of an object that exists, or creates it.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use orch_client::{Resource, Target, WriteOptions};
+use orch_client::Resource;
 use serde_json::{Value, json};
 
 use super::Fairness;
+use crate::bootstrap::apply_condition;
 use crate::follow::Follower;
-use crate::verbs::{Api, Call, Modification, Part, time};
-use crate::{bootstrap, definitions, key};
+use crate::verbs::{Api, time};
+use crate::{bootstrap, key};
 
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 const MANAGER: &str = "api-priority-and-fairness-config-consumer-v1";
@@ -39,7 +40,7 @@ async fn keep_mandatory(api: &Api) {
     let missing = ["exempt", "catch-all"]
         .iter()
         .any(|name| !has("flowschemas", name) || !has("prioritylevelconfigurations", name));
-    if missing && let Err(error) = bootstrap::flow::create(api, &definitions::call()).await {
+    if missing && let Err(error) = bootstrap::flow::create(api).await {
         tracing::warn!(%error, "cannot create the mandatory flow schemas again");
     }
 }
@@ -66,25 +67,12 @@ async fn tell_dangling(api: &Api) {
     }
 }
 
+/// Applied, as upstream does: what others say of the schema stays theirs.
 async fn write_condition(api: &Api, schema: &Value, condition: Value) -> Result<(), orch_object::Status> {
     let resource = Resource::new(GROUP, "v1", "flowschemas");
     let name = schema["metadata"]["name"].as_str().unwrap_or_default();
-    let target = Target::cluster(&resource, name).subresource("status");
-    let kind = api.kind(&resource).await?;
-    let options = WriteOptions { field_manager: MANAGER.into(), ..WriteOptions::default() };
-    let change = |old: &Arc<Value>| {
-        let mut new = (**old).clone();
-        let conditions = old["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let others = conditions.into_iter().filter(|c| c["type"] != "Dangling");
-        new["status"]["conditions"] = others.chain([condition.clone()]).collect();
-        Ok(new)
-    };
-    let modification =
-        Modification { part: Part::Status, options: &options, change: &change, keeps_managed_fields: false };
-    let call: Call = definitions::call();
-    match api.modify(&call, &kind, &target, &modification).await {
-        Ok(_) => Ok(()),
+    match apply_condition(api, &resource, name, MANAGER, condition).await {
         Err(status) if status.is_not_found() => Ok(()),
-        Err(status) => Err(status),
+        answer => answer,
     }
 }

@@ -30,8 +30,10 @@ use crate::{causes, subresources};
 const MIN_WATCH_SECONDS: u64 = 1800;
 
 /// Kinds that clients should leave: version, resource, what every answer warns of.
-const DEPRECATED: &[(&str, &str, &str)] =
-    &[("v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")];
+const DEPRECATED: &[(&str, &str, &str)] = &[
+    ("v1", "componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"),
+    ("v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+];
 
 pub async fn answer(
     routes: &Routes,

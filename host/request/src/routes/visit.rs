@@ -261,10 +261,15 @@ fn too_many() -> Response {
 }
 
 fn add_headers(visit: &Visit, response: &mut Response) {
-    if let Some(call) = visit.call.get() {
+    let call = visit.call.get();
+    if let Some(call) = call {
         add_warnings(response, &call.warnings());
     }
     let headers = response.headers_mut();
+    // As upstream's authorization does: what it says holds what the client sent.
+    if call.is_some_and(|call| call.is_forbidden()) {
+        headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    }
     headers.entry("cache-control").or_insert(HeaderValue::from_static("no-cache, private"));
     let mut insert = |name: &'static str, text: &str| {
         if let Some(value) = HeaderValue::from_str(text).ok().filter(|value| !value.is_empty()) {

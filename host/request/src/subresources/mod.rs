@@ -135,7 +135,9 @@ pub async fn create_object(
     if let Some(review) = reviews::find(group_resource.0, group_resource.1) {
         let kind = api.kind(&target.resource).await?;
         api.authorize(call, "create", target)?;
-        return reviews::answer(api, call, &kind, target, review, object).await.map(Written::unstored);
+        return reviews::answer(api, call, &kind, target, review, object, options)
+            .await
+            .map(Written::unstored);
     }
     if group_resource == ("", "bindings") {
         // The old way to bind: the Binding's own name is the pod's.

@@ -139,6 +139,11 @@ impl Call {
         self.annotations.lock().entry(key.into()).or_insert_with(|| value.into());
     }
 
+    /// Whether it was refused for want of a permission.
+    pub fn is_forbidden(&self) -> bool {
+        self.annotations.lock().get("authorization.k8s.io/decision").is_some_and(|told| told == "forbid")
+    }
+
     pub fn warn(&self, warnings: impl IntoIterator<Item = String>) {
         self.warnings.lock().extend(warnings);
     }

@@ -15,6 +15,9 @@ use crate::{causes, key};
 /// Tries for a generated name that nobody has yet.
 const NAME_TRIES: usize = 8;
 
+/// Kinds whose names are addresses: nothing random is put behind a base.
+const NAMED_BY_ADDRESS: &[(&str, &str)] = &[("networking.k8s.io", "ipaddresses")];
+
 /// Who fills in `metadata.managedFields`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
@@ -56,6 +59,10 @@ impl Api {
         let Some(base) = generate_base(&object) else {
             return self.create_named(call, kind, target, object, options, ownership).await;
         };
+        if NAMED_BY_ADDRESS.contains(&(kind.group.as_str(), kind.plural.as_str())) {
+            metadata::of(&mut object)?.insert("name".into(), base.into());
+            return self.create_named(call, kind, target, object, options, ownership).await;
+        }
         for attempt in 1.. {
             let mut object = object.clone();
             metadata::of(&mut object)?.insert("name".into(), metadata::generated_name(&base).into());
@@ -78,17 +85,13 @@ impl Api {
     ) -> Result<Written, Status> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
         let target = Target { name: name.clone(), ..target.clone() };
-        if let Some(version) = object["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) {
-            tracing::debug!(version, "resourceVersion set on create");
-            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
-        }
         self.fresh().await?;
         if ownership == Ownership::Record {
             metadata::of(&mut object)?.remove("managedFields");
         }
         metadata::begin(&mut object, self.clock.now(), kind.has_generation)?;
         kind.default(&mut object);
-        kind.shape(&mut object);
+        kind.fill(&mut object);
         // Nobody owns what admission and the server itself add.
         if ownership == Ownership::Record {
             self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
@@ -103,8 +106,10 @@ impl Api {
         kind.default(&mut object);
         kind.shape(&mut object);
         self.check_permissions(call, kind, &target, &object, None)?;
-        let mut errors = metadata::validate(&object, kind, None);
-        errors.extend(kind.validate(&object, None));
+        let mut errors = kind.validate(&object, None);
+        if errors.is_empty() {
+            errors = metadata::validate(&object, kind);
+        }
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &name, &errors));
         }
@@ -115,6 +120,10 @@ impl Api {
         if self.cache.get(&key).is_some() {
             // Said before its addresses are found to be taken, by itself.
             return Err(Status::already_exists(kind, &name));
+        }
+        if let Some(version) = object["metadata"]["resourceVersion"].as_str().filter(|v| !v.is_empty()) {
+            tracing::debug!(version, "resourceVersion set on create");
+            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let held = self.allocator.allocate(kind, &mut object, None).await?;
         if options.dry_run {

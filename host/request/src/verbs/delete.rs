@@ -142,7 +142,9 @@ fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: 
 
 fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Plan {
     let mut new = old.clone();
-    set_collector_finalizers(&mut new, options.propagation.or_else(|| usual_propagation(kind, old)));
+    if is_collected(kind) {
+        set_collector_finalizers(&mut new, options.propagation.or_else(|| usual_propagation(kind, old)));
+    }
     let grace = grace(kind, old, options);
     let marked = metadata::is_being_deleted(old);
     if !marked {
@@ -186,6 +188,11 @@ fn mark(object: &mut Value, kind: &Kind, grace: i64, now: Timestamp) {
     if namespace {
         object["status"]["phase"] = "Terminating".into();
     }
+}
+
+/// Events own nothing, and go at once.
+fn is_collected(kind: &Kind) -> bool {
+    kind.plural != "events" || !matches!(kind.group.as_str(), "" | "events.k8s.io")
 }
 
 /// For these the dependents live on unless the client says otherwise, as they did before collection.

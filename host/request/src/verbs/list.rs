@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use orch_client::{ListOptions, Target};
 use orch_object::partial::Fields;
+use orch_object::schema::base64_fault;
 use orch_object::{FieldError, FieldSelector, Kind, LabelSelector, Status};
 use orch_watch::{Object, Revision};
 use serde::{Deserialize, Serialize};
@@ -127,7 +128,9 @@ impl ContinueToken {
         let invalid = |why: &str| {
             Status::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
         };
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|error| invalid(&error.to_string()))?;
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|error| {
+            invalid(&format!("illegal base64 data at input byte {}", base64_fault(&error, token)))
+        })?;
         let token: ContinueToken =
             serde_json::from_slice(&bytes).map_err(|error| invalid(&error.to_string()))?;
         if token.version != "orch/v1" || !token.start.starts_with(prefix) {
@@ -319,7 +322,11 @@ mod tests {
         let read = ContinueToken::decode(&token, "core/pods/a/").unwrap();
         assert_eq!((read.revision, read.start.as_str()), (Some(7), "core/pods/a/x"));
         assert_eq!(ContinueToken::decode(&token, "core/secrets/").unwrap_err().code, 400);
-        assert_eq!(ContinueToken::decode("%%", "").unwrap_err().code, 400);
+        let refused = ContinueToken::decode("ab%%", "").unwrap_err();
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (400, "invalid continue token: continue key is not valid: illegal base64 data at input byte 2")
+        );
     }
 
     #[test]

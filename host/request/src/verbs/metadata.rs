@@ -180,8 +180,8 @@ fn same_fields(new: &Value, old: &Value, counted: impl Fn(&str) -> bool) -> bool
     body(new) == body(old) && fields.all(|(name, value)| old.get(name) == Some(value))
 }
 
-/// What every kind's metadata must satisfy.
-pub fn validate(object: &Value, kind: &Kind, old: Option<&Value>) -> Vec<FieldError> {
+/// What every new object's metadata must satisfy, where its kind did not ask.
+pub fn validate(object: &Value, kind: &Kind) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let metadata = &object["metadata"];
     if metadata["name"].as_str().is_none_or(str::is_empty) {
@@ -192,7 +192,7 @@ pub fn validate(object: &Value, kind: &Kind, old: Option<&Value>) -> Vec<FieldEr
             detail: "name or generateName is required".into(),
         });
     }
-    if old.is_none() && kind.namespaced() && metadata["namespace"].as_str().is_none_or(str::is_empty) {
+    if kind.namespaced() && metadata["namespace"].as_str().is_none_or(str::is_empty) {
         errors.push(FieldError {
             field: "metadata.namespace".into(),
             kind: FieldErrorKind::Required,

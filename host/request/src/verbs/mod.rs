@@ -22,10 +22,11 @@ mod watch;
 
 pub use api::{Api, Call, Clock, Parts, SystemClock, Written};
 pub(crate) use api::{attributes, namespace};
+pub(crate) use decode::check as check_body;
 pub use delete::delete_options;
 pub use delete::{Deleted, success};
 pub use list::Listed;
-pub(crate) use metadata::{micro_time, time};
+pub(crate) use metadata::{match_target, micro_time, time};
 pub(crate) use modify::{Facade, Reviewed};
 pub use modify::{Modification, Part};
 pub(crate) use patch::patched;

@@ -145,7 +145,7 @@ impl Api {
         metadata::keep_system_fields(new, old)?;
         keep_other_parts(new, old, kind, target, modification.part);
         kind.default(new);
-        kind.shape(new);
+        kind.fill(new);
         // Nobody owns what admission and the server itself add.
         if !modification.keeps_managed_fields {
             let options = modification.options;
@@ -179,13 +179,12 @@ impl Api {
         kind.default(new);
         kind.shape(new);
         self.check_permissions(call, kind, target, new, Some(old))?;
-        let mut errors = metadata::validate(new, kind, Some(old));
-        errors.extend(match modification.part {
+        let errors = match modification.part {
             Part::Status | Part::Piece => kind.validate_part(new, old, &target.subresource, &now),
             Part::Main => kind.validate(new, Some(old)),
             // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
             Part::Any => kind.validate(new, None),
-        });
+        };
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
         }

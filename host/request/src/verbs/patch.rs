@@ -80,6 +80,12 @@ impl Api {
         let api_version = kind.api_version();
         let manager = self.manager(call, kind, &api_version, &target.subresource, options);
         orch_object::apply::refuse_malformed(&configuration, kind.node(), &manager)?;
+        if let Some(uid) = uid_of(&configuration)
+            && part == Part::Main
+            && self.current(kind, target).await.is_err_and(|status| status.is_not_found())
+        {
+            return Err(no_such_uid(kind, target, uid));
+        }
         // What exists has its name; only a new object must be told it.
         let unnamed = metadata::of(&mut configuration)?.get("name").is_none_or(|name| name == "");
         match unnamed {
@@ -96,13 +102,6 @@ impl Api {
             Err(status) if status.is_not_found() && part == Part::Main => {
                 if unnamed {
                     return Err(metadata::unnamed(target));
-                }
-                if configuration["metadata"]["uid"].as_str().is_some_and(|uid| !uid.is_empty()) {
-                    return Err(Status::conflict(
-                        kind,
-                        &target.name,
-                        "uid mismatch: the provided object specified uid, and no existing object was found",
-                    ));
                 }
                 // Created by the apply; whoever creates it first makes this one an update.
                 let created = self.create_applied(call, kind, target, applied(None)?, options).await;
@@ -162,6 +161,17 @@ impl Api {
         let manager = self.manager(call, kind, &api_version, subresource, options);
         record_update(old, new, kind.node(), &manager);
     }
+}
+
+/// The uid that a configuration names.
+fn uid_of(configuration: &Value) -> Option<&str> {
+    configuration["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty())
+}
+
+fn no_such_uid(kind: &Kind, target: &Target, uid: &str) -> Status {
+    let why =
+        format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+    Status::conflict(kind, &target.name, &why)
 }
 
 /// What is applied says what it is.

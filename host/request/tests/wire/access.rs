@@ -79,6 +79,32 @@ async fn people_can_ask_what_they_may_do() {
 }
 
 #[tokio::test]
+async fn questions_that_make_no_sense_are_refused() {
+    let api = Api::start().await;
+    let path = "/apis/authorization.k8s.io/v1";
+    let refused = api.post(&format!("{path}/subjectaccessreviews"), &json!({ "spec": {} })).await;
+    assert_eq!(
+        (refused.code, refused.message()),
+        (
+            422,
+            ".authorization.k8s.io \"\" is invalid: [spec: Invalid value: null: exactly one of \
+             nonResourceAttributes or resourceAttributes must be specified, spec.user: Invalid value: \"\": at least \
+             one of user or group must be specified]"
+        )
+    );
+    let elsewhere = json!({ "spec": { "user": "jane", "resourceAttributes": { "namespace": "other" } } });
+    let refused = api.post(&format!("{path}/namespaces/default/localsubjectaccessreviews"), &elsewhere).await;
+    assert!(refused.message().ends_with("must match metadata.namespace"), "{}", refused.text);
+    let refused = api.post(&format!("{path}/selfsubjectrulesreviews"), &json!({ "spec": {} })).await;
+    assert_eq!((refused.code, refused.message()), (400, "no namespace on request"));
+    let tokens = "/apis/authentication.k8s.io/v1/tokenreviews";
+    assert_eq!(api.post(tokens, &json!({ "spec": {} })).await.code, 400);
+    let bad = api.post(tokens, &json!({ "spec": { "token": "bad" } })).await.expect(201);
+    assert_eq!(bad["status"], json!({ "error": "invalid bearer token", "user": {} }));
+    assert!(bad["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]["f:token"].is_object(), "{bad}");
+}
+
+#[tokio::test]
 async fn tokens_are_bound() {
     let api = Api::start().await;
     let namespace = api.namespace().await;

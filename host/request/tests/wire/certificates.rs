@@ -115,6 +115,7 @@ async fn every_cluster_has_its_range_and_its_anchors() {
     let api = Api::start().await;
     let range = api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").await.expect(200);
     assert_eq!(range["spec"]["cidrs"], json!(["10.96.0.0/16"]));
+    assert_eq!(range["status"]["conditions"][0]["type"], "Ready");
     let path = "/apis/certificates.k8s.io/v1/clustertrustbundles?fieldSelector=spec.signerName=kubernetes.io/kube-apiserver-serving";
     let bundles = api.get(path).await.expect(200);
     assert!(bundles["items"][0]["spec"]["trustBundle"].as_str().unwrap().contains("BEGIN CERTIFICATE"));

@@ -56,6 +56,20 @@ async fn propagation_is_left_to_the_collector() {
 }
 
 #[tokio::test]
+async fn events_own_nothing_and_go_at_once() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let path = format!("/api/v1/namespaces/{namespace}/events");
+    let event =
+        json!({ "metadata": { "name": "e" }, "involvedObject": { "kind": "Pod", "namespace": namespace } });
+    api.post(&path, &event).await.expect(201);
+    let foreground = json!({ "propagationPolicy": "Foreground" });
+    let gone = api.delete_with(&format!("{path}/e"), foreground).await.expect(200);
+    assert_eq!(gone["status"], "Success");
+    assert_eq!(api.get(&format!("{path}/e")).await.code, 404);
+}
+
+#[tokio::test]
 async fn preconditions_are_checked() {
     let api = Api::start().await;
     let path = format!("/api/v1/namespaces/{}/configmaps", api.namespace().await);

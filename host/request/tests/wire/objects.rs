@@ -254,3 +254,38 @@ async fn a_pod_is_resized() {
         refused.text
     );
 }
+
+#[tokio::test]
+async fn an_update_of_some_kinds_must_say_of_which_version() {
+    let api = Api::start().await;
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{}/leases", api.namespace().await);
+    let lease = json!({ "metadata": { "name": "a" }, "spec": { "holderIdentity": "h" } });
+    api.put(&format!("{path}/a"), &lease).await.expect(201);
+    let refused = api.put(&format!("{path}/a"), &lease).await;
+    assert_eq!(
+        (refused.code, refused.message()),
+        (
+            422,
+            "leases.coordination.k8s.io \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must be \
+             specified for an update"
+        )
+    );
+    let maps = format!(
+        "{}/configmaps",
+        path.replace("/apis/coordination.k8s.io", "/api").trim_end_matches("/leases")
+    );
+    api.post(&maps, &config_map("m")).await.expect(201);
+    api.put(&format!("{maps}/m"), &config_map("m")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_status_that_leaves_metadata_alone_owns_none_of_it() {
+    let api = Api::start().await;
+    let path = "/apis/networking.k8s.io/v1/servicecidrs";
+    let range = json!({ "metadata": { "name": "r" }, "spec": { "cidrs": ["10.200.0.0/24"] } });
+    api.post(path, &range).await.expect(201);
+    let labels = json!({ "metadata": { "labels": { "of-status": "1" } }, "status": {} });
+    let patched = api.patch(&format!("{path}/r/status"), "merge", &labels).await.expect(200);
+    assert!(patched["metadata"]["labels"].is_null(), "{patched}");
+    assert_eq!(patched["metadata"]["managedFields"].as_array().map(Vec::len), Some(1), "{patched}");
+}
