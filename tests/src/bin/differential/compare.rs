@@ -79,11 +79,7 @@ fn values(place: &str, upstream: &Value, orch: &Value, found: &mut Vec<[String; 
 }
 
 fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(1500) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    value.to_string()
 }
 
 #[cfg(test)]

@@ -402,7 +402,7 @@ fn status(kind: &KindUnderTest, one: &str) -> Vec<Step> {
     let at = format!("{one}/status");
     let fields = if kind.status.is_null() { json!({}) } else { kind.status.clone() };
     let body = json!({ "metadata": { "labels": { "of-status": "1" } }, "status": fields });
-    vec![
+    let steps = [
         Step::new("status: patch", "PATCH", &at).text(MERGE_PATCH, body.to_string()),
         Step::get("status: get", &at),
         Step::new("status: update", "PUT", &at).last(vec![Edit::set("/status", fields.clone())]),
@@ -418,7 +418,10 @@ fn status(kind: &KindUnderTest, one: &str) -> Vec<Step> {
         Step::new("update with a status", "PUT", one).last(vec![Edit::set("/status", json!({}))]),
         Step::get("status: get after all", one),
         Step::get("status: get as a table after all", one).accept(TABLE),
-    ]
+    ];
+    // What a controller of the API server writes here, it writes again.
+    let wait = |step: &Step| step.name.starts_with("status: update").then(|| settled(kind, FIRST)).flatten();
+    steps.into_iter().flat_map(|step| [wait(&step), Some(step)].into_iter().rev().flatten()).collect()
 }
 
 fn watch(kind: &KindUnderTest) -> Step {

@@ -59,6 +59,7 @@ fn value(value: &mut Value, name: &str) {
         Value::Object(fields) => {
             fields.retain(|name, _| !is_own(name));
             random_name(fields);
+            order_rules(fields);
             fields.iter_mut().for_each(|(name, field)| self::value(field, name));
         }
         // A table's age in seconds.
@@ -78,9 +79,9 @@ fn value(value: &mut Value, name: &str) {
     }
 }
 
-/// A path, a definition or a group of orch's own.
+/// A path, a definition or a group of orch's own, or a role of its own controllers.
 fn is_own(name: &str) -> bool {
-    name.contains("plugins.orch.dev") || name.starts_with("dev.orch.")
+    name.contains("plugins.orch.dev") || name.starts_with("dev.orch.") || name.starts_with("system:orch:")
 }
 
 fn names_own(item: &Value) -> bool {
@@ -94,6 +95,18 @@ fn age(cell: &mut Value) {
         Some(text) if text.strip_suffix('s').is_some_and(|n| n.parse::<u8>().is_ok()) => *cell = "AGE".into(),
         Some(text) => *cell = words(text).into(),
         None => {}
+    }
+}
+
+/// What one may do, which upstream tells in the order of its caches.
+fn order_rules(fields: &mut serde_json::Map<String, Value>) {
+    if !fields.contains_key("incomplete") {
+        return;
+    }
+    for name in ["resourceRules", "nonResourceRules"] {
+        if let Some(Value::Array(rules)) = fields.get_mut(name) {
+            rules.sort_by_key(Value::to_string);
+        }
     }
 }
 

@@ -52,8 +52,8 @@ impl Report {
             let first = group[0];
             println!("\n{} × {place}", group.len());
             println!("    first: {} · {}", first.script, first.step);
-            println!("    upstream: {}", first.upstream);
-            println!("    orch:     {}", first.orch);
+            println!("    upstream: {}", beginning(&first.upstream));
+            println!("    orch:     {}", beginning(&first.orch));
         }
         if groups.len() > most {
             println!("\n… and {} more kinds of difference", groups.len() - most);
@@ -77,6 +77,14 @@ impl Report {
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, group)| std::cmp::Reverse(group.len()));
         groups
+    }
+}
+
+/// As much as people read of a long text.
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(1500) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.into(),
     }
 }
 
