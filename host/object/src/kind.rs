@@ -10,7 +10,7 @@ use crate::conversion::Conversion;
 use crate::custom::{ConversionWebhook, Custom};
 use crate::schema::{Decoded, Node, Schemas, decode, drop_zeros, fill, shape};
 use crate::status::{FieldError, Status};
-use crate::validation::declared;
+use crate::validation::{declared, metadata};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -91,19 +91,25 @@ pub struct Demand {
 pub struct Strategy {
     /// Fills in defaults, in the object as the client sent it; idempotent.
     pub default: fn(&mut Value),
+    /// A new object that has no name gets one.
+    pub names_itself: bool,
     /// Before validation of a create: clears what clients may not set (status), allocates what is derived.
     pub prepare_create: fn(&mut Value),
     /// Before validation of an update of the main resource: `(new, old)`; restores what it may not change.
     pub prepare_update: fn(&mut Value, &Value),
     /// With the mark of the first delete, at an RFC 3339 time: what the object's own end needs.
     pub prepare_delete: fn(&mut Value, &str),
-    /// Seconds between a delete without `gracePeriodSeconds` and the removal, while an agent ends the
-    /// object gracefully (`Some(30)` for a running Pod); `None`: removed at once (unless finalizers hold it).
-    pub grace_period: fn(&Value) -> Option<i64>,
+    /// Seconds between a delete, with the `gracePeriodSeconds` that it asks for, and the removal, while an
+    /// agent ends the object gracefully (30 for a running Pod that nothing was asked of, 0 when nobody has
+    /// to); `None`: objects of this kind go at once (unless finalizers hold them).
+    pub grace_period: fn(&Value, Option<i64>) -> Option<i64>,
     /// What is wrong, as upstream would name it. `old` is set for updates (immutability).
     pub validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
     /// What a client is warned of when a write of the main resource is good.
     pub warn: fn(&Value, Option<&Value>) -> Vec<String>,
+    /// Set where a delete that does not say what becomes of the dependents leaves them alone: what its client
+    /// is warned of.
+    pub warn_of_orphans: &'static str,
     /// Set for kinds that give permissions: nobody gives what they do not have.
     pub grants: Option<Grants>,
     /// What its writer must be allowed beside the write itself: `(new, old, sub-resource)`.
@@ -216,24 +222,22 @@ impl Kind {
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         match &self.custom {
             Some(custom) => custom.validate(object, old),
-            None => self.with_declared(object, old, (self.strategy.validate)(object, old)),
+            None => self.with_common(object, old, (self.strategy.validate)(object, old)),
         }
     }
 
     /// What is wrong with a write to `status` or a sub-resource like it, at an RFC 3339 time.
     pub fn validate_part(&self, object: &Value, old: &Value, part: &str, now: &str) -> Vec<FieldError> {
         match self.strategy.validate_part {
-            Some(validate) => self.with_declared(object, Some(old), validate(object, old, part, now)),
+            Some(validate) => self.with_common(object, Some(old), validate(object, old, part, now)),
             None => self.validate(object, Some(old)),
         }
     }
 
-    fn with_declared(
-        &self,
-        object: &Value,
-        old: Option<&Value>,
-        mut errors: Vec<FieldError>,
-    ) -> Vec<FieldError> {
+    /// With what is asked of every kind: before its own words of changes, after them what its schema declares.
+    fn with_common(&self, object: &Value, old: Option<&Value>, own: Vec<FieldError>) -> Vec<FieldError> {
+        let mut errors = old.map(|old| metadata::validate_every_change(object, old)).unwrap_or_default();
+        errors.extend(own);
         declared::extend(&self.schema, object, old, &mut errors);
         errors
     }

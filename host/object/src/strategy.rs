@@ -33,12 +33,14 @@ use crate::validation::metadata::validate_object;
 /// Nothing special: metadata is validated, everything else is kept as it came.
 pub(crate) const PLAIN: Strategy = Strategy {
     default: |_| {},
+    names_itself: false,
     prepare_create: |_| {},
     prepare_update: |_, _| {},
     prepare_delete: |_, _| {},
-    grace_period: |_| None,
+    grace_period: |_, _| None,
     validate: validate_object,
     warn: |_, _| Vec::new(),
+    warn_of_orphans: "",
     grants: None,
     demands: |_, _, _| None,
     record_requester: None,

@@ -15,7 +15,6 @@ pub(super) fn rows() -> Vec<Row> {
     let replica_set = Row {
         short_names: &["rs"],
         categories: &["all"],
-        selectable: &["status.replicas"],
         columns: print::workload::replica_set_columns(),
         generation: true,
         strategy: strategy::workload::REPLICA_SET,

@@ -32,7 +32,7 @@ pub(super) fn rows() -> Vec<Row> {
     let first_autoscaler = Row {
         short_names: &["hpa"],
         categories: &["all"],
-        columns: print::autoscaler::first_columns(),
+        columns: print::autoscaler::columns(),
         generation: true,
         strategy: strategy::batch::FIRST_AUTOSCALER,
         conversion: Some(AUTOSCALER),

@@ -1,5 +1,6 @@
 //! What a write changed, as sets of paths.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
@@ -14,6 +15,8 @@ pub(crate) struct Diff {
     /// Added or modified.
     pub changed: FieldSet,
     pub removed: FieldSet,
+    /// A list whose items are told apart by keys has one without: nobody can say what changed.
+    pub has_keyless_items: bool,
 }
 
 /// Fields of the object itself that never appear in `managedFields`.
@@ -31,7 +34,8 @@ pub(super) const UNOWNED_METADATA: [&str; 9] = [
     "resourceVersion",
 ];
 
-/// `old` may be missing (the object is new). Null counts as missing.
+/// `old` may be missing (the object is new). Null is a value where upstream's types write it; of custom
+/// resources it counts as missing.
 pub(crate) fn compare(old: Option<&Value>, new: &Value, node: Option<Node<'_>>) -> Diff {
     let typed = node.and_then(|n| n.definition()).is_some_and(|name| name.starts_with("io.k8s."));
     // A new object is compared with what upstream's type is before anything is set.
@@ -40,7 +44,7 @@ pub(crate) fn compare(old: Option<&Value>, new: &Value, node: Option<Node<'_>>) 
         crate::schema::shape(node, &mut blank);
         blank
     });
-    let walk = Walk { typed, blank: blank.is_some() };
+    let walk = Walk { typed, blank: blank.is_some(), keyless: Cell::new(false) };
     let none = Map::new();
     let old = old.or(blank.as_ref()).and_then(Value::as_object).unwrap_or(&none);
     let new = new.as_object().unwrap_or(&none);
@@ -60,7 +64,7 @@ pub(crate) fn compare(old: Option<&Value>, new: &Value, node: Option<Node<'_>>) 
         };
         diff.put(|| field_element(name), child);
     });
-    Diff { changed: diff.changed.into(), removed: diff.removed.into() }
+    Diff { changed: diff.changed.into(), removed: diff.removed.into(), has_keyless_items: walk.keyless.get() }
 }
 
 #[derive(Default)]
@@ -110,6 +114,8 @@ struct Walk {
     typed: bool,
     /// The old side is a blank of its type: what is held by value stands there by itself.
     blank: bool,
+    /// An item was met that has none of its list's keys.
+    keyless: Cell<bool>,
 }
 
 enum Shape<'a> {
@@ -186,6 +192,10 @@ impl Walk {
     }
 
     fn value(&self, old: Option<&Value>, stood: bool, new: Option<&Value>, node: Option<Node<'_>>) -> Sides {
+        let is_null = |side: Option<&Value>| side.is_some_and(Value::is_null);
+        if is_null(old) || is_null(new) {
+            return self.null(old, stood, new, node);
+        }
         let mut sides = match shape(old, new, node) {
             Shape::Leaf => return leaf(old, new),
             Shape::Map => {
@@ -222,10 +232,29 @@ impl Walk {
         sides
     }
 
+    /// What is null on one side at least: an empty one of what stands on the other.
+    fn null(&self, old: Option<&Value>, stood: bool, new: Option<&Value>, node: Option<Node<'_>>) -> Sides {
+        let filled = |side: Option<&'_ Value>| side.is_some_and(|value| !value.is_null());
+        let divisible = || {
+            !matches!(shape(old.filter(|v| !v.is_null()), new.filter(|v| !v.is_null()), node), Shape::Leaf)
+        };
+        match (filled(old), filled(new)) {
+            (false, true) if divisible() => self.value(None, true, new, node),
+            (true, false) if divisible() => {
+                let mut sides = self.value(old, true, None, node);
+                sides.removed.member = false;
+                sides
+            }
+            // What upstream's type writes by itself was there before.
+            (false, false) if stood && old.is_none() => Sides::default(),
+            _ => leaf(old, new),
+        }
+    }
+
     fn list(&self, old: &[Value], new: &[Value], list: Node<'_>) -> Sides {
         let item_node = list.items();
-        let old = by_element(old, list);
-        let mut new_by_element = by_element(new, list);
+        let old = self.by_element(old, list);
+        let mut new_by_element = self.by_element(new, list);
         let mut sides = Sides::default();
         for (element, old_items) in old {
             let new_items = new_by_element.remove(&element).unwrap_or_default();
@@ -237,6 +266,17 @@ impl Walk {
             sides.put(|| element, child);
         }
         sides
+    }
+
+    fn by_element<'v>(&self, items: &'v [Value], list: Node<'_>) -> HashMap<String, Vec<&'v Value>> {
+        let mut found: HashMap<String, Vec<&Value>> = HashMap::with_capacity(items.len());
+        for item in items {
+            match item_element(item, list) {
+                Ok(element) => found.entry(element).or_default().push(item),
+                Err(_) => self.keyless.set(true),
+            }
+        }
+        found
     }
 
     /// Items with one key: usually one on each side; several are compared as a whole.
@@ -280,17 +320,6 @@ fn leaf(old: Option<&Value>, new: Option<&Value>) -> Sides {
         (Some(old), Some(new)) if old != new => Sides::changed(),
         (Some(_), Some(_)) | (None, None) => Sides::default(),
     }
-}
-
-/// Items without a key cannot be owned; upstream skips them here as well.
-fn by_element<'v>(items: &'v [Value], list: Node<'_>) -> HashMap<String, Vec<&'v Value>> {
-    let mut found: HashMap<String, Vec<&Value>> = HashMap::with_capacity(items.len());
-    for item in items {
-        if let Ok(element) = item_element(item, list) {
-            found.entry(element).or_default().push(item);
-        }
-    }
-    found
 }
 
 /// Visits the fields of both in order; what is null counts as missing, but where null is written.

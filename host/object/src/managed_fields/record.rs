@@ -11,7 +11,7 @@ use crate::schema::Node;
 /// `None` for a create.
 ///
 /// Changed fields go to the manager's `Update` entry and leave everybody else's; who owns nothing any
-/// more goes. Without a change nothing is stamped. `managedFields: []` or `[{}]` in `new` ends the
+/// more goes. Without a change nothing is stamped, and where nobody can say what changed, all stays. `managedFields: []` or `[{}]` in `new` ends the
 /// tracking, until the object is applied.
 pub fn record_update(
     old: Option<&Value>,
@@ -25,6 +25,9 @@ pub fn record_update(
         return;
     }
     let diff = written(compare(old, new, node), manager);
+    if diff.has_keyless_items {
+        return Entries::stored(old).write(new);
+    }
     entries.subtract(&diff.changed);
     entries.subtract(&diff.removed);
     if !diff.changed.is_empty() {

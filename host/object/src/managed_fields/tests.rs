@@ -274,3 +274,41 @@ fn free_form_is_owned_as_one() {
     record_update(None, &mut revision, root("io.k8s.api.apps.v1.ControllerRevision"), &manager("m", 0));
     assert_eq!(entries(&revision)[0]["fieldsV1"], json!({ "f:data": {} }));
 }
+
+#[test]
+fn what_upstreams_types_write_as_null_is_owned() {
+    let node = root("io.k8s.api.core.v1.Node");
+    let shaped = |mut object: Value| {
+        crate::schema::fill(node.unwrap(), &mut object);
+        object
+    };
+    let old = shaped(json!({"metadata": {"name": "n", "managedFields": [
+        {"manager": "a", "operation": "Update", "apiVersion": "v1", "time": "1970-01-01T00:00:00Z",
+            "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:podCIDR": {}}}}]}, "spec": {"podCIDR": "x"}}));
+    let mut new = old.clone();
+    new["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
+    let mut new = shaped(new);
+    record_update(Some(&old), &mut new, node, &status_manager("b", 60));
+    let expected = json!({"f:status": {"f:conditions": {".": {}, "k:{\"type\":\"Ready\"}": {
+        ".": {}, "f:lastHeartbeatTime": {}, "f:lastTransitionTime": {}, "f:status": {}, "f:type": {}}}}});
+    assert_eq!(entries(&new)[1]["fieldsV1"], expected);
+    // A list that a client empties is one that it says.
+    let range = root("io.k8s.api.core.v1.LimitRange");
+    let mut empty = json!({"metadata": {"name": "r"}, "spec": {"limits": []}});
+    crate::schema::fill(range.unwrap(), &mut empty);
+    record_update(None, &mut empty, range, &manager("a", 0));
+    assert_eq!(entries(&empty)[0]["fieldsV1"], json!({"f:spec": {"f:limits": {}}}));
+}
+
+#[test]
+fn nobody_owns_what_cannot_be_told_apart() {
+    let account = root("io.k8s.api.core.v1.ServiceAccount");
+    let mut keyless = json!({"metadata": {"name": "a"}, "secrets": [{}]});
+    record_update(None, &mut keyless, account, &manager("a", 0));
+    assert_eq!(entries(&keyless), [] as [Value; 0]);
+    let mut old = json!({"metadata": {"name": "a"}, "secrets": [{"name": "s"}]});
+    record_update(None, &mut old, account, &manager("a", 0));
+    keyless["metadata"]["labels"] = json!({"x": "y"});
+    record_update(Some(&old), &mut keyless, account, &manager("b", 60));
+    assert_eq!(entries(&keyless), entries(&old));
+}

@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{age, int_of, list, name, str_of, text};
-use crate::conversion::AUTOSCALER;
 use crate::kind::Column;
 
 const UNKNOWN: &str = "<unknown>";
@@ -26,16 +25,6 @@ pub(crate) fn columns() -> Vec<Column> {
         text("Replicas", "Replicas now.", |scaler| int_of(&scaler["status"]["currentReplicas"]).into()),
         age(),
     ]
-}
-
-/// Of `autoscaling/v1`, which shows what the stored version would.
-pub(crate) fn first_columns() -> Vec<Column> {
-    let targets =
-        text("Targets", "Metrics now, and as wanted.", |scaler| metrics(&(AUTOSCALER.store)(scaler)));
-    columns()
-        .into_iter()
-        .map(|column| if column.name == "Targets" { targets.clone() } else { column })
-        .collect()
 }
 
 fn metrics(scaler: &Value) -> Value {

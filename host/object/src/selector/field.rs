@@ -47,8 +47,8 @@ impl FieldSelector {
     }
 
     /// A field outside `metadata.name`, `metadata.namespace` and the kind's own is refused in
-    /// upstream's words. `selectable`: `Kind::selectable_fields`.
-    pub fn check(&self, selectable: &[String]) -> Result<(), SelectorError> {
+    /// upstream's words. `selectable`: `Kind::selectable_fields`; `kind`: `Pod`.
+    pub fn check(&self, selectable: &[String], kind: &str) -> Result<(), SelectorError> {
         let known = |field: &str| {
             matches!(field, "metadata.name" | "metadata.namespace") || selectable.iter().any(|s| s == field)
         };
@@ -59,6 +59,9 @@ impl FieldSelector {
                 "{:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
                 r.field
             ))),
+            Some(r) if kind == "Job" => {
+                Err(SelectorError(format!("field label {:?} not supported for Job", r.field)))
+            }
             Some(r) => Err(SelectorError(format!("field label not supported: {}", r.field))),
         }
     }

@@ -138,10 +138,13 @@ fn field_errors_are_upstreams() {
     }
     let unknown: FieldSelector = "spec.image=x".parse().unwrap();
     let selectable = ["spec.nodeName".to_owned()];
-    assert_eq!(unknown.check(&selectable).unwrap_err().to_string(), "field label not supported: spec.image");
+    assert_eq!(
+        unknown.check(&selectable, "Pod").unwrap_err().to_string(),
+        "field label not supported: spec.image"
+    );
     let generic =
         "\"spec.image\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"";
-    assert_eq!(unknown.check(&[]).unwrap_err().to_string(), generic);
+    assert_eq!(unknown.check(&[], "Pod").unwrap_err().to_string(), generic);
 }
 
 fn label_value() -> impl Strategy<Value = String> {

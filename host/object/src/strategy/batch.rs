@@ -6,7 +6,8 @@ use super::pod::defaults::default_template;
 use super::{PLAIN, WITH_STATUS, default_to, drop_status, ensure, part, restore_status};
 use crate::conversion;
 use crate::kind::Strategy;
-use crate::validation;
+use crate::validation::pod::warnings;
+use crate::validation::{self, Path};
 
 /// Labels by which a job finds its pods; the last two are the names they had before 1.27.
 const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
@@ -20,11 +21,18 @@ pub(crate) const JOB: Strategy = Strategy {
     prepare_update: restore_status,
     validate: validation::batch::validate_job,
     validate_part: Some(validation::batch::validate_job_part),
+    warn: warn_of_job,
+    warn_of_orphans: "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
+        remove them or set propagationPolicy=Orphan to suppress this warning",
     ..PLAIN
 };
 
-pub(crate) const CRON_JOB: Strategy =
-    Strategy { default: default_cron_job, validate: validation::batch::validate_cron_job, ..WITH_STATUS };
+pub(crate) const CRON_JOB: Strategy = Strategy {
+    default: default_cron_job,
+    validate: validation::batch::validate_cron_job,
+    warn: warn_of_cron_job,
+    ..WITH_STATUS
+};
 
 pub(crate) const AUTOSCALER: Strategy = Strategy {
     default: default_autoscaler,
@@ -39,6 +47,14 @@ pub(crate) const FIRST_AUTOSCALER: Strategy = Strategy {
         if let Some(spec) = ensure(scaler, "spec") {
             default_to(spec, "minReplicas", 1);
         }
+        // Without any metric it is the processor's share.
+        let share = "targetCPUUtilizationPercentage";
+        if scaler["spec"][share].is_null() {
+            let shown = (conversion::AUTOSCALER.show)(&(conversion::AUTOSCALER.store)(scaler));
+            if let Some(spec) = part(scaler, "spec").filter(|_| !shown["spec"][share].is_null()) {
+                default_to(spec, share, shown["spec"][share].clone());
+            }
+        }
     },
     validate: |new, old| {
         let stored = |scaler: &Value| (conversion::AUTOSCALER.store)(scaler);
@@ -47,6 +63,52 @@ pub(crate) const FIRST_AUTOSCALER: Strategy = Strategy {
     validate_part: Some(validation::autoscaler::validate_status),
     ..WITH_STATUS
 };
+
+/// Jobs beyond both of these lose count of what failed.
+const MANY_COMPLETIONS: i64 = 100_000;
+const MANY_AT_ONCE: i64 = 10_000;
+
+fn warn_of_job(job: &Value, old: Option<&Value>) -> Vec<String> {
+    match old {
+        None => [warnings::of_owner_name(job), warn_of_job_spec(&job["spec"], &Path::new("spec"))].concat(),
+        Some(old) if old["spec"] != job["spec"] => warn_of_job_spec(&job["spec"], &Path::new("spec")),
+        Some(_) => Vec::new(),
+    }
+}
+
+fn warn_of_job_spec(spec: &Value, path: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let many = |field: &str, most: i64| spec[field].as_i64().is_some_and(|number| number > most);
+    if spec["completionMode"] == "Indexed"
+        && many("completions", MANY_COMPLETIONS)
+        && many("parallelism", MANY_AT_ONCE)
+    {
+        found.push(format!(
+            "{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than \
+             10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        ));
+    }
+    found.extend(warnings::of_template(&spec["template"], &path.child("template")));
+    found
+}
+
+fn warn_of_cron_job(job: &Value, old: Option<&Value>) -> Vec<String> {
+    let of_spec = || {
+        let path = Path::new("spec").at(&["jobTemplate", "spec"]);
+        warn_of_job_spec(&job["spec"]["jobTemplate"]["spec"], &path)
+    };
+    let Some(old) = old else { return [warnings::of_owner_name(job), of_spec()].concat() };
+    let mut found = if old["spec"] != job["spec"] { of_spec() } else { Vec::new() };
+    if job["spec"]["schedule"].as_str().is_some_and(|schedule| schedule.contains("TZ")) {
+        // Upstream's path, with its spec twice.
+        found.push(
+            "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see \
+             https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+                .into(),
+        );
+    }
+    found
+}
 
 fn default_job(job: &mut Value) {
     default_labels(job);

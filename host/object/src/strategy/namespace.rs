@@ -1,17 +1,23 @@
 use serde_json::{Value, json};
 
-use super::{PLAIN, ensure, restore, restore_status};
+use super::{PLAIN, default_to, ensure, restore, restore_status};
 use crate::kind::Strategy;
 use crate::validation;
 
 pub(crate) const STRATEGY: Strategy = Strategy {
-    default: set_name_label,
+    default: |namespace| {
+        set_name_label(namespace);
+        if let Some(status) = ensure(namespace, "status") {
+            default_to(status, "phase", "Active");
+        }
+    },
     prepare_create,
     prepare_update: |new, old| {
         restore(new, old, "spec");
         restore_status(new, old);
     },
     validate: validation::namespace::validate,
+    validate_part: Some(validation::namespace::validate_part),
     ..PLAIN
 };
 

@@ -3,6 +3,7 @@
 pub(crate) mod defaults;
 mod parts;
 pub(crate) mod qos;
+mod status;
 
 use serde_json::{Value, json};
 
@@ -17,8 +18,14 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     grace_period,
     keep_rest: parts::keep_rest,
     reset_by_status: &["spec", "metadata.deletionTimestamp", "metadata.ownerReferences"],
+    prepare_part: |pod, old, part, _| {
+        if part == "status" {
+            status::keep_what_writers_forget(pod, old);
+        }
+    },
     validate: validation::pod::validate,
     validate_part: Some(validation::pod::validate_part),
+    warn: validation::pod::warnings::of_pod,
     ..super::PLAIN
 };
 
@@ -35,14 +42,14 @@ fn prepare_create(pod: &mut Value) {
     }
 }
 
-/// Only a pod that a node runs has an agent to end it gracefully.
-fn grace_period(pod: &Value) -> Option<i64> {
+/// Only a pod that a node runs has an agent to end it gracefully; others have no time.
+fn grace_period(pod: &Value, asked: Option<i64>) -> Option<i64> {
     let placed = pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
     let over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     if !placed || over {
-        return None;
+        return Some(0);
     }
-    let seconds = pod["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    let seconds = asked.or(pod["spec"]["terminationGracePeriodSeconds"].as_i64()).unwrap_or(30);
     // Negative means "as soon as possible", which one second is.
     Some(if seconds < 0 { 1 } else { seconds })
 }

@@ -6,8 +6,12 @@ use super::{PLAIN, WITH_STATUS, each, ensure, part};
 use crate::kind::Strategy;
 use crate::validation;
 
-pub(crate) const LIMIT_RANGE: Strategy =
-    Strategy { default: default_limit_range, validate: validation::quota::validate_limit_range, ..PLAIN };
+pub(crate) const LIMIT_RANGE: Strategy = Strategy {
+    default: default_limit_range,
+    validate: validation::quota::validate_limit_range,
+    names_itself: true,
+    ..PLAIN
+};
 
 pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
     validate: validation::quota::validate_resource_quota,

@@ -103,7 +103,7 @@ fn normalize_cluster_ips(spec: &mut Value) {
 /// This cluster has one family. Endpoints of a headless service without selector are the author's
 /// affair, so those are open to both.
 fn set_ip_families(spec: &mut Value) {
-    if !has_cluster_ip(spec["type"].as_str().unwrap_or_default()) {
+    if spec["type"] == "ExternalName" {
         return;
     }
     let selectorless = spec["selector"].as_object().is_none_or(|selector| selector.is_empty());
@@ -141,8 +141,7 @@ fn normalize_changed_cluster_ips(spec: &mut Value, old: &Value) {
 }
 
 fn keeps_cluster_ip(spec: &Value, old: &Value) -> bool {
-    let typed = |spec: &Value| has_cluster_ip(spec["type"].as_str().unwrap_or_default());
-    typed(spec) && typed(old)
+    spec["type"] != "ExternalName" && old["type"] != "ExternalName"
 }
 
 fn has_node_ports(spec: &Value) -> bool {
@@ -174,7 +173,7 @@ fn drop_fields_of_old_type(spec: &mut Value, old: &Value) {
     }
     let type_of = |spec: &Value| spec["type"].as_str().unwrap_or_default().to_owned();
     let (new_type, old_type) = (type_of(spec), type_of(old));
-    if has_cluster_ip(&old_type) && !has_cluster_ip(&new_type) {
+    if old_type != "ExternalName" && new_type == "ExternalName" {
         for field in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
             drop_unchanged(spec, old, field);
         }

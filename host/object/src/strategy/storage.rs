@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{PLAIN, WITH_LONE_STATUS, count_generation, default_to, ensure, part, restore_status};
 use crate::kind::Strategy;
-use crate::validation;
+use crate::validation::pod::warnings;
+use crate::validation::{self, Path, items};
 
 pub(crate) const VOLUME: Strategy = Strategy {
     default: default_volume,
@@ -14,8 +15,10 @@ pub(crate) const VOLUME: Strategy = Strategy {
         volume["status"]["lastPhaseTransitionTime"] = volume["metadata"]["creationTimestamp"].clone();
     },
     prepare_update: restore_status,
+    prepare_part: |volume, old, _, now| time_phase(volume, old, now),
     validate: validation::storage::validate_volume,
     validate_part: Some(validation::storage::validate_volume_part),
+    warn: |volume, _| warn_of_volume(volume),
     ..PLAIN
 };
 
@@ -34,6 +37,7 @@ pub(crate) const CLAIM: Strategy = Strategy {
     },
     validate: validation::storage::validate_claim,
     validate_part: Some(validation::storage::validate_claim_part),
+    warn: |claim, _| warn_of_claim(claim),
     ..PLAIN
 };
 
@@ -70,6 +74,69 @@ pub(crate) const CAPACITY: Strategy = Strategy {
 
 pub(crate) const ATTACHMENT: Strategy =
     Strategy { validate: validation::csi::validate_attachment, ..WITH_LONE_STATUS };
+
+/// How volumes and claims named their class before they had a field for it.
+const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
+const MOUNT_ANNOTATION: &str = "volume.beta.kubernetes.io/mount-options";
+const CLASS_WARNING: &str = r#"deprecated since v1.8; use "storageClassName" attribute instead"#;
+const MOUNT_WARNING: &str = r#"deprecated since v1.31; use "mountOptions" attribute instead"#;
+/// Volumes whose drivers are gone, and since when.
+const OLD_VOLUMES: [(&str, &str); 6] = [
+    ("cephfs", "deprecated in v1.28, non-functional in v1.31+"),
+    ("photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
+    ("scaleIO", "deprecated in v1.16, non-functional in v1.22+"),
+    ("storageos", "deprecated in v1.22, non-functional in v1.25+"),
+    ("glusterfs", "deprecated in v1.25, non-functional in v1.26+"),
+    ("rbd", "deprecated in v1.28, non-functional in v1.31+"),
+];
+
+fn warn_of_annotations(object: &Value, known: &[(&str, &str)]) -> Vec<String> {
+    let annotations = &object["metadata"]["annotations"];
+    let there = known.iter().filter(|(key, _)| annotations.get(*key).is_some());
+    there.map(|(key, words)| format!("metadata.annotations[{key}]: {words}")).collect()
+}
+
+fn warn_of_volume(volume: &Value) -> Vec<String> {
+    let old = [(CLASS_ANNOTATION, CLASS_WARNING), (MOUNT_ANNOTATION, MOUNT_WARNING)];
+    let mut found = warn_of_annotations(volume, &old);
+    let (spec, path) = (&volume["spec"], Path::new("spec"));
+    if spec["persistentVolumeReclaimPolicy"] == "Recycle" {
+        found.push(
+            "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended \
+             approach is to use dynamic provisioning."
+                .into(),
+        );
+    }
+    let terms = &spec["nodeAffinity"]["required"]["nodeSelectorTerms"];
+    let at = path.at(&["nodeAffinity", "required", "nodeSelectorTerms"]);
+    for (index, term) in items(terms).iter().enumerate() {
+        found.extend(warnings::of_node_term(term, false, &at.index(index)));
+    }
+    for (source, words) in OLD_VOLUMES.iter().filter(|(source, _)| spec[source].is_object()) {
+        let called = if *source == "storageos" { "storageOS" } else { source };
+        found.push(format!("{}: {words}", path.child(called)));
+    }
+    found
+}
+
+fn warn_of_claim(claim: &Value) -> Vec<String> {
+    let mut found = warn_of_annotations(claim, &[(CLASS_ANNOTATION, CLASS_WARNING)]);
+    found.extend(warnings::of_claim(&claim["spec"], &Path::new("spec")));
+    found
+}
+
+/// When the phase began: as its writer says, or as it was while the phase stays, or now.
+fn time_phase(volume: &mut Value, old: &Value, now: &str) {
+    const SINCE: &str = "lastPhaseTransitionTime";
+    let before = &old["status"];
+    let Some(status) = part(volume, "status") else { return };
+    let stays = status["phase"] == before["phase"];
+    if stays && status[SINCE].is_null() {
+        super::restore(status, before, SINCE);
+    } else if !stays && (status[SINCE].is_null() || status[SINCE] == before[SINCE]) {
+        status[SINCE] = now.into();
+    }
+}
 
 fn begin_pending(object: &mut Value) {
     if let Value::Object(fields) = object {

@@ -96,13 +96,13 @@ fn new_pods_are_pending_with_their_quality_of_service() {
 fn only_running_pods_end_gracefully() {
     let grace = strategy("v1", "Pod").grace_period;
     let mut pod = defaulted("v1", "Pod", pod());
-    assert_eq!(grace(&pod), None);
+    assert_eq!(grace(&pod, Some(5)), Some(0));
     pod["spec"]["nodeName"] = "n".into();
-    assert_eq!(grace(&pod), Some(30));
+    assert_eq!(grace(&pod, None), Some(30));
     pod["spec"]["terminationGracePeriodSeconds"] = (-5).into();
-    assert_eq!(grace(&pod), Some(1));
+    assert_eq!(grace(&pod, None), Some(1));
     pod["status"] = json!({ "phase": "Succeeded" });
-    assert_eq!(grace(&pod), None);
+    assert_eq!(grace(&pod, Some(5)), Some(0));
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn odd_shapes_do_not_panic() {
                 (strategy.prepare_create)(&mut new);
                 (strategy.prepare_update)(&mut new, object);
                 (strategy.validate)(&new, Some(object));
-                (strategy.grace_period)(&new);
+                (strategy.grace_period)(&new, None);
             }
         }
     }
@@ -357,4 +357,39 @@ fn generations_are_counted_as_upstream_counts_them() {
     assert_eq!(updated(discovery, "EndpointSlice", &slice, labelled), 2);
     let class = json!({ "metadata": { "name": "c" }, "value": 1 });
     assert_eq!(created("scheduling.k8s.io/v1", "PriorityClass", class)["metadata"]["generation"], 1);
+}
+
+#[test]
+fn a_volumes_phase_has_a_beginning() {
+    let old = json!({ "status": { "phase": "Available", "lastPhaseTransitionTime": "then" } });
+    let since = |status: Value| {
+        let mut volume = json!({ "status": status });
+        (strategy("v1", "PersistentVolume").prepare_part)(&mut volume, &old, "status", "now");
+        volume["status"]["lastPhaseTransitionTime"].clone()
+    };
+    assert_eq!(since(json!({ "phase": "Available" })), "then");
+    assert_eq!(since(json!({ "phase": "Bound" })), "now");
+    assert_eq!(since(json!({ "phase": "Bound", "lastPhaseTransitionTime": "then" })), "now");
+    assert_eq!(since(json!({ "phase": "Bound", "lastPhaseTransitionTime": "soon" })), "soon");
+}
+
+#[test]
+fn a_scaler_of_the_first_version_wants_a_share_of_the_processor() {
+    let scaler = |annotations: Value| {
+        let scaler =
+            json!({ "metadata": { "name": "s", "annotations": annotations }, "spec": { "maxReplicas": 3 } });
+        defaulted("autoscaling/v1", "HorizontalPodAutoscaler", scaler)
+    };
+    assert_eq!(scaler(json!({}))["spec"]["targetCPUUtilizationPercentage"], 80);
+    let other = r#"[{"type":"Resource","resource":{"name":"memory","targetAverageUtilization":50}}]"#;
+    let other = scaler(json!({ "autoscaling.alpha.kubernetes.io/metrics": other }));
+    assert_eq!(other["spec"]["targetCPUUtilizationPercentage"], Value::Null);
+}
+
+#[test]
+fn deployments_keep_their_labels_when_their_status_is_written() {
+    let old = json!({ "metadata": { "labels": { "a": "b" } } });
+    let mut new = json!({ "metadata": { "labels": { "c": "d" } } });
+    (strategy("apps/v1", "Deployment").prepare_part)(&mut new, &old, "status", "now");
+    assert_eq!(new, old);
 }

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::pod::defaults::default_template;
-use super::{PLAIN, WITH_STATUS, default_to, drop_status, each, ensure, part, restore_status};
+use super::{PLAIN, WITH_STATUS, default_to, drop_status, each, ensure, part, restore, restore_status};
 use crate::kind::Strategy;
-use crate::validation;
+use crate::validation::pod::warnings;
+use crate::validation::{self, Path, items};
 
 pub(crate) const DEPLOYMENT: Strategy = Strategy {
     default: default_deployment,
@@ -13,7 +14,14 @@ pub(crate) const DEPLOYMENT: Strategy = Strategy {
     prepare_update: restore_status,
     reset_by_status: &["spec", "metadata.labels"],
     validate: validation::workload::validate_deployment,
+    // The labels stay with the template's author.
+    prepare_part: |new, old, _, _| {
+        if let Some(metadata) = part(new, "metadata") {
+            restore(metadata, &old["metadata"], "labels");
+        }
+    },
     validate_part: Some(validation::workload::validate_deployment_part),
+    warn: warn_of_replicas,
     ..PLAIN
 };
 
@@ -23,6 +31,7 @@ pub(crate) const REPLICA_SET: Strategy = Strategy {
     prepare_update: restore_status,
     validate: validation::workload::validate_replica_set,
     validate_part: Some(validation::workload::validate_replicas_part),
+    warn: warn_of_replicas,
     ..PLAIN
 };
 
@@ -35,6 +44,10 @@ pub(crate) const DAEMON_SET: Strategy = Strategy {
     prepare_update: count_templates,
     validate: validation::workload::validate_daemon_set,
     validate_part: Some(validation::workload::validate_daemon_set_part),
+    warn: |set, old| match old {
+        Some(old) if old["spec"]["template"] == set["spec"]["template"] => Vec::new(),
+        _ => warn_of_template(set),
+    },
     ..WITH_STATUS
 };
 
@@ -42,6 +55,7 @@ pub(crate) const STATEFUL_SET: Strategy = Strategy {
     default: default_stateful_set,
     validate: validation::workload::validate_stateful_set,
     validate_part: Some(validation::workload::validate_stateful_set_part),
+    warn: warn_of_stateful_set,
     ..WITH_STATUS
 };
 
@@ -49,6 +63,7 @@ pub(crate) const REPLICATION_CONTROLLER: Strategy = Strategy {
     default: default_replication_controller,
     validate: validation::workload::validate_replication_controller,
     validate_part: Some(validation::workload::validate_replicas_part),
+    warn: warn_of_replicas,
     ..WITH_STATUS
 };
 
@@ -62,8 +77,47 @@ pub(crate) const POD_TEMPLATE: Strategy = Strategy {
         }
     },
     validate: validation::workload::validate_pod_template,
+    warn: |object, old| match old {
+        Some(old) if old["template"] == object["template"] => Vec::new(),
+        _ => warnings::of_template(&object["template"], &Path::new("template")),
+    },
     ..PLAIN
 };
+
+/// Of a new object's name and template, of a changed one's template.
+fn warn_of_replicas(object: &Value, old: Option<&Value>) -> Vec<String> {
+    match old {
+        None => [warnings::of_owner_name(object), warn_of_template(object)].concat(),
+        Some(old) if old["spec"] != object["spec"] => warn_of_template(object),
+        Some(_) => Vec::new(),
+    }
+}
+
+fn warn_of_template(object: &Value) -> Vec<String> {
+    warnings::of_template(&object["spec"]["template"], &Path::new("spec").child("template"))
+}
+
+fn warn_of_stateful_set(set: &Value, old: Option<&Value>) -> Vec<String> {
+    let mut found = match old {
+        Some(old) if old["spec"] == set["spec"] => Vec::new(),
+        _ => warn_of_template(set),
+    };
+    let at = Path::new("spec").child("volumeClaimTemplates");
+    for (index, claim) in items(&set["spec"]["volumeClaimTemplates"]).iter().enumerate() {
+        let at = at.index(index);
+        // Of a change upstream names it as Go does.
+        let at = if old.is_some() { at.child("Spec") } else { at };
+        found.extend(warnings::of_claim(&claim["spec"], &at));
+    }
+    if set["spec"]["revisionHistoryLimit"].as_i64().is_some_and(|limit| limit < 0) {
+        found.push(
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is \
+             recommended"
+                .into(),
+        );
+    }
+    found
+}
 
 /// Counts the templates a DaemonSet has had; all that is left of a field of older versions.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";

@@ -60,6 +60,22 @@ pub(crate) fn validate_either(object: &Value, old: Option<&Value>, rule: Rule, e
     }
 }
 
+/// As [`validate_either`], of kinds that judge the name alone, and not what it was made of.
+pub(crate) fn validate_named(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
+    let mut named = object.clone();
+    if let Some(metadata) = named["metadata"].as_object_mut() {
+        metadata.remove("generateName");
+    }
+    validate_either(&named, old, rule, errors);
+}
+
+/// What is asked of every change before the kind has its say (`validateCommonFields`).
+pub(crate) fn validate_every_change(object: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    validate_common(object, Some(old), names::path_segment, &mut errors);
+    errors.into_vec()
+}
+
 /// What is wrong with a change of `metadata`: upstream asks this beside, or instead of, what it asks of
 /// new objects.
 pub(crate) fn validate_change(object: &Value, old: &Value, errors: &mut Errors) {

@@ -13,3 +13,20 @@ pub(crate) fn validate(namespace: &Value, old: Option<&Value>) -> Vec<FieldError
     }
     errors.into_vec()
 }
+
+/// A write of the status: the phase says whether the namespace is going.
+pub(crate) fn validate_part(namespace: &Value, old: &Value, _: &str, _: &str) -> Vec<FieldError> {
+    let mut errors = Errors::default();
+    metadata::validate_change(namespace, old, &mut errors);
+    let phase = &namespace["status"]["phase"];
+    // Upstream calls it as Go does.
+    let at = Path::new("status").child("Phase");
+    let (wanted, when) = match namespace["metadata"]["deletionTimestamp"].is_string() {
+        false => ("Active", "is empty"),
+        true => ("Terminating", "is not empty"),
+    };
+    if *phase != wanted {
+        errors.invalid(&at, phase, format!("may only be '{wanted}' if `deletionTimestamp` {when}"));
+    }
+    errors.into_vec()
+}

@@ -12,6 +12,7 @@ mod resources;
 mod security;
 mod update;
 pub(crate) mod volume;
+pub(crate) mod warnings;
 mod windows;
 
 pub(crate) use go::volume_affinity as go_volume_affinity;

@@ -19,8 +19,13 @@ const MODE: &str = "service.kubernetes.io/topology-mode";
 
 pub(crate) fn validate(service: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate_either(service, old, names::dns1123_label, &mut errors);
     let (path, spec) = (Path::new("spec"), &service["spec"]);
+    // Upstream looks at these first, to allocate what they ask for.
+    addresses::validate(spec, &path, &mut errors);
+    if !errors.is_empty() {
+        return errors.into_vec();
+    }
+    metadata::validate_either(service, old, names::dns1123_label, &mut errors);
     if let Some(old) = old {
         addresses::validate_update(spec, &old["spec"], &path, &mut errors);
         validate_class_update(spec, &old["spec"], &path.child("loadBalancerClass"), &mut errors);
@@ -30,7 +35,6 @@ pub(crate) fn validate(service: &Value, old: Option<&Value>) -> Vec<FieldError> 
     validate_ports(spec, &path.child("ports"), &mut errors);
     metadata::validate_labels(&spec["selector"], &path.child("selector"), &mut errors);
     validate_affinity(spec, &path, &mut errors);
-    addresses::validate(spec, &path, &mut errors);
     let external = path.child("externalIPs");
     for (index, address) in items(&spec["externalIPs"]).iter().enumerate() {
         let (at, before) = (external.index(index), errors.len());

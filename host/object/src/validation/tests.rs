@@ -421,3 +421,52 @@ fn spoilt_pods_are_told_in_upstreams_words() {
         assert_eq!(errors("v1", "Pod", object, None), expected, "{at}");
     }
 }
+
+#[test]
+fn every_change_of_metadata_is_judged_alike() {
+    let kinds = Kinds::builtin();
+    let old = pod();
+    let mut new = pod();
+    new["metadata"]["finalizers"] = json!(["Not Valid!"]);
+    let found = kinds.by_kind("v1", "Pod").expect("pods").validate(&new, Some(&old));
+    let fields: Vec<&str> = found.iter().map(|error| error.field.as_str()).take(2).collect();
+    assert_eq!(fields, ["metadata.finalizers", "metadata.finalizers[0]"]);
+}
+
+#[test]
+fn a_volumes_affinity_may_take_the_labels_names_of_today() {
+    let volume = |key: &str| {
+        json!({ "metadata": { "name": "v" }, "spec": { "capacity": { "storage": "1Gi" },
+            "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/x" },
+            "nodeAffinity": { "required": { "nodeSelectorTerms": [
+                { "matchExpressions": [{ "key": key, "operator": "In", "values": ["a"] }] }] } } } })
+    };
+    let change =
+        |from: &str, to: &str| errors("v1", "PersistentVolume", volume(to), Some(volume(from))).len();
+    assert_eq!(change("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"), 0);
+    assert_eq!(change("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"), 1);
+    assert_eq!(change("a", "b"), 1);
+}
+
+#[test]
+fn a_services_addresses_are_looked_at_first() {
+    let service = json!({ "metadata": { "name": "s", "namespace": "d" }, "spec": { "clusterIPs": ["x"],
+        "clusterIP": "x" } });
+    let expected = [
+        r#"spec.clusterIPs[0]: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"#,
+    ];
+    assert_eq!(errors("v1", "Service", service, None), expected);
+}
+
+#[test]
+fn a_namespaces_phase_says_whether_it_is_going() {
+    let going = |phase: &str, deleted: bool| {
+        let mut namespace = json!({ "metadata": { "name": "n" }, "status": { "phase": phase } });
+        if deleted {
+            namespace["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        }
+        super::namespace::validate_part(&namespace, &namespace, "status", "").is_empty()
+    };
+    assert!(going("Active", false) && going("Terminating", true));
+    assert!(!going("Terminating", false) && !going("Active", true));
+}

@@ -50,7 +50,7 @@ pub(crate) fn validate_replica_set(replica_set: &Value, old: Option<&Value>) -> 
 
 pub(crate) fn validate_replication_controller(object: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate_either(object, old, names::dns1123_subdomain, &mut errors);
+    metadata::validate_named(object, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &object["spec"]);
     if is_empty(&spec["selector"]) {
         errors.required(&path.child("selector"), "");

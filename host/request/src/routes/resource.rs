@@ -52,10 +52,6 @@ pub async fn answer(
         }
     };
     check_place(&kind, &target)?;
-    let deprecated = DEPRECATED
-        .iter()
-        .filter(|(version, plural, _)| kind.api_version() == *version && kind.plural == *plural);
-    call.warn(deprecated.map(|(.., warning)| warning.to_string()));
     let streams = ["log", "exec", "attach", "portforward", "proxy"];
     if streams.contains(&target.subresource.as_str()) && kind.has_subresource(&target.subresource) {
         return super::stream::answer(routes, call, &kind, &target, &info, request).await;
@@ -69,14 +65,10 @@ pub async fn answer(
         return Err(causes::method_not_allowed());
     }
     let headers = request.headers().clone();
-    if kind.custom.is_none()
-        && let Some(refusal) = negotiate::refused_by_route(&headers, &info.verb)
-    {
-        return Err(refusal);
-    }
     // Reviews are answered, not kept: they have no rows.
     let transforms = kind.verbs.iter().any(|verb| verb == "get");
     let accepted = accept(&headers, Offer { transforms, ..Offer::objects(Form::of(&kind).is_some()) })?;
+    warn_of_kind(call, &kind, &target, &info, &headers);
     let answer = Answer { accepted, shape: shape(accepted, query)? };
     let api = &routes.api;
     match info.verb.as_str() {
@@ -98,12 +90,25 @@ pub async fn answer(
     }
 }
 
+/// Of what clients should leave; requests that lead nowhere are not warned of.
+fn warn_of_kind(call: &Call, kind: &Kind, target: &Target, info: &ResourceRequest, headers: &HeaderMap) {
+    let leads = target.subresource.is_empty() || kind.has_subresource(&target.subresource);
+    let readable = info.verb != "patch" || patch_type(&negotiate::content_type(headers)).is_some();
+    let warning = DEPRECATED
+        .iter()
+        .find(|(version, plural, _)| kind.api_version() == *version && kind.plural == *plural)
+        .filter(|_| leads && readable);
+    call.warn(warning.map(|(.., warning)| warning.to_string()));
+}
+
 /// Collections are not changed as one, and objects are made in a namespace where they have one.
 fn is_allowed(kind: &Kind, target: &Target, info: &ResourceRequest, method: &http::Method) -> bool {
     match info.verb.as_str() {
         _ if method == http::Method::HEAD => false,
         "update" | "patch" => !target.name.is_empty(),
-        "create" => !kind.namespaced() || target.namespace.is_some() || !target.subresource.is_empty(),
+        "create" if target.subresource.is_empty() => {
+            target.name.is_empty() && (!kind.namespaced() || target.namespace.is_some())
+        }
         _ => true,
     }
 }
@@ -214,12 +219,7 @@ async fn write(
     let (body, duplicates) = read_body::parse_object(&bytes, &media, &kind.kind)?;
     call.found_duplicates(duplicates, &bytes);
     let written = match (info.verb.as_str(), target.subresource.as_str()) {
-        ("create", "") => {
-            if !target.name.is_empty() {
-                return Err(causes::method_not_allowed());
-            }
-            subresources::create_object(api, call, target, body, &options).await?
-        }
+        ("create", "") => subresources::create_object(api, call, target, body, &options).await?,
         ("create", _) => subresources::create(api, call, target, body, &options).await?,
         (_, "") => api.update(call, target, body, &options).await?,
         (_, _) => subresources::update(api, call, target, body, &options).await?,
@@ -239,13 +239,7 @@ async fn patch(
 ) -> Result<Response, Status> {
     let options = query.write("PatchOptions")?;
     let (bytes, media) = read_body::read(request).await?;
-    let patch_type = match media.as_str() {
-        "application/json-patch+json" => PatchType::Json,
-        "application/merge-patch+json" => PatchType::Merge,
-        "application/strategic-merge-patch+json" => PatchType::Strategic,
-        "application/apply-patch+yaml" => PatchType::Apply,
-        _ => return Err(negotiate::unsupported_patch()),
-    };
+    let patch_type = patch_type(&media).ok_or_else(negotiate::unsupported_patch)?;
     let body = match patch_type {
         PatchType::Apply => read_body::parse_yaml(&bytes)?,
         PatchType::Json | PatchType::Merge | PatchType::Strategic => {
@@ -287,6 +281,16 @@ async fn delete(
         }
         Deleted::Gone(written) | Deleted::Pending(written) => object(200, kind, written, target, answer),
     })
+}
+
+fn patch_type(media: &str) -> Option<PatchType> {
+    match media {
+        "application/json-patch+json" => Some(PatchType::Json),
+        "application/merge-patch+json" => Some(PatchType::Merge),
+        "application/strategic-merge-patch+json" => Some(PatchType::Strategic),
+        "application/apply-patch+yaml" => Some(PatchType::Apply),
+        _ => None,
+    }
 }
 
 /// A `DeleteOptions`, or null.

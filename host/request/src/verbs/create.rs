@@ -57,16 +57,16 @@ impl Api {
         decode::check(call, kind, &mut object, &options.field_validation)?;
         metadata::match_target(&mut object, kind, target)?;
         let Some(base) = generate_base(&object) else {
-            return self.create_named(call, kind, target, object, options, ownership).await;
+            let own = given_name(&object).is_empty() && kind.strategy.names_itself;
+            let name = if own { uuid::Uuid::new_v4().to_string() } else { given_name(&object).to_owned() };
+            return self.create_named(call, kind, target, name, object, options, ownership).await;
         };
         if NAMED_BY_ADDRESS.contains(&(kind.group.as_str(), kind.plural.as_str())) {
-            metadata::of(&mut object)?.insert("name".into(), base.into());
-            return self.create_named(call, kind, target, object, options, ownership).await;
+            return self.create_named(call, kind, target, base, object, options, ownership).await;
         }
         for attempt in 1.. {
-            let mut object = object.clone();
-            metadata::of(&mut object)?.insert("name".into(), metadata::generated_name(&base).into());
-            match self.create_named(call, kind, target, object, options, ownership).await {
+            let (object, name) = (object.clone(), metadata::generated_name(&base));
+            match self.create_named(call, kind, target, name, object, options, ownership).await {
                 Err(status) if status.is_already_exists() && attempt < NAME_TRIES => {}
                 answer => return answer,
             }
@@ -74,16 +74,18 @@ impl Api {
         unreachable!("the loop ends at its last try")
     }
 
+    /// `name`: the client's, or what it is called instead of none.
+    #[allow(clippy::too_many_arguments)] // one create, in its parts
     async fn create_named(
         &self,
         call: &Call,
         kind: &Kind,
         target: &Target,
+        name: String,
         mut object: Value,
         options: &WriteOptions,
         ownership: Ownership,
     ) -> Result<Written, Status> {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_string();
         let target = Target { name: name.clone(), ..target.clone() };
         self.fresh().await?;
         if ownership == Ownership::Record {
@@ -95,6 +97,9 @@ impl Api {
         // Nobody owns what admission and the server itself add.
         if ownership == Ownership::Record {
             self.record_managed_fields(call, kind, &mut object, None, &target.subresource, options);
+        }
+        if !name.is_empty() {
+            metadata::of(&mut object)?.insert("name".into(), name.clone().into());
         }
         let review = self.review(call, kind, &target, Operation::Create, None, Options::Create(options));
         self.mutate(call, &review, &mut object).await?;
@@ -147,6 +152,10 @@ impl Api {
             }
         }
     }
+}
+
+fn given_name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
 fn generate_base(object: &Value) -> Option<String> {

@@ -55,6 +55,7 @@ impl Api {
     ) -> Result<Deleted, Status> {
         let kind = self.kind(&target.resource).await?;
         self.authorize(call, "delete", target)?;
+        warn_of_orphans(call, &kind, options);
         self.delete_authorized(call, &kind, target, options).await
     }
 
@@ -117,9 +118,33 @@ impl Api {
     }
 }
 
+/// Of dependents that live on because nobody said what becomes of them.
+pub(super) fn warn_of_orphans(call: &Call, kind: &Kind, options: &DeleteOptions) {
+    let warning = kind.strategy.warn_of_orphans;
+    if options.propagation.is_none() && !warning.is_empty() {
+        call.warn([warning.to_owned()]);
+    }
+}
+
 fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: &str) -> Result<(), Status> {
     let current = |field: &str| old["metadata"][field].as_str().unwrap_or_default();
     let preconditions = &options.preconditions;
+    if is_namespace(kind) {
+        // Whose deletion begins with a write, and fails as one.
+        let wanted = [
+            ("UID", "uid", &preconditions.uid),
+            ("ResourceVersion", "resourceVersion", &preconditions.resource_version),
+        ];
+        for (called, field, wanted) in wanted {
+            if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != current(field)) {
+                let why = format!(
+                    "Precondition failed: {called} in precondition: {wanted}, {called} in object meta: {}",
+                    current(field)
+                );
+                return Err(Status::conflict(kind, name, &why));
+            }
+        }
+    }
     if let Some(uid) = preconditions.uid.as_deref().filter(|uid| *uid != current("uid")) {
         let why = format!(
             "the UID in the precondition ({uid}) does not match the UID in record ({}). \
@@ -154,7 +179,7 @@ fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Pl
     let held = metadata::has_finalizers(&new, kind);
     if grace == 0 && !held {
         // What goes at once and never was graceful is shown as it was.
-        if !marked && (kind.strategy.grace_period)(old).is_some() {
+        if !marked && (kind.strategy.grace_period)(old, options.grace_period_seconds).is_some() {
             mark(&mut new, kind, 0, now);
         }
         return Plan::Remove(new);
@@ -168,17 +193,18 @@ fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Pl
 
 /// Seconds an agent gets to end the object; 0: none.
 fn grace(kind: &Kind, old: &Value, options: &DeleteOptions) -> i64 {
-    match (kind.strategy.grace_period)(old) {
-        None => 0,
-        Some(default) => options.grace_period_seconds.unwrap_or(default),
-    }
+    (kind.strategy.grace_period)(old, options.grace_period_seconds).unwrap_or(0)
+}
+
+fn is_namespace(kind: &Kind) -> bool {
+    kind.group.is_empty() && kind.plural == "namespaces"
 }
 
 fn mark(object: &mut Value, kind: &Kind, grace: i64, now: Timestamp) {
     let metadata = &mut object["metadata"];
     let at = now + jiff::SignedDuration::from_secs(grace.clamp(0, i64::from(i32::MAX)));
     metadata["deletionTimestamp"] = metadata::time(at).into();
-    let namespace = kind.group.is_empty() && kind.plural == "namespaces";
+    let namespace = is_namespace(kind);
     if !namespace {
         metadata["deletionGracePeriodSeconds"] = grace.into();
     }

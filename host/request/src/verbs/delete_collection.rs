@@ -8,6 +8,7 @@ use orch_object::Status;
 use orch_watch::Object;
 
 use super::api::{Api, Call};
+use super::delete::warn_of_orphans;
 use super::list::{Listed, Selection};
 
 /// Deletes under way at one time: enough for the store to gather them into few commits.
@@ -25,6 +26,7 @@ impl Api {
         let kind = self.kind(&target.resource).await?;
         self.authorize(call, "deletecollection", target)?;
         let selection = Selection::parse(&kind, list, &self.converter)?;
+        warn_of_orphans(call, &kind, options);
         let listed = self.list_authorized(&kind, target, list, &selection).await?;
         futures::stream::iter(listed.items.clone())
             .map(|object: Arc<Object>| {

@@ -63,7 +63,9 @@ impl Selection {
             .field_selector
             .parse()
             .map_err(|e: orch_object::selector::SelectorError| Status::from(e))?;
-        fields.check(&kind.selectable_fields).map_err(|error| Status::bad_request(error.to_string()))?;
+        fields
+            .check(&kind.selectable_fields, &kind.kind)
+            .map_err(|error| Status::bad_request(error.to_string()))?;
         let name = fields.exact("metadata.name").map(String::from);
         let read = Arc::new(Fields::new(["metadata.labels"].into_iter().chain(fields.reads())));
         Ok(Selection { labels, fields, read, kind: kind.clone(), converter: converter.clone(), name })

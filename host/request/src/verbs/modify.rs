@@ -119,6 +119,8 @@ impl Api {
         let review = self.review(call, kind, target, Operation::Update, Some(&old), options);
         let _turn = self.account(call, &review, &new).await?;
         if modification.options.dry_run {
+            // What it would have been given is shown, and given back.
+            self.allocator.allocate(kind, &mut new, Some(&old)).await?.release(&self.allocator).await;
             let bytes = stamp::stamped_at(&new, &current.revision.to_string());
             return Ok(Some(Written { value: Arc::new(new), bytes, created: false }));
         }

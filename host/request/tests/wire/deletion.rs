@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::fixture::{Api, config_map, pod};
+use crate::fixture::{Answer, Api, config_map, pod};
 
 #[tokio::test]
 async fn finalizers_hold_an_object_until_the_last_is_gone() {
@@ -98,4 +98,26 @@ async fn a_namespace_ends_when_it_is_finalized() {
     object["spec"]["finalizers"] = json!([]);
     api.put(&format!("{path}/finalize"), &object).await.expect(200);
     assert_eq!(api.get(&path).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_pod_without_a_node_is_shown_going() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
+    api.post(&path, &pod("free")).await.expect(201);
+    let object = format!("{path}/free");
+    let dry =
+        api.delete_with(&object, json!({ "gracePeriodSeconds": -1, "dryRun": ["All"] })).await.expect(200);
+    assert_eq!(dry["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert_eq!(dry["metadata"]["generation"], 2);
+    api.get(&object).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_does_not_say_what_becomes_of_a_jobs_pods_is_warned() {
+    let api = Api::start().await;
+    let path = format!("/apis/batch/v1/namespaces/{}/jobs/none", api.namespace().await);
+    let warned = |answer: &Answer| answer.headers.get("warning").is_some();
+    assert!(warned(&api.delete(&path).await));
+    assert!(!warned(&api.delete_with(&path, json!({ "propagationPolicy": "Orphan" })).await));
 }

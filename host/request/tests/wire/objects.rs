@@ -1,7 +1,7 @@
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
-use crate::fixture::{Api, answer, config_map, deployment, pod};
+use crate::fixture::{Answer, Api, answer, config_map, deployment, pod};
 
 #[tokio::test]
 async fn an_object_is_created_read_replaced_and_deleted() {
@@ -288,4 +288,28 @@ async fn a_status_that_leaves_metadata_alone_owns_none_of_it() {
     let patched = api.patch(&format!("{path}/r/status"), "merge", &labels).await.expect(200);
     assert!(patched["metadata"]["labels"].is_null(), "{patched}");
     assert_eq!(patched["metadata"]["managedFields"].as_array().map(Vec::len), Some(1), "{patched}");
+}
+
+#[tokio::test]
+async fn names_that_the_server_gives_are_nobodys() {
+    let api = Api::start().await;
+    let made =
+        api.post("/api/v1/namespaces", &json!({ "metadata": { "generateName": "n-" } })).await.expect(201);
+    let label = "kubernetes.io/metadata.name";
+    assert_eq!(made["metadata"]["labels"][label], made["metadata"]["name"]);
+    let owned = made["metadata"]["managedFields"][0]["fieldsV1"].to_string();
+    assert!(!owned.contains(label), "{owned}");
+    let path = format!("/api/v1/namespaces/{}/limitranges", api.namespace().await);
+    let range = api.post(&path, &json!({ "spec": { "limits": [] } })).await.expect(201);
+    assert_eq!(range["metadata"]["name"].as_str().map(str::len), Some(36));
+}
+
+#[tokio::test]
+async fn only_requests_that_lead_somewhere_are_warned_of_their_kind() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/endpoints", api.namespace().await);
+    let warned = |answer: &Answer| answer.headers.get("warning").is_some();
+    assert!(warned(&api.get(&path).await));
+    assert!(!warned(&api.get(&format!("{path}/x/status")).await));
+    assert!(!warned(&api.post(&format!("{path}/x"), &json!({})).await));
 }

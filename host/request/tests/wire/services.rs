@@ -61,3 +61,17 @@ async fn node_ports_are_given_kept_and_released() {
     let outside = api.post(&path, &service("outside", outside)).await;
     assert!(outside.message().contains("not in the valid range"), "{}", outside.text);
 }
+
+#[tokio::test]
+async fn a_dry_update_shows_the_ports_it_would_give() {
+    let api = Api::start().await;
+    let path = format!("/api/v1/namespaces/{}/services", api.namespace().await);
+    let plain = json!({ "type": "LoadBalancer", "allocateLoadBalancerNodePorts": false });
+    let mut object = api.post(&path, &service("b", plain)).await.expect(201);
+    assert!(object["spec"]["ports"][0]["nodePort"].is_null());
+    object["spec"]["allocateLoadBalancerNodePorts"] = true.into();
+    let shown = api.put(&format!("{path}/b?dryRun=All"), &object).await.expect(200);
+    assert!(shown["spec"]["ports"][0]["nodePort"].is_i64());
+    let kept = api.get(&format!("{path}/b")).await.expect(200);
+    assert!(kept["spec"]["ports"][0]["nodePort"].is_null());
+}

@@ -106,7 +106,9 @@ fn validate_update(volume: &Value, old: &Value, errors: &mut Errors) {
     }
     errors.immutable(&Path::new("volumeMode"), &spec["volumeMode"], &before["volumeMode"]);
     let (affinity, at) = (&spec["nodeAffinity"], Path::new("nodeAffinity"));
-    if !before["nodeAffinity"].is_null() && !same(affinity, &before["nodeAffinity"]) {
+    if !before["nodeAffinity"].is_null()
+        && !same(&with_old_labels(affinity, &before["nodeAffinity"]), &before["nodeAffinity"])
+    {
         let detail = format!("{IMMUTABLE}, except for updating from beta label to GA");
         errors.shown(&at, &pod::go_volume_affinity(affinity), &detail);
     }
@@ -115,6 +117,35 @@ fn validate_update(volume: &Value, old: &Value, errors: &mut Errors) {
         let at = Path::new("spec").child(attributes);
         errors.forbidden(&at, "update from non-nil value to nil is forbidden");
     }
+}
+
+/// Labels by their names of today.
+const RENAMED: [(&str, &str); 5] = [
+    ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
+    ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
+    ("beta.kubernetes.io/os", "kubernetes.io/os"),
+    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+];
+
+/// An affinity with the labels' old names where it has the new ones of them. Upstream's table gives an
+/// empty name to those that it does not know; that it is empty is told beside this.
+fn with_old_labels(affinity: &Value, old: &Value) -> Value {
+    let mut renamed = affinity.clone();
+    let terms = renamed["required"]["nodeSelectorTerms"].as_array_mut().into_iter().flatten();
+    for (term, old) in terms.zip(items(&old["required"]["nodeSelectorTerms"])) {
+        for field in ["matchExpressions", "matchFields"] {
+            let expressions = term[field].as_array_mut().into_iter().flatten();
+            for (expression, old) in expressions.zip(items(&old[field])) {
+                let today =
+                    RENAMED.iter().find(|(before, _)| old["key"] == *before).map_or("", |(_, now)| now);
+                if text(&expression["key"]) == today {
+                    expression["key"] = old["key"].clone();
+                }
+            }
+        }
+    }
+    renamed
 }
 
 /// A write of the status.
