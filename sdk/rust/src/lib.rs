@@ -32,6 +32,7 @@ pub mod controller;
 pub mod csi;
 #[cfg(not(target_family = "wasm"))]
 pub mod fake;
+pub mod finalizer;
 pub mod interest;
 pub mod log;
 pub mod names;

@@ -20,11 +20,12 @@ orch_sdk::export_admission!(NamespaceLifecycle);
 
 impl Check for NamespaceLifecycle {
     fn describe() -> Description {
-        Description::new().reviews(&[Operation::Create, Operation::Delete], &["*"], &["*", "*/*"]).reads(
-            "v1",
-            "Namespace",
-            &["metadata.deletionTimestamp", "status.phase"],
-        )
+        Description::new()
+            .reviews(&[Operation::Create, Operation::Delete], &["*"], &["*", "*/*"])
+            .reads("v1", "Namespace", &["metadata.deletionTimestamp", "status.phase"])
+            // Among those that change objects, so that none of them misses what a namespace that is not
+            // there does not have.
+            .mutates()
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {

@@ -35,7 +35,13 @@ pub enum Cluster {
 impl Cluster {
     pub fn start(side: Side, network: Network) -> Cluster {
         match side {
-            Side::Orch => Cluster::Orch(Box::new(Host::start_without_image(network, &["--log", "warn"]))),
+            Side::Orch => {
+                let host = Host::start_without_image(network, &["--log", "warn"]);
+                // As at upstream's side: the simulated nodes take pods from the first moment on.
+                host.orch(&["delete", "plugins", "taint-nodes-by-condition"])
+                    .expect("a plugin can be deleted");
+                Cluster::Orch(Box::new(host))
+            }
             Side::Upstream => Cluster::Upstream { upstream: Upstream::start(&settings()), _network: network },
         }
     }

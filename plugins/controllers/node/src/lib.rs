@@ -1,0 +1,135 @@
+//! What a node says of itself keeps new pods away: its conditions, and that it is cordoned, become taints
+//! (`pkg/controller/nodelifecycle`, of which this is the pass over `NoSchedule` taints). Nobody is evicted.
+//! <https://kubernetes.io/docs/concepts/architecture/nodes/#taint-nodes-by-condition>
+
+use orch_sdk::controller::{Api, Controller, Description, Error, Kind, Outcome, PatchType};
+use orch_sdk::object::Object;
+use orch_sdk::time::rfc3339;
+use orch_sdk::{Value, json};
+
+/// A condition, a status of it, and the taint that says so.
+const TAINTS: [(&str, &str, &str); 6] = [
+    ("Ready", "False", "node.kubernetes.io/not-ready"),
+    ("Ready", "Unknown", "node.kubernetes.io/unreachable"),
+    ("MemoryPressure", "True", "node.kubernetes.io/memory-pressure"),
+    ("DiskPressure", "True", "node.kubernetes.io/disk-pressure"),
+    ("NetworkUnavailable", "True", "node.kubernetes.io/network-unavailable"),
+    ("PIDPressure", "True", "node.kubernetes.io/pid-pressure"),
+];
+const CORDONED: &str = "node.kubernetes.io/unschedulable";
+const EFFECT: &str = "NoSchedule";
+
+#[derive(Default)]
+pub struct Nodes;
+
+orch_sdk::export_controller!(Nodes);
+
+impl Controller for Nodes {
+    fn describe() -> Description {
+        let fields =
+            ["status.conditions[*].type", "status.conditions[*].status", "spec.unschedulable", "spec.taints"];
+        Description::new().concurrency(4).watches(Kind::NODE, &fields)
+    }
+
+    fn reconcile(&mut self, api: &dyn Api, key: &str) -> Result<Outcome, Error> {
+        let at = Kind::NODE.object("", key);
+        let Some(node) = api.get(at)? else { return Ok(Outcome::done()) };
+        let before = node.items(&["spec", "taints"]);
+        let after = tainted(&node, &rfc3339(api.now_ms()));
+        if after == before {
+            return Ok(Outcome::done());
+        }
+        let version = node.resource_version();
+        let body = json!({ "metadata": { "resourceVersion": version }, "spec": { "taints": after } });
+        match api.patch(at, PatchType::Merge, &body) {
+            Err(error) if !error.is_not_found() => Err(error.into()),
+            _ => Ok(Outcome::done()),
+        }
+    }
+}
+
+/// The node's taints as its state wants them; those of others stay.
+fn tainted(node: &Value, now: &str) -> Vec<Value> {
+    let wanted = wanted(node);
+    let is_ours = |taint: &&Value| {
+        let key = taint["key"].as_str().unwrap_or_default();
+        taint["effect"] == EFFECT && (key == CORDONED || TAINTS.iter().any(|(.., known)| *known == key))
+    };
+    let is_wanted = |taint: &&Value| wanted.iter().any(|key| taint["key"] == *key);
+    let before = node.items(&["spec", "taints"]);
+    let mut taints: Vec<Value> =
+        before.iter().filter(|taint| !is_ours(taint) || is_wanted(taint)).cloned().collect();
+    let missing =
+        wanted.iter().filter(|key| !before.iter().filter(is_ours).any(|taint| taint["key"] == **key));
+    taints.extend(missing.map(|key| json!({ "key": key, "effect": EFFECT, "timeAdded": now })));
+    taints
+}
+
+fn wanted(node: &Value) -> Vec<&'static str> {
+    let conditions = node.items(&["status", "conditions"]);
+    let holds = |condition: &str, status: &str| {
+        conditions.iter().any(|known| known["type"] == condition && known["status"] == status)
+    };
+    let mut keys: Vec<&str> = TAINTS
+        .iter()
+        .filter(|(condition, status, _)| holds(condition, status))
+        .map(|(.., key)| *key)
+        .collect();
+    if *node.at(&["spec", "unschedulable"]) == true {
+        keys.push(CORDONED);
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orch_sdk::fake::Cluster;
+
+    fn node(ready: &str, spec: Value) -> Value {
+        json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" }, "spec": spec,
+            "status": { "conditions": [{ "type": "Ready", "status": ready }] } })
+    }
+
+    /// Keys and effects of the taints after a pass.
+    fn taints(node: Value) -> Vec<String> {
+        let cluster = Cluster::with([node]);
+        Nodes.reconcile(&cluster, "n").unwrap();
+        let node = cluster.object(Kind::NODE, "", "n");
+        let taints = node.items(&["spec", "taints"]).iter();
+        taints
+            .map(|taint| format!("{}:{}", taint["key"].as_str().unwrap(), taint["effect"].as_str().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_node_that_is_ready_takes_pods() {
+        let new = json!({ "taints": [
+            { "key": "own", "effect": "NoExecute" },
+            { "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" },
+        ] });
+        assert_eq!(taints(node("True", new.clone())), ["own:NoExecute"]);
+        assert_eq!(
+            taints(node("False", new.clone())),
+            ["own:NoExecute", "node.kubernetes.io/not-ready:NoSchedule"]
+        );
+        assert_eq!(
+            taints(node("Unknown", new)),
+            ["own:NoExecute", "node.kubernetes.io/unreachable:NoSchedule"]
+        );
+    }
+
+    #[test]
+    fn a_cordon_is_a_taint() {
+        let cordoned = node("True", json!({ "unschedulable": true }));
+        assert_eq!(taints(cordoned.clone()), ["node.kubernetes.io/unschedulable:NoSchedule"]);
+        let cluster = Cluster::with([cordoned]);
+        Nodes.reconcile(&cluster, "n").unwrap();
+        cluster.take_writes();
+        Nodes.reconcile(&cluster, "n").unwrap();
+        assert!(cluster.take_writes().is_empty(), "what is right is left alone");
+        let mut node = cluster.object(Kind::NODE, "", "n");
+        node["spec"]["unschedulable"] = false.into();
+        assert_eq!(taints(node), Vec::<String>::new());
+    }
+}
