@@ -47,7 +47,7 @@ pub fn answers(upstream: Result<Answer, String>, orch: Result<Answer, String>) -
 }
 
 /// A code alone says little: with what was said about it.
-fn coded(answer: &Answer) -> String {
+pub fn coded(answer: &Answer) -> String {
     match answer.body["message"].as_str() {
         Some(message) => format!("{}: {message}", answer.code),
         None => answer.code.to_string(),

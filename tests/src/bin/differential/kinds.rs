@@ -56,7 +56,10 @@ impl KindUnderTest {
 
     fn read(file: &Path) -> Vec<KindUnderTest> {
         let text = std::fs::read_to_string(file).expect("a readable file");
-        serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+        // A name may be `n`, which older YAML takes for a boolean.
+        let options = serde_saphyr::options! { strict_booleans: true };
+        serde_saphyr::from_str_with_options(&text, options)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     }
 
     /// `apps/v1 deployments`

@@ -57,6 +57,9 @@ struct Arguments {
     /// Write every difference without a reason here, a JSON object per line
     #[arg(long)]
     dump: Option<PathBuf>,
+    /// Print the code that each request was answered with by each side, and what was said about it
+    #[arg(long)]
+    codes: bool,
     /// Print the names of the scripts, and play none
     #[arg(long)]
     list: bool,
@@ -87,7 +90,7 @@ fn main() -> ExitCode {
     let sides = Sides::start();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads of this namespace");
-    let mut found = runtime.block_on(compare(&sides, &scripts));
+    let mut found = runtime.block_on(compare(&sides, &scripts, arguments.codes));
     found.extend(commands::compare(&sides, &lines));
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     drop(sides);
@@ -125,24 +128,40 @@ fn scripts() -> Vec<Script> {
     scripts
 }
 
-async fn compare(sides: &Sides, scripts: &[Script]) -> Vec<Difference> {
+async fn compare(sides: &Sides, scripts: &[Script], codes: bool) -> Vec<Difference> {
     let [upstream, orch] = sides.access().map(|access| Player::new(&access));
     let (first, rest): (Vec<_>, Vec<_>) = scripts.iter().partition(|script| script.first);
     let mut found = Vec::new();
     for scripts in [first, rest] {
-        found.extend(compare_beside(&upstream, &orch, &scripts).await);
+        found.extend(compare_beside(&upstream, &orch, &scripts, codes).await);
     }
     found
 }
 
-async fn compare_beside(upstream: &Player, orch: &Player, scripts: &[&Script]) -> Vec<Difference> {
+async fn compare_beside(
+    upstream: &Player,
+    orch: &Player,
+    scripts: &[&Script],
+    codes: bool,
+) -> Vec<Difference> {
     let played = futures::stream::iter(scripts)
         .map(|script| async move {
             let (theirs, ours) = futures::join!(upstream.play(script), orch.play(script));
+            if codes {
+                print_codes(script, &theirs, &ours);
+            }
             differences(script, theirs, ours)
         })
         .buffered(AT_ONCE);
     played.collect::<Vec<_>>().await.concat()
+}
+
+fn print_codes(script: &Script, upstream: &Answers, orch: &Answers) {
+    for (step, (theirs, ours)) in script.steps.iter().zip(upstream.iter().zip(orch)) {
+        let [theirs, ours] =
+            [theirs, ours].map(|answer| answer.as_ref().map_or_else(String::clone, compare::coded));
+        println!("{} · {}\n    upstream: {theirs}\n    orch:     {ours}", script.name, step.name);
+    }
 }
 
 type Answers = Vec<Result<player::Answer, String>>;

@@ -27,6 +27,7 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
         rule(r"\b10\.96\.\d+\.\d+\b", "SERVICE-ADDRESS"),
         rule(r"(resource version: ?)\d+", "${1}REVISION"),
         rule(r"(esourceVersion in the precondition \()\d+|( in record \()\d+", "${1}${2}REVISION"),
+        rule(r"(ResourceVersion in object meta: )\d+", "${1}REVISION"),
         rule(r"\((\d+)\)$", "(REVISION)"),
         rule(r#"(resourceVersion: ")\d+|(\\?"resourceVersion\\?":\\?")\d+"#, "${1}${2}REVISION"),
         rule(r"(LIVE|MERGED)-\d+", "${1}-RANDOM"),
