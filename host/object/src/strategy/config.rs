@@ -11,8 +11,12 @@ use crate::validation;
 pub(crate) const CONFIG_MAP: Strategy =
     Strategy { validate: validation::config::validate_config_map, ..PLAIN };
 
-pub(crate) const SECRET: Strategy =
-    Strategy { default: default_secret, validate: validation::config::validate_secret, ..PLAIN };
+pub(crate) const SECRET: Strategy = Strategy {
+    default: default_secret,
+    validate: validation::config::validate_secret,
+    warn: |secret, _| validation::config::warn_of_secret(secret),
+    ..PLAIN
+};
 
 pub(crate) const SERVICE_ACCOUNT: Strategy =
     Strategy { validate: validation::metadata::validate_object, ..PLAIN };

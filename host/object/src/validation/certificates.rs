@@ -3,7 +3,7 @@
 mod bundle;
 mod pod_request;
 mod request;
-mod x509;
+pub(super) mod x509;
 
 use serde_json::Value;
 

@@ -1,5 +1,7 @@
 //! ConfigMaps and Secrets.
 
+mod tls;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -42,6 +44,15 @@ const REQUIRED_KEYS: [(&str, &[&str]); 3] = [
     ("kubernetes.io/dockercfg", &[".dockercfg"]),
     ("kubernetes.io/dockerconfigjson", &[".dockerconfigjson"]),
 ];
+
+/// A pair of certificate and key that no server could use, as Go's `tls` finds it.
+pub(crate) fn warn_of_secret(secret: &Value) -> Vec<String> {
+    if secret["type"] != "kubernetes.io/tls" {
+        return Vec::new();
+    }
+    let data = &secret["data"];
+    tls::fault(&data["tls.crt"], &data["tls.key"]).into_iter().collect()
+}
 
 pub(crate) fn validate_secret(secret: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();

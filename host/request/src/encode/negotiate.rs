@@ -179,12 +179,36 @@ pub fn unsupported() -> Status {
     unsupported_of(OFFERED)
 }
 
-/// 415 for a patch of a built-in kind.
+/// What patches of built-in kinds are written in.
+const PATCHES: [&str; 4] = [
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+];
+
+/// What upstream's routes of built-in kinds refuse, in their words, before anybody looks at the request: a
+/// patch in a form that is none, a client that reads nothing of what is written.
+pub fn refused_by_route(headers: &HeaderMap, verb: &str) -> Option<Status> {
+    let refusal = |code, reason: &str, message: String| {
+        Some(Status { details: Some(serde_json::json!({})), ..Status::new(code, reason, message) })
+    };
+    if verb == "patch" && !PATCHES.contains(&content_type(headers).as_str()) {
+        return refusal(415, "UnsupportedMediaType", "415: Unsupported Media Type".into());
+    }
+    let texts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut ranges = texts.flat_map(|text| text.split(',')).map(MediaRange::parse).peekable();
+    if ranges.peek().is_none() || ranges.any(|range| !range.formats().is_empty()) {
+        return None;
+    }
+    let streams = if matches!(verb, "list" | "watch") { format!(", {STREAMS}") } else { String::new() };
+    let message = format!("406: Not Acceptable\n\nAvailable representations: {OFFERED}{streams}");
+    refusal(406, "NotAcceptable", message)
+}
+
+/// 415 for a patch of a custom resource.
 pub fn unsupported_patch() -> Status {
-    unsupported_of(
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
-         application/apply-patch+yaml",
-    )
+    unsupported_of("application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml")
 }
 
 fn unsupported_of(offered: &str) -> Status {
@@ -227,6 +251,27 @@ mod tests {
         for nothing in ["text/plain", "application/json;as=Nonsense", "application/json;stream=other"] {
             assert_eq!(of(nothing).unwrap_err().code, 406, "{nothing}");
         }
+    }
+
+    #[test]
+    fn routes_refuse_what_nobody_reads_or_writes() {
+        let refused = |name: http::HeaderName, text: &str, verb: &str| {
+            let headers: HeaderMap = [(name, text.parse().unwrap())].into_iter().collect();
+            refused_by_route(&headers, verb).map(|status| (status.code, status.message))
+        };
+        assert_eq!(refused(ACCEPT, "application/xml, application/yaml;q=0.1", "get"), None);
+        assert_eq!(
+            refused(ACCEPT, "application/json;as=Nonsense", "get"),
+            None,
+            "its form is looked at later"
+        );
+        let (code, message) = refused(ACCEPT, "text/html", "list").unwrap();
+        assert_eq!(code, 406);
+        assert!(message.starts_with("406: Not Acceptable\n\nAvailable representations: application/json, "));
+        assert!(message.ends_with(";stream=watch"));
+        assert_eq!(refused(CONTENT_TYPE, "text/plain", "patch").unwrap().0, 415);
+        assert_eq!(refused(CONTENT_TYPE, "application/merge-patch+json", "patch"), None);
+        assert_eq!(refused_by_route(&HeaderMap::new(), "get"), None);
     }
 
     #[test]

@@ -65,6 +65,11 @@ pub async fn answer(
         return Err(causes::method_not_allowed());
     }
     let headers = request.headers().clone();
+    if kind.custom.is_none()
+        && let Some(refusal) = negotiate::refused_by_route(&headers, &info.verb)
+    {
+        return Err(refusal);
+    }
     // Reviews are answered, not kept: they have no rows.
     let transforms = kind.verbs.iter().any(|verb| verb == "get");
     let accepted = accept(&headers, Offer { transforms, ..Offer::objects(Form::of(&kind).is_some()) })?;
