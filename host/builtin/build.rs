@@ -30,13 +30,14 @@ fn list(directory: &Path, index: &[u8]) -> String {
     let mut source = String::from("&[\n");
     for entry in index.as_array().into_iter().flatten() {
         let name = entry["name"].as_str().expect("every component has a name");
+        let digest = entry["digest"].as_str().expect("every component has a digest");
         let file = |kind: &str| directory.join(format!("{name}.{kind}"));
         println!("cargo:rerun-if-changed={}", file("wasm").display());
         println!("cargo:rerun-if-changed={}", file("cwasm").display());
         let (wasm, compiled) = (file("wasm"), file("cwasm"));
         writeln!(
             source,
-            "    Builtin {{ name: {name:?}, wasm: include_bytes!({wasm:?}), precompiled: include_bytes!({compiled:?}) }},"
+            "    Builtin {{ name: {name:?}, digest: {digest:?}, wasm: include_bytes!({wasm:?}), precompiled: include_bytes!({compiled:?}) }},"
         )
         .expect("a String can be written");
     }

@@ -99,6 +99,8 @@ fn known_worlds() -> String {
 #[derive(Debug, Clone, Copy)]
 pub struct Builtin {
     pub name: &'static str,
+    /// `sha256:…` of `wasm`, told so that nobody need read it.
+    pub digest: &'static str,
     pub wasm: &'static [u8],
     /// Made by [`crate::precompile`]; used when it fits the running engine.
     pub precompiled: &'static [u8],

@@ -56,8 +56,15 @@ impl PluginEngine {
         let Some(builtin) = self.builtins.iter().find(|builtin| builtin.name == name) else {
             return Err(LoadError::NoBuiltin { name: name.into(), remedy: self.builtin_remedy() });
         };
-        match deserialize(&self.engine, builtin.precompiled) {
-            Some(component) => Artifact::new(&self.engine, component, digest_of(builtin.wasm)),
+        let digest = builtin.digest;
+        let kept = |cache: &Cache| {
+            let file = cache.write(digest, builtin.precompiled);
+            give_back(builtin.precompiled);
+            file
+        };
+        let file = self.cache.as_ref().and_then(|cache| cache.find(digest).or_else(|| kept(cache)));
+        match file.and_then(|file| self.mapped(&file)).or_else(|| self.copied(builtin.precompiled)) {
+            Some(component) => Artifact::new(&self.engine, component, digest.into()),
             None => self.compiled(builtin.wasm),
         }
     }
@@ -72,8 +79,8 @@ impl PluginEngine {
     fn compiled(&self, bytes: &[u8]) -> Result<Artifact, LoadError> {
         check_is_component(bytes)?;
         let digest = digest_of(bytes);
-        let known = self.cache.as_ref().and_then(|cache| cache.read(&digest));
-        if let Some(component) = known.and_then(|compiled| deserialize(&self.engine, &compiled)) {
+        let known = self.cache.as_ref().and_then(|cache| cache.find(&digest));
+        if let Some(component) = known.and_then(|file| self.mapped(&file)) {
             return Artifact::new(&self.engine, component, digest);
         }
         let started = std::time::Instant::now();
@@ -85,6 +92,22 @@ impl PluginEngine {
             cache.write(&artifact.digest, &compiled);
         }
         Ok(artifact)
+    }
+
+    /// The component whose compiled code this file of the cache has, in the file's pages. `None` where
+    /// it cannot be run from there (as on a file system without execution), or does not fit.
+    #[allow(unsafe_code)]
+    fn mapped(&self, file: &Path) -> Option<Component> {
+        // SAFETY: the file is one that `Cache` wrote, whole, where only its owner can write; nobody
+        // writes to a file that is there.
+        fitting(unsafe { Component::deserialize_file(&self.engine, file) })
+    }
+
+    /// The component of compiled code in memory. `None` when it does not fit.
+    #[allow(unsafe_code)]
+    fn copied(&self, compiled: &[u8]) -> Option<Component> {
+        // SAFETY: the bytes were embedded in this program at build time by `precompile`.
+        fitting(unsafe { Component::deserialize(&self.engine, compiled) })
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {
@@ -115,13 +138,26 @@ fn digest_of_settings(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// `None` when the code was made by another version, for other settings or for a better CPU.
+/// The pages of the program's file that hold `bytes` leave memory until somebody reads them again.
 #[allow(unsafe_code)]
-fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
-    // SAFETY: the bytes are compiled code that this program made: embedded at build time by
-    // `precompile`, or written by `Cache` to a directory only its owner can write, with a checksum.
-    let component = unsafe { Component::deserialize(engine, compiled) };
-    component.inspect_err(|error| tracing::debug!(%error, "compiled code does not fit, compiling")).ok()
+fn give_back(bytes: &'static [u8]) {
+    let page = rustix::param::page_size();
+    let skipped = bytes.as_ptr().align_offset(page);
+    let Some(whole) = bytes.get(skipped..).map(|rest| rest.len() / page * page).filter(|len| *len > 0) else {
+        return;
+    };
+    let start = bytes[skipped..].as_ptr().cast_mut().cast();
+    // SAFETY: whole pages of the program's constants. Nothing writes to those, so the file has what
+    // they hold; the kernel drops pages only it knows to be clean, or moves them to swap.
+    let given = unsafe { rustix::mm::madvise(start, whole, rustix::mm::Advice::LinuxPageOut) };
+    if let Err(error) = given {
+        tracing::debug!(%error, "pages of a built-in stay in memory");
+    }
+}
+
+/// `None` when the code was made by another version, for other settings or for a better CPU.
+fn fitting(component: wasmtime::Result<Component>) -> Option<Component> {
+    component.inspect_err(|error| tracing::debug!(%error, "compiled code does not fit")).ok()
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

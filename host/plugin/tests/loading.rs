@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use orch_plugin::{Builtin, Limits, LoadError, PluginEngine, Source, World};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 fn refused(bytes: Vec<u8>) -> String {
     support::engine().artifact(&Source::Bytes(bytes)).unwrap_err().to_string()
@@ -64,7 +65,8 @@ fn a_refused_configuration_refuses_the_plugin() {
 
 fn builtin(name: &'static str, precompiled: Vec<u8>) -> &'static [Builtin] {
     let wasm = support::policy_bytes(name).leak();
-    vec![Builtin { name, wasm, precompiled: precompiled.leak() }].leak()
+    let digest = format!("sha256:{}", hex::encode(Sha256::digest(&wasm))).leak();
+    vec![Builtin { name, digest, wasm, precompiled: precompiled.leak() }].leak()
 }
 
 #[test]
@@ -103,6 +105,24 @@ fn a_second_start_finds_what_the_first_compiled() {
     bytes[middle] ^= 0xff;
     std::fs::write(&file, bytes).unwrap();
     assert_eq!((compile(), compile()), (1, 0));
+}
+
+/// A built-in's code is a file's pages: of what never runs nothing is resident.
+#[test]
+fn builtins_run_from_the_cache() {
+    let directory = tempfile::tempdir().unwrap();
+    let builtins = builtin("routed", support::precompiled("routed"));
+    for start in 0..2 {
+        let engine = PluginEngine::new(Some(directory.path()), builtins).unwrap();
+        let _artifact = engine.artifact(&Source::Builtin("routed".into())).unwrap();
+        assert_eq!(engine.compilations(), 0);
+        let mappings = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let of_cache = |line: &&str| line.contains(directory.path().to_str().unwrap());
+        assert!(
+            mappings.lines().filter(of_cache).any(|line| line.contains("r-xp")),
+            "start {start}: {mappings}"
+        );
+    }
 }
 
 /// An engine with every policy loaded must leave an idle host small and still.
