@@ -26,7 +26,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use admission::{Composition, Given, Wanted};
+pub use admission::{Composition, Given, Wanted, user_type};
 pub use cost::Bounds;
 pub use environment::{Declared, Environment};
 pub use evaluate::Variables;
@@ -91,6 +91,11 @@ impl Program {
     /// Whether it asks for a variable.
     pub fn uses(&self, variable: &str) -> bool {
         self.node.uses(variable)
+    }
+
+    /// Whether it asks for a field of a variable by name, if only to see whether it is there.
+    pub fn selects(&self, variable: &str, field: &str) -> bool {
+        self.node.selects(variable, field)
     }
 
     /// Units it costs at most, by the bounds of its variables.

@@ -128,20 +128,25 @@ fn request_type() -> Type {
     let kind = || Declared::object("kubernetes.GroupVersionKind", texts(&["group", "version", "kind"]));
     let resource =
         || Declared::object("kubernetes.GroupVersionResource", texts(&["group", "version", "resource"]));
-    let strings = || Type::list(Type::String);
-    let mut user = texts(&["username", "uid"]);
-    user.extend([("groups", strings()), ("extra", Type::map(Type::String, strings()))]);
     let mut fields = texts(&["subResource", "requestSubResource", "name", "namespace", "operation"]);
     fields.extend([
         ("kind", kind()),
         ("resource", resource()),
         ("requestKind", kind()),
         ("requestResource", resource()),
-        ("userInfo", Declared::object("kubernetes.UserInfo", user)),
+        ("userInfo", user_type()),
         ("dryRun", Type::Bool),
         ("options", Type::Dyn),
     ]);
     Declared::object("kubernetes.AdmissionRequest", fields)
+}
+
+/// `UserInfo` of `authentication.k8s.io`.
+pub fn user_type() -> Type {
+    let strings = || Type::list(Type::String);
+    let mut fields = texts(&["username", "uid"]);
+    fields.extend([("groups", strings()), ("extra", Type::map(Type::String, strings()))]);
+    Declared::object("kubernetes.UserInfo", fields)
 }
 
 fn namespace_type() -> Type {

@@ -135,4 +135,22 @@ impl Node {
             _ => self.children().into_iter().any(|child| child.uses(variable)),
         }
     }
+
+    /// Whether it asks for a variable's field by name: `variable.field` or `variable.?field`.
+    pub fn selects(&self, variable: &str, field: &str) -> bool {
+        let is_variable = |node: &Node| matches!(&node.expression, Expression::Name(n) if &**n == variable);
+        let is_field = |node: &Node| match &node.expression {
+            Expression::Literal(value) => value.as_text() == Some(field),
+            _ => false,
+        };
+        let here = match &self.expression {
+            Expression::Select(select) => &*select.field == field && is_variable(&select.operand),
+            Expression::Call(call) if &*call.function == "_?._" => match &call.arguments[..] {
+                [operand, name] => is_variable(operand) && is_field(name),
+                _ => false,
+            },
+            _ => false,
+        };
+        here || self.children().into_iter().any(|child| child.selects(variable, field))
+    }
 }

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use super::mapper::Mapper;
+
 const VERSIONS: [&str; 2] = ["apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1"];
 
 #[derive(Debug, Deserialize)]
@@ -30,7 +32,7 @@ pub struct Jwt {
     pub claim_validation_rules: Vec<ClaimRule>,
     pub claim_mappings: Mappings,
     #[serde(default)]
-    pub user_validation_rules: Vec<serde_json::Value>,
+    pub user_validation_rules: Vec<UserRule>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -54,9 +56,17 @@ pub struct Issuer {
 pub struct ClaimRule {
     pub claim: String,
     pub required_value: String,
-    expression: String,
-    #[allow(dead_code)] // part of an expression's rule, which is refused
-    message: String,
+    pub expression: String,
+    /// Of a failed expression.
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserRule {
+    pub expression: String,
+    #[serde(default)]
+    pub message: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -65,7 +75,14 @@ pub struct Mappings {
     pub username: Mapping,
     pub groups: Mapping,
     pub uid: Mapping,
-    extra: Vec<serde_json::Value>,
+    pub extra: Vec<ExtraMapping>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExtraMapping {
+    pub key: String,
+    pub value_expression: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -73,7 +90,7 @@ pub struct Mappings {
 pub struct Mapping {
     pub claim: String,
     pub prefix: Option<String>,
-    expression: String,
+    pub expression: String,
 }
 
 /// Who may come without naming himself.
@@ -118,16 +135,15 @@ impl AuthenticationConfig {
             if before.iter().any(|other| other.issuer.url == jwt.issuer.url) {
                 return Err(format!("jwt[{index}].issuer.url: {} stands there twice", jwt.issuer.url));
             }
-            jwt.check().map_err(|(field, why)| format!("jwt[{index}].{field}: {why}"))?;
+            jwt.check_issuer().map_err(|(field, why)| format!("jwt[{index}].{field}: {why}"))?;
+            Mapper::new(jwt).map_err(|why| format!("jwt[{index}].{why}"))?;
         }
         Ok(AuthenticationConfig { jwt: file.jwt, anonymous: file.anonymous.unwrap_or_default() })
     }
 }
 
-const NO_EXPRESSIONS: &str = "expressions are not supported yet; name a claim";
-
 impl Jwt {
-    fn check(&self) -> Result<(), (&'static str, String)> {
+    fn check_issuer(&self) -> Result<(), (&'static str, String)> {
         let wrong = |field, why: &str| Err((field, why.to_string()));
         let issuer = &self.issuer;
         if !issuer.url.starts_with("https://") {
@@ -141,37 +157,6 @@ impl Jwt {
         }
         if issuer.audiences.len() > 1 && issuer.audience_match_policy != "MatchAny" {
             return wrong("issuer.audienceMatchPolicy", "must be MatchAny for multiple audiences");
-        }
-        let mappings = &self.claim_mappings;
-        if [&mappings.username, &mappings.groups, &mappings.uid].iter().any(|m| !m.expression.is_empty()) {
-            return wrong("claimMappings", NO_EXPRESSIONS);
-        }
-        if !mappings.extra.is_empty() {
-            return wrong("claimMappings.extra", NO_EXPRESSIONS);
-        }
-        if self.claim_validation_rules.iter().any(|rule| !rule.expression.is_empty()) {
-            return wrong("claimValidationRules", NO_EXPRESSIONS);
-        }
-        if self.claim_validation_rules.iter().any(|rule| rule.claim.is_empty()) {
-            return wrong("claimValidationRules", "claim is required");
-        }
-        if !self.user_validation_rules.is_empty() {
-            return wrong("userValidationRules", NO_EXPRESSIONS);
-        }
-        if mappings.username.claim.is_empty() {
-            return wrong("claimMappings.username", "claim is required");
-        }
-        if mappings.username.prefix.is_none() {
-            return wrong(
-                "claimMappings.username.prefix",
-                "is required when claim is set. It can be set to an empty string",
-            );
-        }
-        if !mappings.groups.claim.is_empty() && mappings.groups.prefix.is_none() {
-            return wrong(
-                "claimMappings.groups.prefix",
-                "is required when claim is set. It can be set to an empty string",
-            );
         }
         Ok(())
     }
@@ -207,7 +192,25 @@ anonymous: {enabled: true, conditions: [{path: /livez}]}
             ("[orch]", "[]", "jwt[0].issuer.audiences"),
             ("[orch]", "[a, b]", "jwt[0].issuer.audienceMatchPolicy"),
             (", prefix: 'oidc:'", "", "jwt[0].claimMappings.username.prefix"),
-            ("claim: sub, prefix: 'oidc:'", "expression: claims.sub", "not supported"),
+            ("claim: sub, prefix", "expression: claims.sub, prefix", "may not be specified when expression"),
+            ("claim: sub", "claim: sub, expression: claims.sub", "username: claim and expression can't both"),
+            (
+                "claim: sub, prefix: 'oidc:'",
+                "expression: claims.",
+                "username.expression: compilation failed: ",
+            ),
+            ("claim: sub, prefix: 'oidc:'", "expression: claims.email", "claims.email_verified must be used"),
+            ("claim: hd, requiredValue: example.com", "expression: claims.hd", "must evaluate to bool"),
+            (
+                "claim: hd, requiredValue: example.com",
+                "message: m",
+                "claimValidationRules[0]: claim or expression",
+            ),
+            (
+                "claim: hd,",
+                "claim: hd, message: no,",
+                "claimValidationRules[0].message: may not be specified",
+            ),
             ("kind: Auth", "kind: Other", "only apiserver.config.k8s.io/v1"),
             ("anonymous:", "anonymouse:", "anonymouse"),
         ] {

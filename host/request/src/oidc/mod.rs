@@ -2,19 +2,20 @@
 
 mod config;
 mod keys;
+mod mapper;
 
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use orch_client::Identity;
 use serde_json::Value;
 
 use crate::tokens::Verified;
+use config::Jwt;
 pub use config::{Anonymous, AuthenticationConfig};
-use config::{Jwt, Mapping};
 use keys::Keys;
+use mapper::Mapper;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
@@ -36,6 +37,10 @@ pub enum OidcError {
     Audience { wanted: Vec<String> },
     #[error("claim {claim:?}: {why}")]
     Claim { claim: String, why: String },
+    #[error("expression '{expression}' resulted in error: {why}")]
+    Expression { expression: String, why: String },
+    #[error("a validation rule failed: {0}")]
+    Rule(String),
 }
 
 /// Symmetric algorithms prove nothing: whoever can verify can sign.
@@ -66,11 +71,16 @@ pub struct Oidc(Vec<Provider>);
 struct Provider {
     jwt: Jwt,
     keys: Keys,
+    mapper: Mapper,
 }
 
 impl Oidc {
     pub fn new(config: &AuthenticationConfig) -> Result<Self, OidcError> {
-        let provider = |jwt: &Jwt| Ok(Provider { jwt: jwt.clone(), keys: Keys::new(jwt.issuer.clone())? });
+        let provider = |jwt: &Jwt| {
+            let issuer = || jwt.issuer.url.clone();
+            let mapper = Mapper::new(jwt).map_err(|why| OidcError::Client { issuer: issuer(), why })?;
+            Ok(Provider { jwt: jwt.clone(), keys: Keys::new(jwt.issuer.clone())?, mapper })
+        };
         config.jwt.iter().map(provider).collect::<Result<_, OidcError>>().map(Oidc)
     }
 
@@ -104,8 +114,7 @@ impl Provider {
         validation.validate_nbf = true;
         let claims =
             jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(OidcError::Token)?.claims;
-        self.check_rules(&claims)?;
-        let identity = self.identity(&claims)?;
+        let identity = self.mapper.identity(&claims)?;
         let audiences = self.common_audiences(&claims, audiences)?;
         Ok(Verified { identity, audiences })
     }
@@ -118,48 +127,6 @@ impl Provider {
             mine.filter(|audience| wanted.is_empty() || wanted.contains(audience)).cloned().collect();
         if common.is_empty() { Err(OidcError::Audience { wanted: wanted.to_vec() }) } else { Ok(common) }
     }
-
-    fn check_rules(&self, claims: &Value) -> Result<(), OidcError> {
-        for rule in &self.jwt.claim_validation_rules {
-            if claims[&rule.claim] != rule.required_value.as_str() {
-                let why = format!("must be {:?}", rule.required_value);
-                return Err(OidcError::Claim { claim: rule.claim.clone(), why });
-            }
-        }
-        Ok(())
-    }
-
-    fn identity(&self, claims: &Value) -> Result<Identity, OidcError> {
-        let mappings = &self.jwt.claim_mappings;
-        let wrong = |claim: &str, why: &str| Err(OidcError::Claim { claim: claim.into(), why: why.into() });
-        let Some(name) = claims[&mappings.username.claim].as_str().filter(|name| !name.is_empty()) else {
-            return wrong(&mappings.username.claim, "is not there, or not a string");
-        };
-        let verified = claims.get("email_verified").is_none_or(|verified| *verified == true);
-        if mappings.username.claim == "email" && !verified {
-            return wrong("email_verified", "the address is not verified");
-        }
-        let mut groups: Vec<String> = Vec::new();
-        if !mappings.groups.claim.is_empty() {
-            groups = texts(&claims[&mappings.groups.claim])
-                .iter()
-                .map(|g| prefixed(&mappings.groups, g))
-                .collect();
-        }
-        groups.push("system:authenticated".into());
-        let uid = claims[&mappings.uid.claim].as_str().unwrap_or_default().to_string();
-        let mut identity =
-            Identity { name: prefixed(&mappings.username, name), uid, groups, extra: Vec::new() };
-        if let Some(id) = claims["jti"].as_str() {
-            let key = "authentication.kubernetes.io/credential-id".to_string();
-            identity.extra.push((key, vec![format!("JTI={id}")]));
-        }
-        Ok(identity)
-    }
-}
-
-fn prefixed(mapping: &Mapping, value: &str) -> String {
-    format!("{}{value}", mapping.prefix.as_deref().unwrap_or_default())
 }
 
 /// A string, or a list of them.

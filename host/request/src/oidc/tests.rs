@@ -65,16 +65,20 @@ impl Issuer {
     }
 
     fn oidc(&self) -> Oidc {
-        let config = json!({
-            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration",
-            "jwt": [{
-                "issuer": { "url": self.url, "certificateAuthority": self.ca, "audiences": ["orch"] },
-                "claimValidationRules": [{ "claim": "hd", "requiredValue": "example.com" }],
-                "claimMappings": {
-                    "username": { "claim": "email", "prefix": "oidc:" }, "groups": { "claim": "roles", "prefix": "oidc-" },
-                    "uid": { "claim": "sub" } },
-            }],
-        });
+        self.with(json!({
+            "claimValidationRules": [{ "claim": "hd", "requiredValue": "example.com" }],
+            "claimMappings": {
+                "username": { "claim": "email", "prefix": "oidc:" }, "groups": { "claim": "roles", "prefix": "oidc-" },
+                "uid": { "claim": "sub" } },
+        }))
+    }
+
+    /// `mapping`: the rules and mappings of the issuer's entry.
+    fn with(&self, mut mapping: Value) -> Oidc {
+        mapping["issuer"] =
+            json!({ "url": self.url, "certificateAuthority": self.ca, "audiences": ["orch"] });
+        let config = json!({ "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration",
+            "jwt": [mapping] });
         Oidc::new(&AuthenticationConfig::parse(&config.to_string()).unwrap()).unwrap()
     }
 
@@ -158,4 +162,40 @@ async fn what_does_not_hold_is_refused() {
     claims["iss"] = "https://unknown.example".into();
     assert!(oidc.verify(&key.sign(&claims), &[]).await.is_none());
     assert!(oidc.verify("no token", &[]).await.is_none());
+}
+
+#[tokio::test]
+async fn expressions_name_the_user() {
+    let key = Key::new("one");
+    let issuer = Issuer::start(&key).await;
+    let oidc = issuer.with(json!({
+        "claimValidationRules": [
+            { "expression": "claims.hd.endsWith('.com')" },
+            { "expression": "claims.?email_verified.orValue(false) == true", "message": "verify your address" }],
+        "claimMappings": {
+            "username": { "expression": "'oidc:' + claims.email.split('@')[0]" },
+            "groups": { "expression": "claims.roles.filter(role, role != 'ops').map(role, 'oidc-' + role)" },
+            "uid": { "expression": "claims.sub" },
+            "extra": [{ "key": "example.com/home", "valueExpression": "claims.hd" },
+                { "key": "example.com/none", "valueExpression": "''" }] },
+        "userValidationRules": [{ "expression": "!user.username.startsWith('oidc:root')", "message": "not root" }],
+    }));
+    let identity = verify(&oidc, &key.sign(&issuer.claims())).await.unwrap().identity;
+    assert_eq!((&*identity.name, &*identity.uid), ("oidc:jane", "7"));
+    assert_eq!(identity.groups, ["oidc-dev", "system:authenticated"]);
+    let home = ("example.com/home".to_string(), vec!["example.com".to_string()]);
+    assert_eq!(identity.extra[1..], [home]);
+    for (claim, value, why) in [
+        ("hd", json!("evil.example"), "validation expression 'claims.hd.endsWith('.com')' failed"),
+        ("email_verified", json!(false), "verify your address"),
+        ("email", json!("root@example.com"), "not root"),
+        ("email", json!(7), "resulted in error: no such overload"),
+        ("roles", json!([{}]), "resulted in error: no such overload"),
+        ("sub", json!(7), "uid claim expression must return a string"),
+    ] {
+        let mut claims = issuer.claims();
+        claims[claim] = value;
+        let refused = verify(&oidc, &key.sign(&claims)).await.map(|_| ()).unwrap_err().to_string();
+        assert!(refused.contains(why), "{claim}: {refused}");
+    }
 }
