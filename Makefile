@@ -19,7 +19,7 @@ up: build target/hello.tar
 
 ## Installs what is missing, builds, then runs every test.
 test: build target/hello.tar
-	$(CARGO) test --release --workspace --exclude orch-tests
+	$(CARGO) test --release --workspace
 	$(CARGO) test --release --workspace --test e2e -- --test-threads=1
 	target/release/conformance --slice
 	target/release/differential --slice
