@@ -1,6 +1,7 @@
 //! Clients as people use them, unmodified, against a real host: their programs lie in `tests/clients`.
 //! Each installs what it needs from its package registry, or says loudly that it is skipped.
 
+mod helm;
 mod rust;
 
 use std::path::{Path, PathBuf};
