@@ -51,9 +51,12 @@ impl FieldManager<'_> {
 }
 
 /// What an endpoint does not write (upstream's `GetResetFields`): `status` through the object itself,
-/// `spec` through its status.
+/// `spec` through its status, neither of a certificate request, whose content stays as it was made.
 pub fn reset_fields(kind: &Kind, subresource: &str) -> &'static [&'static str] {
+    let is_request = kind.kind == "CertificateSigningRequest" && kind.custom.is_none();
     match subresource {
+        "" if is_request => &["spec", "status"],
+        "approval" if is_request => &["spec", "status.certificate"],
         "" if kind.has_subresource("status") => &["status"],
         "status" if kind.custom.is_some() => &["spec", "metadata"],
         "status" => kind.strategy.reset_by_status,

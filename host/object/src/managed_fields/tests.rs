@@ -312,3 +312,16 @@ fn nobody_owns_what_cannot_be_told_apart() {
     record_update(Some(&old), &mut keyless, account, &manager("b", 60));
     assert_eq!(entries(&keyless), entries(&old));
 }
+
+#[test]
+fn what_a_certificate_request_asks_is_nobodys() {
+    let kinds = crate::Kinds::builtin();
+    let request = kinds.by_kind("certificates.k8s.io/v1", "CertificateSigningRequest").expect("built in");
+    assert_eq!(reset_fields(request, ""), ["spec", "status"]);
+    assert_eq!(reset_fields(request, "status"), ["spec", "status.conditions"]);
+    assert_eq!(reset_fields(request, "approval"), ["spec", "status.certificate"]);
+    let deployment = kinds.by_kind("apps/v1", "Deployment").expect("built in");
+    assert_eq!(reset_fields(deployment, "status"), ["spec", "metadata.labels"]);
+    let range = kinds.by_kind("networking.k8s.io/v1", "ServiceCIDR").expect("built in");
+    assert_eq!(reset_fields(range, "status"), ["spec", "metadata"]);
+}

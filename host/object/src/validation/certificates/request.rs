@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::x509;
 use super::{conditions, validate_signer};
+use crate::names;
 use crate::status::FieldError;
 use crate::validation::{Errors, Path, is_empty, items, metadata, text};
 
@@ -62,11 +63,11 @@ pub(crate) fn validate_request_part(
 
 /// What was wrong already is tolerated, as upstream does.
 fn validate_object(request: &Value, old: Option<&Value>, errors: &mut Errors) {
-    // Requests may have any name.
-    metadata::validate(request, old, |_| Vec::new(), errors);
+    // Requests may have any name that stands in a URL.
+    metadata::validate(request, old, names::path_segment, errors);
     let (path, spec) = (Path::new("spec"), &request["spec"]);
     if let Err(why) = x509::verify_pem_request(&x509::bytes(&spec["request"])) {
-        errors.invalid(&path.child("request"), &spec["request"], why);
+        errors.shown(&path.child("request"), &spec["request"], &why);
     }
     validate_usages(&spec["usages"], old, &path.child("usages"), errors);
     let signer = path.child("signerName");
