@@ -11,6 +11,7 @@
 mod admission;
 mod check;
 mod cost;
+pub(crate) mod device;
 mod environment;
 mod evaluate;
 mod fault;

@@ -6,9 +6,11 @@ mod complete;
 mod default;
 mod expression;
 mod format;
+mod keywords;
 mod path;
 mod prune;
 mod rules;
+mod scale;
 mod schema;
 pub(crate) mod structural;
 mod validate;
@@ -20,6 +22,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 pub(crate) use expression::escaped;
 pub(crate) use format::matches as matches_format;
 pub use path::FieldPath;
+pub use scale::ScalePath;
 use serde_json::{Value, json};
 
 use crate::client_config::ClientConfig;
@@ -64,9 +67,9 @@ pub struct ConversionWebhook {
 /// Where the fields of `autoscaling/v1` Scale are found.
 #[derive(Debug)]
 pub struct Scale {
-    pub spec_replicas: FieldPath,
-    pub status_replicas: FieldPath,
-    pub label_selector: Option<FieldPath>,
+    pub spec_replicas: ScalePath,
+    pub status_replicas: ScalePath,
+    pub label_selector: Option<ScalePath>,
 }
 
 /// Why a definition has no rows, for the log.
@@ -168,9 +171,9 @@ fn conversion_webhook(definition: &Value) -> Option<ConversionWebhook> {
 
 fn scale(json: &Value) -> Option<Scale> {
     Some(Scale {
-        spec_replicas: FieldPath::parse(json["specReplicasPath"].as_str()?),
-        status_replicas: FieldPath::parse(json["statusReplicasPath"].as_str()?),
-        label_selector: json["labelSelectorPath"].as_str().map(FieldPath::parse),
+        spec_replicas: ScalePath::parse(json["specReplicasPath"].as_str()?),
+        status_replicas: ScalePath::parse(json["statusReplicasPath"].as_str()?),
+        label_selector: json["labelSelectorPath"].as_str().map(ScalePath::parse),
     })
 }
 
@@ -263,8 +266,11 @@ impl Custom {
         if let Some(old) = old {
             ratchet(&self.schema, &mut found, object, old);
         }
+        if let Some(scale) = &self.scale {
+            found.extend(scale.validate(object));
+        }
         match self.schema.has_rules && found.iter().any(blocks_rules) {
-            true => found.push(FieldError::invalid("<nil>", "null", RULES_NOT_CHECKED)),
+            true => found.push(FieldError::invalid("<nil>", Value::Null, RULES_NOT_CHECKED)),
             false => found.extend(rules::evaluate(&self.schema, object, old)),
         }
         errors.extend(found);

@@ -173,11 +173,15 @@ impl Status {
     /// `Deployment.apps "web" is invalid: spec.replicas: Invalid value: …`; several errors in brackets.
     pub fn invalid(kind: &Kind, name: &str, errors: &[FieldError]) -> Self {
         // Upstream names the kind that it keeps, whichever was asked for.
-        let group = kind.stored_group();
-        let qualified = if group.is_empty() { kind.kind.clone() } else { format!("{}.{group}", kind.kind) };
+        Status::invalid_of(&kind.kind, kind.stored_group(), name, errors)
+    }
+
+    /// As [`Status::invalid`], for what is called by its resource, or is of no kind at all.
+    pub fn invalid_of(kind: &str, group: &str, name: &str, errors: &[FieldError]) -> Self {
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let errors = &each_once(errors);
         let message = format!("{qualified} \"{name}\" is invalid: {}", aggregate(errors));
-        let mut details = json!({ "kind": kind.kind, "causes": causes(errors) });
+        let mut details = json!({ "kind": kind, "causes": causes(errors) });
         for (field, value) in [("name", name), ("group", group)] {
             if !value.is_empty() {
                 details[field] = value.into();
@@ -190,12 +194,7 @@ impl Status {
     /// of which version, of a kind that must be told.
     pub fn unversioned(kind: &Kind, name: &str) -> Self {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
-        let message = format!("{} \"{name}\" is invalid: {error}", kind.qualified_resource());
-        let mut details = json!({ "name": name, "kind": kind.plural, "causes": causes(&[error]) });
-        if !kind.group.is_empty() {
-            details["group"] = kind.group.as_str().into();
-        }
-        Status { details: Some(details), ..Status::new(422, "Invalid", message) }
+        Status::invalid_of(&kind.plural, &kind.group, name, &[error])
     }
 
     /// `.authorization.k8s.io "" is invalid: spec: …`: what is wrong with a question.

@@ -142,7 +142,9 @@ fn live(kind: &Kind, object: &Value, other: &Value) {
     let _ = kind.validate(&object, None);
     let _ = kind.validate(&object, Some(other));
     (kind.strategy.prepare_update)(&mut object, other);
-    (kind.strategy.prepare_delete)(&mut object, "2026-11-21T20:00:00Z");
+    if let Some(begin) = kind.strategy.begin_delete {
+        begin(&mut object, "2026-11-21T20:00:00Z");
+    }
     let _ = (kind.strategy.grace_period)(&object, None);
     let stored = kind.to_stored(&object);
     let _ = kind.present(stored.as_ref().unwrap_or(&object));

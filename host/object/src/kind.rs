@@ -97,8 +97,9 @@ pub struct Strategy {
     pub prepare_create: fn(&mut Value),
     /// Before validation of an update of the main resource: `(new, old)`; restores what it may not change.
     pub prepare_update: fn(&mut Value, &Value),
-    /// With the mark of the first delete, at an RFC 3339 time: what the object's own end needs.
-    pub prepare_delete: fn(&mut Value, &str),
+    /// Set for kinds whose objects are ended by the server itself: what the first delete does, at an RFC 3339
+    /// time, in place of everything else.
+    pub begin_delete: Option<fn(&mut Value, &str)>,
     /// Seconds between a delete, with the `gracePeriodSeconds` that it asks for, and the removal, while an
     /// agent ends the object gracefully (30 for a running Pod that nothing was asked of, 0 when nobody has
     /// to); `None`: objects of this kind go at once (unless finalizers hold them).

@@ -92,6 +92,11 @@ impl Status {
     pub fn internal(message: impl Into<String>) -> Self {
         Status::new(500, "InternalError", message)
     }
+    /// What went wrong on the server's side, as upstream tells it.
+    pub fn internal_error(why: &str) -> Self {
+        let details = serde_json::json!({ "causes": [{ "message": why }] });
+        Status { details: Some(details), ..Status::internal(format!("Internal error occurred: {why}")) }
+    }
     pub fn not_implemented(message: impl Into<String>) -> Self {
         Status::new(501, "NotImplemented", message)
     }

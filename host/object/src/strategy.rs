@@ -36,7 +36,7 @@ pub(crate) const PLAIN: Strategy = Strategy {
     names_itself: false,
     prepare_create: |_| {},
     prepare_update: |_, _| {},
-    prepare_delete: |_, _| {},
+    begin_delete: None,
     grace_period: |_, _| None,
     validate: validate_object,
     warn: |_, _| Vec::new(),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use orch_object::{Kind, Status};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Surroundings;
 use super::hook::Webhook;
@@ -59,8 +59,7 @@ async fn convert(around: &dyn Surroundings, object: &Value, from: &Kind, to: &Ki
 
 /// 500 with the cause apart, as upstream words it.
 pub fn internal(why: &str) -> Status {
-    let details = json!({ "causes": [{ "message": why }] });
-    Status { details: Some(details), ..Status::internal(format!("Internal error occurred: {why}")) }
+    Status::internal_error(why)
 }
 
 /// The version a webhook wants to see; the outer `None`: the request does not concern it.

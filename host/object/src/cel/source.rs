@@ -28,6 +28,10 @@ impl Issue {
 
     /// As cel-go shows it: the message, the line, a mark below.
     fn show(&self, source: &str) -> String {
+        // What is not there has no place.
+        if source.is_empty() {
+            return format!("ERROR: <input>:1:0: {}", self.message);
+        }
         let head = format!("ERROR: <input>:{}:{}: {}", self.line, self.column, self.message);
         match source.split('\n').nth(self.line.saturating_sub(1)) {
             None => head,
@@ -52,5 +56,6 @@ mod tests {
         let source = "a &&\né.b";
         let issue = Issue::at(source, 7, "undefined field 'b'");
         assert_eq!(show(vec![issue], source), "ERROR: <input>:2:2: undefined field 'b'\n | é.b\n | .^");
+        assert_eq!(show(vec![Issue::at("", 0, "nothing")], ""), "ERROR: <input>:1:0: nothing");
     }
 }

@@ -4,22 +4,28 @@
 use serde_json::Value;
 
 use super::schema::{Kind, Schema, fields, list};
-use super::{default, prune, rules, validate};
+use super::{default, keywords, prune, rules, validate};
 use crate::validation::{Errors, Path};
 
-/// Keywords that give a place its shape; within `allOf`, `anyOf`, `oneOf` and `not` they may only narrow.
-const SHAPES: [&str; 6] = ["additionalProperties", "default", "description", "nullable", "title", "type"];
-const EXTENSIONS: [&str; 7] = [
-    "x-kubernetes-validations",
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-embedded-resource",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-map-type",
+/// Keywords that give a place its shape, and how `allOf`, `anyOf`, `oneOf` and `not` must leave them: these
+/// may only narrow.
+const SHAPES: [(&str, &str); 13] = [
+    ("type", "empty"),
+    ("additionalProperties", "undefined"),
+    ("default", "undefined"),
+    ("title", "empty"),
+    ("description", "empty"),
+    ("nullable", "false"),
+    ("x-kubernetes-preserve-unknown-fields", "false"),
+    ("x-kubernetes-embedded-resource", "false"),
+    ("x-kubernetes-int-or-string", "false"),
+    ("x-kubernetes-list-map-keys", "empty"),
+    ("x-kubernetes-list-type", "undefined"),
+    ("x-kubernetes-map-type", "undefined"),
+    ("x-kubernetes-validations", "empty"),
 ];
 /// Deeper is no schema of a person's.
-const DEEPEST: usize = 200;
+pub(super) const DEEPEST: usize = 200;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -28,13 +34,36 @@ enum Place {
     Item,
 }
 
-/// Everything that keeps the schema from being structural.
-pub(crate) fn validate_schema(schema: &Value, path: &Path, errors: &mut Errors) {
-    place(schema, path, Place::Root, 0, errors);
-    if errors.is_empty() {
-        rules::validate_expressions(schema, path, errors);
-        defaults(schema, path, errors);
+/// Everything that keeps the schema from being one: it is not structural, has bad defaults, says what no
+/// schema of a definition may say, or has bad rules. `has_status`: instances have a `status` of their own.
+pub(crate) fn validate_schema(schema: &Value, has_status: bool, path: &Path, errors: &mut Errors) {
+    let mut found = Errors::default();
+    keywords::validate_root(schema, has_status, path, &mut found);
+    let unsupported = keywords::unsupported(schema, 0);
+    let sound = unsupported.is_none() && is_sound(schema, path, &mut found);
+    let before = found.len();
+    keywords::validate(schema, path, &mut found);
+    if sound && found.len() == before {
+        rules::validate_expressions(schema, path, &mut found);
     }
+    if let Some(name) = unsupported.filter(|_| found.is_empty()) {
+        found.invalid(path, &"".into(), format!("OpenAPIV3Schema '{name}' is not supported"));
+    }
+    errors.extend(found);
+}
+
+/// Structural, and with good defaults.
+fn is_sound(schema: &Value, path: &Path, errors: &mut Errors) -> bool {
+    let mut found = Errors::default();
+    place(schema, path, Place::Root, 0, &mut found);
+    if found.is_empty() {
+        defaults(schema, path, &mut found);
+    } else {
+        found.sort();
+    }
+    let sound = found.is_empty();
+    errors.extend(found);
+    sound
 }
 
 fn place(schema: &Value, path: &Path, place_: Place, depth: usize, errors: &mut Errors) {
@@ -43,29 +72,26 @@ fn place(schema: &Value, path: &Path, place_: Place, depth: usize, errors: &mut 
         return;
     }
     type_of(schema, path, place_, errors);
-    keywords(schema, path, errors);
-    rules::validate_form(schema, path, errors);
+    pattern(schema, path, errors);
+    if place_ == Place::Root || schema["x-kubernetes-embedded-resource"] == true {
+        resource(schema, path, errors);
+    }
     if place_ == Place::Root {
         metadata(schema, path, errors);
     }
     for (name, field) in fields(&schema["properties"]) {
         place(field, &path.child("properties").key(name), Place::Field, depth + 1, errors);
     }
-    if schema["additionalProperties"].is_object() {
-        place(
-            &schema["additionalProperties"],
-            &path.child("additionalProperties"),
-            Place::Field,
-            depth + 1,
-            errors,
-        );
+    let each = &schema["additionalProperties"];
+    let at = path.child("additionalProperties");
+    if place_ == Place::Root && !each.is_null() {
+        errors.forbidden(&at, "must not be used at the root");
     }
-    match &schema["items"] {
-        items @ Value::Object(_) => place(items, &path.child("items"), Place::Item, depth + 1, errors),
-        Value::Array(_) => {
-            errors.forbidden(&path.child("items"), "items must be a schema object and not an array")
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    if each.is_object() {
+        place(each, &at, Place::Field, depth + 1, errors);
+    }
+    if schema["items"].is_object() {
+        place(&schema["items"], &path.child("items"), Place::Item, depth + 1, errors);
     }
     for name in ["allOf", "anyOf", "oneOf"] {
         for (index, narrower) in list(&schema[name]).iter().enumerate() {
@@ -79,75 +105,48 @@ fn place(schema: &Value, path: &Path, place_: Place, depth: usize, errors: &mut 
 
 fn type_of(schema: &Value, path: &Path, place: Place, errors: &mut Errors) {
     let at = path.child("type");
-    let open = ["x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"];
+    let flag = |name: &str| schema[name] == true;
+    let either = flag("x-kubernetes-int-or-string");
+    let open = flag("x-kubernetes-preserve-unknown-fields");
+    let embedded = flag("x-kubernetes-embedded-resource");
     let given = schema["type"].as_str().unwrap_or_default();
-    match (given, place) {
-        ("", Place::Root) => errors.required(&at, "must not be empty at the root"),
-        ("", _) if open.iter().any(|name| schema[*name] == true) => {}
-        ("", Place::Field) => errors.required(&at, "must not be empty for specified object fields"),
-        ("", Place::Item) => errors.required(&at, "must not be empty for specified array items"),
-        ("object", Place::Root) => {}
-        (_, Place::Root) => errors.invalid(&at, &schema["type"], "must be object at the root"),
-        (other, _) if Kind::parse(other).is_none() => {
-            errors.one_of(
-                &at,
-                &schema["type"],
-                &["array", "boolean", "integer", "number", "object", "string"],
-            );
-        }
-        (_, Place::Field | Place::Item) => {}
-    }
-    if given == "array" && schema["items"].is_null() && schema["x-kubernetes-preserve-unknown-fields"] != true
-    {
+    if given == "array" && schema["items"].is_null() {
         errors.required(&path.child("items"), "must be specified");
     }
-    if schema["x-kubernetes-int-or-string"] == true && !given.is_empty() {
-        errors.forbidden(&at, "must be empty if x-kubernetes-int-or-string is true");
+    if either && open {
+        let detail = "must be false if x-kubernetes-int-or-string is true";
+        errors.invalid(&path.child("x-kubernetes-preserve-unknown-fields"), &true.into(), detail);
     }
-    if schema["x-kubernetes-embedded-resource"] == true {
-        if given != "object" {
+    if either && embedded {
+        let detail = "must be false if x-kubernetes-int-or-string is true";
+        errors.invalid(&path.child("x-kubernetes-embedded-resource"), &true.into(), detail);
+    }
+    match (given, place) {
+        ("", _) if embedded => {
+            errors.required(&at, "must be object if x-kubernetes-embedded-resource is true");
+        }
+        (other, _) if embedded && other != "object" => {
             errors.invalid(&at, &schema["type"], "must be object if x-kubernetes-embedded-resource is true");
         }
-        let shapeless = fields(&schema["properties"]).next().is_none();
-        if shapeless && schema["x-kubernetes-preserve-unknown-fields"] != true {
-            let detail = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
-            errors.required(&path.child("properties"), detail);
-        }
+        ("", _) if either || open => {}
+        ("", Place::Root) => errors.required(&at, "must not be empty at the root"),
+        ("", Place::Field) => errors.required(&at, "must not be empty for specified object fields"),
+        ("", Place::Item) => errors.required(&at, "must not be empty for specified array items"),
+        ("object", Place::Root) | (_, Place::Field | Place::Item) => {}
+        (_, Place::Root) => errors.invalid(&at, &schema["type"], "must be object at the root"),
+    }
+    let shapeless = fields(&schema["properties"]).next().is_none();
+    if embedded && !schema["additionalProperties"].is_null() {
+        let detail = "must not be used if x-kubernetes-embedded-resource is set";
+        errors.forbidden(&path.child("additionalProperties"), detail);
+    }
+    if embedded && shapeless && !open {
+        let detail = "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields";
+        errors.required(&path.child("properties"), detail);
     }
 }
 
-fn keywords(schema: &Value, path: &Path, errors: &mut Errors) {
-    if schema["uniqueItems"] == true {
-        let detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
-        errors.forbidden(&path.child("uniqueItems"), detail);
-    }
-    if !schema["properties"].is_null()
-        && fields(&schema["properties"]).next().is_some()
-        && matches!(schema["additionalProperties"], Value::Object(_) | Value::Bool(false))
-    {
-        let detail = "additionalProperties and properties are mutual exclusive";
-        errors.forbidden(&path.child("additionalProperties"), detail);
-    } else if schema["additionalProperties"] == false {
-        errors.forbidden(&path.child("additionalProperties"), "additionalProperties cannot be set to false");
-    }
-    for (name, detail) in [
-        ("patternProperties", "patternProperties is not supported"),
-        ("definitions", "definitions is not supported"),
-        ("dependencies", "dependencies is not supported"),
-        ("additionalItems", "additionalItems is not supported"),
-        ("$ref", "$ref is not supported"),
-        ("id", "id is not supported"),
-    ] {
-        let set = match &schema[name] {
-            Value::Null => false,
-            Value::String(text) => !text.is_empty(),
-            Value::Object(fields) => !fields.is_empty(),
-            Value::Bool(_) | Value::Number(_) | Value::Array(_) => true,
-        };
-        if set {
-            errors.forbidden(&path.child(name), detail);
-        }
-    }
+fn pattern(schema: &Value, path: &Path, errors: &mut Errors) {
     if let Some(pattern) = schema["pattern"].as_str()
         && let Err(error) = regex::Regex::new(pattern)
     {
@@ -155,71 +154,16 @@ fn keywords(schema: &Value, path: &Path, errors: &mut Errors) {
         let detail = format!("must be a valid regular expression, but isn't: {why}");
         errors.invalid(&path.child("pattern"), &schema["pattern"], detail);
     }
-    lists(schema, path, errors);
 }
 
-/// `x-kubernetes-list-type`, `-map-keys` and `-map-type` against the types they stand on.
-fn lists(schema: &Value, path: &Path, errors: &mut Errors) {
-    let given = schema["type"].as_str().unwrap_or_default();
-    let kind = &schema["x-kubernetes-list-type"];
-    if !kind.is_null() && given != "array" {
-        errors.invalid(
-            &path.child("type"),
-            &schema["type"],
-            "must be array if x-kubernetes-list-type is specified",
-        );
-    }
-    errors.optional_one_of(&path.child("x-kubernetes-list-type"), kind, &["atomic", "map", "set"]);
-    let keys_path = path.child("x-kubernetes-list-map-keys");
-    let keys = list(&schema["x-kubernetes-list-map-keys"]);
-    match (kind.as_str(), keys) {
-        (Some("map"), []) => {
-            errors.required(&keys_path, "must not be empty if x-kubernetes-list-type is map");
-        }
-        (Some("map"), keys) => {
-            for key in keys.iter().filter_map(Value::as_str) {
-                map_key(schema, key, path, &keys_path, errors);
-            }
-        }
-        (_, []) => {}
-        (_, _) => {
-            let detail = "must be map if x-kubernetes-list-map-keys is non-empty";
-            errors.invalid(&path.child("x-kubernetes-list-type"), kind, detail);
-        }
-    }
-    let map_type = &schema["x-kubernetes-map-type"];
-    if !map_type.is_null() && given != "object" {
-        errors.invalid(
-            &path.child("type"),
-            &schema["type"],
-            "must be object if x-kubernetes-map-type is specified",
-        );
-    }
-    errors.optional_one_of(&path.child("x-kubernetes-map-type"), map_type, &["atomic", "granular"]);
-}
-
-fn map_key(schema: &Value, key: &str, path: &Path, keys: &Path, errors: &mut Errors) {
-    let items = &schema["items"];
-    let Some(field) = items["properties"].get(key) else {
-        errors.invalid(
-            keys,
-            &schema["x-kubernetes-list-map-keys"],
-            "entries must all be names of item properties",
-        );
-        return;
-    };
-    let at = path.child("items").child("properties").key(key);
-    if matches!(field["type"].as_str(), Some("array" | "object")) {
-        errors.invalid(
-            &at.child("type"),
-            &field["type"],
-            "must be a scalar type if parent array's x-kubernetes-list-type is map",
-        );
-    }
-    let required = list(&items["required"]).iter().any(|name| name == key);
-    if !required && field["default"].is_null() {
-        let detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property";
-        errors.required(&at.child("default"), detail);
+/// What a whole object says of itself.
+fn resource(schema: &Value, path: &Path, errors: &mut Errors) {
+    for (name, wanted) in [("kind", "string"), ("apiVersion", "string"), ("metadata", "object")] {
+        let Some(field) = schema["properties"].get(name).filter(|field| field["type"] != wanted) else {
+            continue;
+        };
+        let at = path.child("properties").key(name).child("type");
+        errors.invalid(&at, &field["type"], format!("must be {wanted}"));
     }
 }
 
@@ -230,11 +174,10 @@ fn metadata(schema: &Value, path: &Path, errors: &mut Errors) {
     if metadata.is_null() {
         return;
     }
-    if metadata["type"] != "object" {
-        errors.invalid(&at.child("type"), &metadata["type"], "must be object");
-    }
     let names = fields(&metadata["properties"]).all(|(name, _)| name == "name" || name == "generateName");
-    if !names {
+    let silent = ["type", "properties", "default"];
+    let more = fields(metadata).any(|(name, value)| !silent.contains(&name.as_str()) && !value.is_null());
+    if !names || more {
         let detail = "must not specify anything other than name and generateName, but metadata is implicitly specified";
         errors.forbidden(&at, detail);
     }
@@ -247,30 +190,33 @@ fn narrow(schema: &Value, shape: &Value, path: &Path, depth: usize, errors: &mut
         return;
     }
     let either = shape["x-kubernetes-int-or-string"] == true;
-    for name in SHAPES.iter().chain(&EXTENSIONS) {
-        let set = !matches!(&schema[*name], Value::Null | Value::Bool(false)) && schema[*name] != "";
-        if set && !(either && *name == "type") {
-            errors.forbidden(&path.child(name), "must be empty to be structural");
+    for (name, must) in SHAPES {
+        let given = &schema[name];
+        let set = !matches!(given, Value::Null | Value::Bool(false))
+            && given != ""
+            && given != &Value::Array(vec![]);
+        if set && !(either && name == "type") {
+            errors.forbidden(&path.child(name), format!("must be {must} to be structural"));
         }
     }
-    keywords(schema, path, errors);
+    if schema["properties"].get("metadata").is_some() {
+        let at = path.child("properties").key("metadata");
+        errors.forbidden(&at, "must not be specified in a nested context");
+    }
+    pattern(schema, path, errors);
     for (name, field) in fields(&schema["properties"]) {
         let at = path.child("properties").key(name);
-        let known = shape["properties"].get(name).or(match &shape["additionalProperties"] {
-            each @ Value::Object(_) => Some(each),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
-        });
-        match known {
+        match shape["properties"].get(name) {
             Some(known) => narrow(field, known, &at, depth + 1, errors),
-            None if shape["x-kubernetes-preserve-unknown-fields"] == true => {}
-            None => errors.required(
-                &at,
-                "because it is defined in a nested value validation, it must be defined outside of it too",
-            ),
+            None => unshaped(&shape_of(path).child("properties").key(name), &at, errors),
         }
     }
     if schema["items"].is_object() {
-        narrow(&schema["items"], &shape["items"], &path.child("items"), depth + 1, errors);
+        let at = path.child("items");
+        match &shape["items"] {
+            Value::Null => unshaped(&shape_of(path).child("items"), &at, errors),
+            known => narrow(&schema["items"], known, &at, depth + 1, errors),
+        }
     }
     for name in ["allOf", "anyOf", "oneOf"] {
         for (index, narrower) in list(&schema[name]).iter().enumerate() {
@@ -280,6 +226,20 @@ fn narrow(schema: &Value, shape: &Value, path: &Path, depth: usize, errors: &mut
     if schema["not"].is_object() {
         narrow(&schema["not"], shape, &path.child("not"), depth + 1, errors);
     }
+}
+
+/// `from` speaks of a place that has no shape.
+fn unshaped(place: &Path, from: &Path, errors: &mut Errors) {
+    errors.required(place, &format!("because it is defined in {from}"));
+}
+
+/// The place that a part speaks of: its path without the steps into `allOf` and its like.
+fn shape_of(part: &Path) -> Path {
+    let steps = part.as_str().split('.');
+    let into = |step: &&str| {
+        *step == "not" || ["allOf[", "anyOf[", "oneOf["].iter().any(|name| step.starts_with(name))
+    };
+    steps.filter(|step| !into(step)).fold(Path::new(""), |path, step| path.child(step))
 }
 
 /// A default is what its place allows: nothing unknown in it, nothing invalid.
@@ -292,9 +252,19 @@ fn defaults(schema: &Value, path: &Path, errors: &mut Errors) {
             errors.invalid(&at, value, "must not have unknown fields");
         }
         default::default(&parsed, &mut completed);
+        // Messages name places within the default.
         let mut found = Vec::new();
-        validate::validate(&parsed, &completed, at.as_str(), &mut found);
-        found.into_iter().for_each(|error| errors.push(error));
+        validate::validate(&parsed, &completed, "", &mut found);
+        if let Some(unknown) = schema["type"].as_str().filter(|name| Kind::parse(name).is_none()) {
+            found.insert(0, validate::of_type("", &completed, unknown));
+        }
+        for mut error in found {
+            error.field = match error.field.as_str() {
+                "" => at.as_str().to_owned(),
+                within => format!("{at}.{within}"),
+            };
+            errors.push(error);
+        }
     }
     for (name, field) in fields(&schema["properties"]) {
         defaults(field, &path.child("properties").key(name), errors);

@@ -45,7 +45,9 @@ fn found(schema: Value, object: Value) -> Vec<String> {
 }
 
 fn refused(definition: &Value) -> Vec<String> {
-    let errors = crate::validation::definition::validate(definition, None);
+    let mut definition = definition.clone();
+    (crate::strategy::definition::STRATEGY.default)(&mut definition);
+    let errors = crate::validation::definition::validate(&definition, None);
     errors.iter().map(|error| format!("{}: {}", error.field, error.body())).collect()
 }
 
@@ -195,7 +197,7 @@ fn schemas_must_be_structural() {
         (
             spec(json!({ "x": { "type": "string", "default": 1 } })),
             format!(
-                "{path}.properties[spec].properties[x].default: Invalid value: \"integer\": {path}.properties[spec].properties[x].default in body must be of type string: \"integer\""
+                "{path}.properties[spec].properties[x].default: Invalid value: \"integer\":  in body must be of type string: \"integer\""
             ),
         ),
         (
@@ -208,6 +210,78 @@ fn schemas_must_be_structural() {
         made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
         assert_eq!(refused(&made), [expected]);
     }
+}
+
+#[test]
+fn schemas_say_what_they_may() {
+    let path = "spec.validation.openAPIV3Schema";
+    let x = format!("{path}.properties[spec].properties[x]");
+    let cases = [
+        (
+            json!({ "type": "string" }),
+            vec![
+                format!(
+                    "{path}.type: Invalid value: \"string\": only \"object\" is allowed as the type at the root of the schema if the status subresource is enabled"
+                ),
+                format!("{path}.type: Invalid value: \"string\": must be object at the root"),
+            ],
+        ),
+        (
+            spec(json!({ "x": { "type": "word", "default": "a" } })),
+            vec![
+                format!("{x}.default: Invalid value: \"string\":  in body must be of type word: \"string\""),
+                format!(
+                    "{x}.type: Unsupported value: \"word\": supported values: \"array\", \"boolean\", \"integer\", \"number\", \"object\", \"string\""
+                ),
+            ],
+        ),
+        (
+            spec(
+                json!({ "x": { "type": "array", "items": { "type": "object" }, "x-kubernetes-list-type": "set" } }),
+            ),
+            vec![format!(
+                "{x}.items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set"
+            )],
+        ),
+        (
+            spec(json!({ "x": { "type": "string", "$ref": "y" } })),
+            vec![format!("{x}.$ref: Forbidden: $ref is not supported")],
+        ),
+        (
+            json!({ "type": "object", "properties": { "metadata": { "type": "object", "description": "d" } } }),
+            vec![format!(
+                "{path}.properties[metadata]: Forbidden: must not specify anything other than name and generateName, but metadata is implicitly specified"
+            )],
+        ),
+    ];
+    for (schema, expected) in cases {
+        let mut made = definition(schema);
+        made["spec"]["versions"].as_array_mut().unwrap().truncate(1);
+        made["spec"]["versions"][0]["subresources"] = json!({ "status": {} });
+        assert_eq!(refused(&made), expected);
+    }
+}
+
+#[test]
+fn stored_versions_stay_listed() {
+    let made = accepted(definition(spec(json!({}))));
+    let found = |made: &Value| {
+        let errors = crate::validation::definition::validate(made, Some(made));
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let mut none = made.clone();
+    none["status"]["storedVersions"] = json!([]);
+    assert_eq!(
+        found(&none),
+        ["status.storedVersions: Invalid value: null: must have at least one stored version"]
+    );
+    let mut gone = made.clone();
+    gone["status"]["storedVersions"] = json!(["v1beta1", "v9"]);
+    assert!(
+        found(&gone)[0].starts_with(
+            "status.storedVersions[1]: Invalid value: \"v9\": missing from spec.versions; v9 was"
+        )
+    );
 }
 
 #[test]
@@ -226,6 +300,7 @@ fn a_definition_is_refused_by_field() {
         "spec.versions",
         "spec.conversion.webhookClientConfig",
         "spec.conversion.conversionReviewVersions",
+        "status.storedVersions",
     ];
     assert_eq!(fields, expected, "{errors:?}");
 }

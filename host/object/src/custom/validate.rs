@@ -37,6 +37,11 @@ fn type_invalid(path: &str, shown: &str, wanted: &str) -> FieldError {
     }
 }
 
+/// A value that is not of the type wanted.
+pub(crate) fn of_type(path: &str, value: &Value, wanted: &str) -> FieldError {
+    type_invalid(path, type_name(value), wanted)
+}
+
 fn check_type(schema: &Schema, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let wanted = match (schema.kind, schema.int_or_string) {
         (Some(kind), _) if is(kind, value) => return,
@@ -71,16 +76,16 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
+/// The first thing that is wrong with the text, and its format.
 fn string(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldError>) {
     let limits = &schema.limits;
     let length = text.chars().count();
+    let pattern = || limits.pattern.as_ref().filter(|pattern| !pattern.is_match(text));
     if let Some(most) = limits.max_length.filter(|most| length > *most) {
         errors.push(FieldError::too_long(path, most));
-    }
-    if let Some(least) = limits.min_length.filter(|least| length < *least) {
+    } else if let Some(least) = limits.min_length.filter(|least| length < *least) {
         errors.push(invalid(path, text, format!("{path} in body should be at least {least} chars long")));
-    }
-    if let Some(pattern) = limits.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+    } else if let Some(pattern) = pattern() {
         errors.push(invalid(path, text, format!("{path} in body should match '{pattern}'")));
     }
     if let Some(format) = limits.format.as_deref().filter(|name| !format::matches(name, text)) {
@@ -90,14 +95,11 @@ fn string(schema: &Schema, text: &str, path: &str, errors: &mut Vec<FieldError>)
 
 fn numeric(schema: &Schema, number: f64, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     let limits = &schema.limits;
+    errors.extend(beyond_range(schema, number, value, path));
     let mut say =
         |detail: String| errors.push(invalid(path, value.clone(), format!("{path} in body {detail}")));
-    if let Some(most) = &limits.maximum {
-        match (most.exclusive, number > most.at, number >= most.at) {
-            (false, true, _) => say(format!("should be less than or equal to {}", most.at)),
-            (true, _, true) => say(format!("should be less than {}", most.at)),
-            (false, false, _) | (true, _, false) => {}
-        }
+    if let Some(step) = limits.multiple_of.filter(|step| (number / step).fract() != 0.0) {
+        say(format!("should be a multiple of {step}"));
     }
     if let Some(least) = &limits.minimum {
         match (least.exclusive, number < least.at, number <= least.at) {
@@ -106,16 +108,33 @@ fn numeric(schema: &Schema, number: f64, value: &Value, path: &str, errors: &mut
             (false, false, _) | (true, _, false) => {}
         }
     }
-    if let Some(step) = limits.multiple_of.filter(|step| (number / step).fract() != 0.0) {
-        say(format!("should be a multiple of {step}"));
+    if let Some(most) = &limits.maximum {
+        match (most.exclusive, number > most.at, number >= most.at) {
+            (false, true, _) => say(format!("should be less than or equal to {}", most.at)),
+            (true, _, true) => say(format!("should be less than {}", most.at)),
+            (false, false, _) | (true, _, false) => {}
+        }
     }
-    let fits = match limits.format.as_deref() {
-        Some("int32") => number >= f64::from(i32::MIN) && number <= f64::from(i32::MAX),
-        Some(_) | None => true,
+}
+
+/// A number that its type and format cannot hold; upstream attaches this to no field.
+fn beyond_range(schema: &Schema, number: f64, value: &Value, path: &str) -> Option<FieldError> {
+    let format = schema.limits.format.as_deref();
+    let (kind, format, fits) = match (schema.kind?, format) {
+        (Kind::Integer, Some("int32")) => {
+            let range = f64::from(i32::MIN)..=f64::from(i32::MAX);
+            ("integer", Some("int32"), number.fract() == 0.0 && range.contains(&number))
+        }
+        (Kind::Integer, format) => {
+            let whole = value.is_i64() || (value.is_f64() && number.fract() == 0.0);
+            ("integer", format.filter(|name| *name == "int64"), whole)
+        }
+        (Kind::Number, Some("float")) => ("number", Some("float"), number.abs() <= f64::from(f32::MAX)),
+        (Kind::Number | Kind::Object | Kind::Array | Kind::String | Kind::Boolean, _) => return None,
     };
-    if !fits {
-        say("must be of type int32".into());
-    }
+    let format = format.map_or("(default format)".to_owned(), |name| format!("with format {name}"));
+    let detail = format!("Checked value must be of type {kind} {format} in {path}");
+    (!fits).then(|| FieldError::invalid("<nil>", "", detail))
 }
 
 fn array(schema: &Schema, items: &[Value], path: &str, errors: &mut Vec<FieldError>) {
@@ -161,15 +180,12 @@ fn unique(values: impl Iterator<Item = Value>, path: &str, errors: &mut Vec<Fiel
 fn object(schema: &Schema, fields: &Map<String, Value>, path: &str, errors: &mut Vec<FieldError>) {
     let limits = &schema.limits;
     let at = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    for name in limits.required.iter().filter(|name| !fields.contains_key(*name)) {
-        errors.push(FieldError::required(&at(name), ""));
-    }
-    if let Some(most) = limits.max_properties.filter(|most| fields.len() > *most) {
-        errors.push(FieldError::too_many(path, fields.len(), most));
-    }
     if let Some(least) = limits.min_properties.filter(|least| fields.len() < *least) {
         let detail = format!("{path} in body should have at least {least} properties");
         errors.push(invalid(path, fields.len(), detail));
+    }
+    if let Some(most) = limits.max_properties.filter(|most| fields.len() > *most) {
+        errors.push(FieldError::too_many(path, fields.len(), most));
     }
     if schema.embedded {
         embedded(fields, path, errors);
@@ -184,6 +200,9 @@ fn object(schema: &Schema, fields: &Map<String, Value>, path: &str, errors: &mut
             }
             (None, Additional::Any | Additional::Unspecified) => {}
         }
+    }
+    for name in limits.required.iter().filter(|name| !fields.contains_key(*name)) {
+        errors.push(FieldError::required(&at(name), ""));
     }
 }
 

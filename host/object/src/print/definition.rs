@@ -10,9 +10,12 @@ pub(crate) fn columns() -> Vec<Column> {
     vec![
         name(),
         path("Scope", "Whether instances belong to namespaces.", "spec.scope"),
-        text("Versions", "Versions it has.", |definition| {
+        text("Versions", "Versions it serves.", |definition| {
             let versions = list(&definition["spec"]["versions"]).iter();
-            versions.map(|version| str_of(&version["name"])).collect::<Vec<_>>().join(",").into()
+            let mut served: Vec<String> =
+                versions.filter(|version| version["served"] == true).map(version).collect();
+            served.sort_unstable();
+            served.join(",").into()
         }),
         created_at(),
         wide(path("Group", "The API group of its instances.", "spec.group")),
@@ -26,4 +29,10 @@ pub(crate) fn columns() -> Vec<Column> {
             established.is_some_and(|condition| condition["status"] == "True").into()
         })),
     ]
+}
+
+/// `v1(storage)`
+fn version(version: &Value) -> String {
+    let stored = if version["storage"] == true { "(storage)" } else { "" };
+    format!("{}{stored}", str_of(&version["name"]))
 }

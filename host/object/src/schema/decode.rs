@@ -261,6 +261,7 @@ fn go_type_of(node: Node<'_>) -> String {
         ValueType::Time => "v1.Time".into(),
         ValueType::MicroTime => "v1.MicroTime".into(),
         ValueType::Bytes => "[]uint8".into(),
+        ValueType::Any if node.definition().is_some() => go_struct(node),
         ValueType::Any => "interface {}".into(),
     }
 }

@@ -62,6 +62,10 @@ impl FieldSelector {
             Some(r) if kind == "Job" => {
                 Err(SelectorError(format!("field label {:?} not supported for Job", r.field)))
             }
+            Some(r) if kind == "ResourceSlice" => Err(SelectorError(format!(
+                "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {}",
+                r.field
+            ))),
             Some(r) => Err(SelectorError(format!("field label not supported: {}", r.field))),
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{PLAIN, default_to, each, ensure, part, restore_status};
-use crate::custom::names::{condition, set_condition};
+use crate::custom::names::set_condition;
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -12,7 +12,6 @@ pub const CLEANUP_FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io"
 
 pub(crate) const STRATEGY: Strategy = Strategy {
     default: default_definition,
-    reset_by_status: &["spec", "metadata"],
     prepare_create: |definition| {
         if let Value::Object(fields) = definition {
             let empty = json!({ "conditions": [], "acceptedNames": { "plural": "", "kind": "" }, "storedVersions": [] });
@@ -24,8 +23,9 @@ pub(crate) const STRATEGY: Strategy = Strategy {
         restore_status(new, old);
         remember_storage(new);
     },
-    prepare_delete: begin_cleanup,
+    begin_delete: Some(begin_cleanup),
     validate: validation::definition::validate,
+    validate_part: Some(validation::definition::validate_status),
     ..PLAIN
 };
 
@@ -59,39 +59,47 @@ fn default_definition(definition: &mut Value) {
             version["storage"] = false.into();
         }
     }
+    let stored = &definition["status"]["storedVersions"];
+    if stored.as_array().is_none_or(Vec::is_empty) && storage_version(definition).is_some() {
+        remember_storage(definition);
+    }
+}
+
+fn storage_version(definition: &Value) -> Option<Value> {
+    let versions = definition["spec"]["versions"].as_array()?;
+    Some(versions.iter().find(|version| version["storage"] == true)?["name"].clone())
 }
 
 /// Every version that instances may still be stored under is remembered.
 fn remember_storage(definition: &mut Value) {
-    let versions = definition["spec"]["versions"].as_array().cloned().unwrap_or_default();
-    let storage = versions.iter().find(|version| version["storage"] == true).map(|v| v["name"].clone());
+    let storage = storage_version(definition);
     let Some(status) = ensure(definition, "status") else { return };
-    let Some(fields) = status.as_object_mut() else { return };
-    let stored = fields.entry("storedVersions").or_insert_with(|| json!([]));
-    if let (Some(stored), Some(storage)) = (stored.as_array_mut(), storage)
+    if !status["storedVersions"].is_array() {
+        status["storedVersions"] = json!([]);
+    }
+    if let (Some(stored), Some(storage)) = (status["storedVersions"].as_array_mut(), storage)
         && !stored.contains(&storage)
     {
         stored.push(storage);
     }
 }
 
-/// The first delete only begins the end: the instances go first.
+/// The first delete only begins the end: the instances go first. It asks nothing of dependents, and counts
+/// as no change of the definition.
 fn begin_cleanup(definition: &mut Value, now: &str) {
-    let finalizers = definition["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
-    if condition(&definition["status"], "Terminating").is_some_and(|c| c["status"] == "True") {
-        return;
-    }
+    definition["metadata"]["deletionTimestamp"] = now.into();
+    let mut finalizers = definition["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
     if !finalizers.iter().any(|name| name == CLEANUP_FINALIZER) {
-        let all: Vec<Value> = finalizers.into_iter().chain([CLEANUP_FINALIZER.into()]).collect();
-        definition["metadata"]["finalizers"] = all.into();
+        finalizers.push(CLEANUP_FINALIZER.into());
     }
+    definition["metadata"]["finalizers"] = finalizers.into();
     let Some(status) = ensure(definition, "status") else { return };
     set_condition(
         status,
         "Terminating",
         "True",
         "InstanceDeletionPending",
-        "CustomResourceDefinition marked for deletion; CustomResource deletion will be initiated soon",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
         now,
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{PLAIN, default_to, part, restore_status};
+use super::{PLAIN, default_to, part, restore_metadata, restore_status};
 use crate::kind::Strategy;
 use crate::validation;
 
@@ -15,6 +15,7 @@ pub(crate) const STRATEGY: Strategy = Strategy {
     prepare_create: begin,
     reset_by_status: &["spec", "metadata"],
     prepare_update: restore_status,
+    prepare_part: |new, old, _, _| restore_metadata(new, old),
     validate: validation::registration::validate_service,
     ..PLAIN
 };

@@ -1,23 +1,28 @@
 //! Claims on devices and their classes (`pkg/apis/resource/validation/validation.go`). What upstream
-//! declares on the types is in `data/rules.txt`; expressions are checked when devices are chosen.
+//! declares on the types is in `data/rules.txt`.
 
 mod slice;
 
 use serde_json::Value;
 pub(crate) use slice::validate_slice;
 
-use super::{Errors, Path, items, metadata, text};
-use crate::names;
+use super::{Errors, Path, items, metadata, same, text};
 use crate::status::FieldError;
+use crate::{cel, names};
 
 const NO_REQUEST: &str =
     "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'";
 
 pub(crate) fn validate_class(class: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate(class, old, names::long_name, &mut errors);
+    metadata::validate_generated(class, old, names::long_name, &mut errors);
     let (path, spec) = (Path::new("spec"), &class["spec"]);
-    validate_selectors(&spec["selectors"], &path.child("selectors"), &mut errors);
+    // What was stored was good once.
+    let selectors = match old {
+        Some(old) if same(&old["spec"]["selectors"], &spec["selectors"]) => Selectors::Stored,
+        Some(_) | None => Selectors::New,
+    };
+    validate_selectors(&spec["selectors"], selectors, &path.child("selectors"), &mut errors);
     for (index, config) in items(&spec["config"]).iter().enumerate() {
         validate_opaque(config, &path.child("config").index(index), &mut errors);
     }
@@ -38,14 +43,13 @@ pub(crate) fn validate_template(template: &Value, old: Option<&Value>) -> Vec<Fi
     let mut errors = Errors::default();
     metadata::validate(template, old, names::dns1123_subdomain, &mut errors);
     let (path, spec) = (Path::new("spec"), &template["spec"]);
-    if let Some(old) = old {
-        errors.immutable(&path, spec, &old["spec"]);
-        return errors.into_vec();
-    }
     let (at, metadata) = (path.child("metadata"), &spec["metadata"]);
     metadata::validate_annotations(&metadata["annotations"], &at.child("annotations"), &mut errors);
     metadata::validate_labels(&metadata["labels"], &at.child("labels"), &mut errors);
     validate_spec(&spec["spec"], &path.child("spec"), &mut errors);
+    if let Some(old) = old {
+        errors.immutable(&path, spec, &old["spec"]);
+    }
     errors.into_vec()
 }
 
@@ -97,7 +101,7 @@ fn validate_exactly(request: &Value, path: &Path, errors: &mut Errors) {
         "" => errors.required(&class, ""),
         name => errors.rule(&class, name, names::dns1123_subdomain),
     }
-    validate_selectors(&request["selectors"], &path.child("selectors"), errors);
+    validate_selectors(&request["selectors"], Selectors::New, &path.child("selectors"), errors);
     let (mode, count) = (text(&request["allocationMode"]), request["count"].as_i64().unwrap_or_default());
     let at = path.child("count");
     match mode {
@@ -125,11 +129,32 @@ fn validate_toleration(toleration: &Value, path: &Path, errors: &mut Errors) {
     }
 }
 
-fn validate_selectors(selectors: &Value, path: &Path, errors: &mut Errors) {
+/// Bytes of a selector's expression.
+const LONGEST_EXPRESSION: usize = 10 * 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Selectors {
+    New,
+    Stored,
+}
+
+fn validate_selectors(selectors: &Value, given: Selectors, path: &Path, errors: &mut Errors) {
     for (index, selector) in items(selectors).iter().enumerate() {
+        let at = path.index(index).child("cel");
         if !selector["cel"].is_object() {
-            errors.required(&path.index(index).child("cel"), "");
+            errors.required(&at, "");
+        } else if given == Selectors::New {
+            validate_expression(&selector["cel"]["expression"], &at.child("expression"), errors);
         }
+    }
+}
+
+fn validate_expression(expression: &Value, path: &Path, errors: &mut Errors) {
+    let source = text(expression);
+    if source.len() > LONGEST_EXPRESSION {
+        errors.too_long(path, LONGEST_EXPRESSION);
+    } else if let Err(why) = cel::device::check(source) {
+        errors.invalid(path, expression, why);
     }
 }
 
@@ -207,6 +232,49 @@ mod tests {
         for (devices, expected) in cases {
             assert_eq!(found(devices.clone()), expected, "{devices}");
         }
+    }
+
+    #[test]
+    fn classes_select_by_what_devices_have() {
+        let found = |expression: &str| -> Vec<String> {
+            let class = json!({ "metadata": { "name": "c" },
+                "spec": { "selectors": [{ "cel": { "expression": expression } }] } });
+            validate_class(&class, None).iter().map(ToString::to_string).collect()
+        };
+        let good = [
+            "true",
+            "device.driver == 'd.example.com' && device.attributes['d.example.com'].healthy",
+            "device.capacity['d.example.com'].memory.compareTo(quantity('1Gi')) >= 0",
+            "device.attributes['d.example.com'].version.isGreaterThan(semver('1.0.0'))",
+            "'d.example.com' in device.attributes && device.allowMultipleAllocations",
+            "device.attributes['d.example.com'].healthy",
+            "cel.bind(own, device.attributes['d.example.com'], own.a && own.b)",
+        ];
+        for expression in good {
+            assert_eq!(found(expression), [""; 0], "{expression}");
+        }
+        let at = "spec.selectors[0].cel.expression: Invalid value:";
+        let undeclared = "compilation failed: ERROR: <input>:1:1: undeclared reference to 'changed' (in container '')\n | changed\n | ^";
+        assert_eq!(found("changed"), [format!("{at} \"changed\": {undeclared}")]);
+        assert_eq!(
+            found("device.driver"),
+            [format!("{at} \"device.driver\": must evaluate to bool or the unknown type, not string")]
+        );
+        assert_eq!(found(&"x".repeat(10_241)).len(), 1);
+        let class = json!({ "metadata": { "name": "c" }, "spec": { "selectors": [{ "cel": { "expression": "old" } }] } });
+        assert_eq!(validate_class(&class, Some(&class)), []);
+    }
+
+    #[test]
+    fn a_changed_template_is_judged_as_a_new_one_too() {
+        let template = |name: &str| {
+            let request =
+                json!({ "name": name, "exactly": { "deviceClassName": "c", "allocationMode": "All" } });
+            json!({ "metadata": { "name": "t" }, "spec": { "spec": { "devices": { "requests": [request] } } } })
+        };
+        let found = validate_template(&template("Not Valid!"), Some(&template("r")));
+        let fields: Vec<&str> = found.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(fields, ["spec.spec.devices.requests[0].name", "spec"]);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use super::{Errors, Path, items, same, text};
 use crate::names::{self, Rule};
 use crate::status::FieldError;
 
+const NAMELESS: &str = "name or generateName is required";
+
 /// Of all keys and values together.
 const ANNOTATIONS_SIZE: usize = 256 * 1024;
 
@@ -45,6 +47,14 @@ fn validate_kubernetes_finalizers(metadata: &Value, path: &Path, errors: &mut Er
             errors.push(FieldError::invalid(path.index(index).as_str(), name, detail));
         }
     }
+}
+
+/// As `validate`, where of a generated name only the outcome is judged, not its base.
+pub(crate) fn validate_generated(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
+    let mut found = Errors::default();
+    validate(object, old, rule, &mut found);
+    let kept = found.into_vec().into_iter().filter(|error| error.field != "metadata.generateName");
+    kept.for_each(|error| errors.push(error));
 }
 
 /// As `validate` finds what is wrong with a new object.
@@ -87,15 +97,58 @@ pub(crate) fn validate_change(object: &Value, old: &Value, errors: &mut Errors) 
     validate_kubernetes_finalizers(metadata, &path, errors);
 }
 
+/// As `validate_common` of a new object of a kind whose names follow from its spec: `judge` says what is
+/// wrong with a name, or with the base of one.
+pub(crate) fn validate_called(
+    object: &Value,
+    judge: impl Fn(&str, Part) -> Vec<String>,
+    errors: &mut Errors,
+) {
+    let (path, metadata) = (Path::new("metadata"), &object["metadata"]);
+    for (field, part) in [("generateName", Part::Base), ("name", Part::Whole)] {
+        let given = text(&metadata[field]);
+        match (given, part) {
+            ("", Part::Base) => {}
+            ("", Part::Whole) => errors.required(&path.child(field), NAMELESS),
+            (given, part) => {
+                for message in judge(given, part) {
+                    errors.invalid(&path.child(field), &given.into(), message);
+                }
+            }
+        }
+    }
+    validate_rest(metadata, &path, errors);
+}
+
+/// What of a name is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// `generateName`
+    Base,
+    Whole,
+}
+
+/// As `validate_change`, without the rule that finalizers have a domain.
+pub(crate) fn validate_common_change(object: &Value, old: &Value, errors: &mut Errors) {
+    let (path, metadata) = (Path::new("metadata"), &object["metadata"]);
+    validate_rest(metadata, &path, errors);
+    validate_update(metadata, &old["metadata"], &path, errors);
+}
+
+/// All but the names.
+fn validate_rest(metadata: &Value, path: &Path, errors: &mut Errors) {
+    validate_labels(&metadata["labels"], &path.child("labels"), errors);
+    validate_annotations(&metadata["annotations"], &path.child("annotations"), errors);
+    validate_owners(&metadata["ownerReferences"], &path.child("ownerReferences"), errors);
+    validate_finalizers(&metadata["finalizers"], &path.child("finalizers"), errors);
+}
+
 /// Without the rule that finalizers have a domain, which definitions and custom resources do not know.
 pub(crate) fn validate_common(object: &Value, old: Option<&Value>, rule: Rule, errors: &mut Errors) {
     let path = Path::new("metadata");
     let metadata = &object["metadata"];
     validate_name(metadata, &path, rule, errors);
-    validate_labels(&metadata["labels"], &path.child("labels"), errors);
-    validate_annotations(&metadata["annotations"], &path.child("annotations"), errors);
-    validate_owners(&metadata["ownerReferences"], &path.child("ownerReferences"), errors);
-    validate_finalizers(&metadata["finalizers"], &path.child("finalizers"), errors);
+    validate_rest(metadata, &path, errors);
     if let Some(old) = old {
         validate_update(metadata, &old["metadata"], &path, errors);
     }
@@ -109,7 +162,7 @@ fn validate_name(metadata: &Value, path: &Path, rule: Rule, errors: &mut Errors)
         }
     }
     match text(&metadata["name"]) {
-        "" => errors.required(&path.child("name"), "name or generateName is required"),
+        "" => errors.required(&path.child("name"), NAMELESS),
         name => errors.rule(&path.child("name"), name, rule),
     }
     let namespace = text(&metadata["namespace"]);

@@ -194,6 +194,15 @@ impl Errors {
         }
     }
 
+    pub fn extend(&mut self, others: Errors) {
+        self.0.extend(others.0);
+    }
+
+    /// By what they say, where upstream finds them in no order.
+    pub fn sort(&mut self) {
+        self.0.sort_by_cached_key(ToString::to_string);
+    }
+
     pub fn into_vec(self) -> Vec<FieldError> {
         self.0
     }

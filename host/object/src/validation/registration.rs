@@ -8,15 +8,19 @@ use crate::status::FieldError;
 
 pub(crate) fn validate_service(service: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Errors::default();
-    metadata::validate_common(service, old, names::path_segment, &mut errors);
     let (path, spec) = (Path::new("spec"), &service["spec"]);
     let (group, version) = (text(&spec["group"]), text(&spec["version"]));
-    let name = text(&service["metadata"]["name"]);
     let wanted = format!("{version}.{group}");
-    if !name.is_empty() && !name.contains('/') && name != wanted {
-        let detail = format!("must be `spec.version+\".\"+spec.group`: {wanted:?}");
-        errors.invalid(&Path::new("metadata").child("name"), &name.into(), detail);
+    if let Some(old) = old {
+        metadata::validate_common_change(service, old, &mut errors);
     }
+    let judge = |name: &str, _: metadata::Part| match names::path_segment(name) {
+        found if found.is_empty() && name != wanted => {
+            vec![format!("must be `spec.version+\".\"+spec.group`: {wanted:?}")]
+        }
+        found => found,
+    };
+    metadata::validate_called(service, judge, &mut errors);
     if group.is_empty() && version != "v1" {
         let detail = "only v1 may have an empty group and it better be legacy kube";
         errors.required(&path.child("group"), detail);

@@ -56,6 +56,11 @@ fn transformed(listed: &Listed, shape: Shape, metadata: Value) -> Bytes {
 
 fn framed(listed: Listed, metadata: &Value) -> Pieces {
     let kind = &listed.kind;
+    let mut metadata = metadata.clone();
+    // Lists of custom resources always say whether there is more.
+    if kind.custom.is_some() && metadata["continue"].is_null() {
+        metadata["continue"] = "".into();
+    }
     let head = format!(
         "{{\"apiVersion\":{},\"kind\":{},\"metadata\":{metadata},\"items\":[",
         Value::from(kind.api_version()),

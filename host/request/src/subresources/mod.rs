@@ -54,7 +54,7 @@ pub async fn get(api: &Api, call: &Call, target: &Target) -> Result<Written, Sta
     let current = api.current(&kind, target).await?;
     match subresource {
         Subresource::Status | Subresource::Piece => Ok(Written::from_object(&current)),
-        Subresource::Scale => Ok(Written::unstored(scale::of(&kind, &current.value()))),
+        Subresource::Scale => Ok(Written::unstored(scale::shown(&kind, &current.value())?)),
         Subresource::Finalize | Subresource::Binding | Subresource::Eviction | Subresource::Token => {
             Err(crate::causes::method_not_allowed())
         }

@@ -7,21 +7,41 @@ use serde_json::{Value, json};
 
 use crate::verbs::{Api, Call, Facade, Modification, Part, Reviewed, Written, patched};
 
-/// The Scale of an object.
-pub fn of(kind: &Kind, object: &Value) -> Value {
+/// The Scale of an object. A custom resource that has none of what its definition says it has cannot show
+/// one; to patch it, what it lacks is absent.
+///
+/// # Errors
+/// What the definition says is a number is none.
+fn of(kind: &Kind, object: &Value) -> Result<Value, Status> {
     match kind.custom.as_ref().and_then(|custom| custom.scale.as_ref()) {
         Some(paths) => {
-            let number = |path: &FieldPath| path.get(object).and_then(Value::as_i64);
-            let selector = paths.label_selector.as_ref().and_then(|path| path.get(object));
-            let selector = selector.and_then(Value::as_str).unwrap_or_default().to_owned();
-            let status = number(&paths.status_replicas).unwrap_or(0);
-            scale(object, number(&paths.spec_replicas), status, selector)
+            let wanted = paths.spec_replicas.number(object).map_err(Status::bad_request)?;
+            let status = paths.status_replicas.number(object).map_err(Status::bad_request)?;
+            let selector = paths.label_selector.as_ref().map(|path| path.word(object)).transpose();
+            let selector = selector.map_err(Status::bad_request)?.flatten().unwrap_or_default().to_owned();
+            Ok(scale(object, wanted, status.unwrap_or(0), selector))
         }
         None => {
             let status = object["status"]["replicas"].as_i64().unwrap_or(0);
-            scale(object, object["spec"]["replicas"].as_i64(), status, selector(object))
+            Ok(scale(object, object["spec"]["replicas"].as_i64(), status, selector(object)))
         }
     }
+}
+
+/// As [`of`], for a client that asks.
+///
+/// # Errors
+/// As [`of`], and a custom resource that does not say how many replicas it wants.
+pub fn shown(kind: &Kind, object: &Value) -> Result<Value, Status> {
+    let path =
+        kind.custom.as_ref().and_then(|custom| custom.scale.as_ref()).map(|scale| &scale.spec_replicas);
+    if let Some(path) = path.filter(|path| path.path.get(object).is_none()) {
+        return Err(Status::internal_error(&format!(
+            "the spec replicas field {:?} does not exist",
+            path.text
+        )));
+    }
+    of(kind, object)
 }
 
 fn selector(object: &Value) -> String {
@@ -86,7 +106,7 @@ pub async fn patch(
         PatchType::Json | PatchType::Merge => patch.clone(),
     };
     let change = |old: &std::sync::Arc<Value>| {
-        let mut scale = of(kind, old);
+        let mut scale = of(kind, old)?;
         let before = scale["metadata"]["resourceVersion"].clone();
         scale = patched(&scale, &patch, None)?;
         if scale["metadata"]["resourceVersion"] == before {
@@ -105,10 +125,12 @@ async fn write(
     options: &WriteOptions,
     change: &(dyn Fn(&std::sync::Arc<Value>) -> Result<Value, Status> + Send + Sync),
 ) -> Result<Written, Status> {
-    let modification = Modification { part: Part::Any, options, change, keeps_managed_fields: false };
+    // Upstream cannot tell who scales a custom resource, whose types know no Scale.
+    let keeps_managed_fields = kind.custom.is_some();
+    let modification = Modification { part: Part::Any, options, change, keeps_managed_fields };
     let reviewed = Reviewed::As(&Scales(kind));
     let written = api.modify_reviewed(call, kind, target, &modification, reviewed).await?;
-    Ok(Written::unstored(of(kind, &written.value)))
+    Ok(Written::unstored(of(kind, &written.value)?))
 }
 
 /// Admission sees the Scale.
@@ -116,7 +138,7 @@ struct Scales<'a>(&'a Kind);
 
 impl Facade for Scales<'_> {
     fn show(&self, object: &Value) -> Value {
-        of(self.0, object)
+        of(self.0, object).unwrap_or_default()
     }
 
     fn take(&self, object: &Value, shown: &Value) -> Result<Value, Status> {
@@ -131,7 +153,8 @@ fn scaled(kind: &Kind, old: &Value, scale: &Value) -> Result<Value, Status> {
             .as_i64()
             .ok_or_else(|| Status::bad_request(format!("spec.replicas: {value} is not a whole number")))?,
     };
-    if replicas < 0 {
+    // A custom resource is judged as a whole, by its own field.
+    if replicas < 0 && kind.custom.is_none() {
         let message = format!(
             "Scale.autoscaling {} is invalid: spec.replicas: Invalid value: {replicas}: must be greater than or equal to 0",
             old["metadata"]["name"]
@@ -140,8 +163,8 @@ fn scaled(kind: &Kind, old: &Value, scale: &Value) -> Result<Value, Status> {
     }
     let mut new = old.clone();
     let own = FieldPath::parse(".spec.replicas");
-    let path =
-        kind.custom.as_ref().and_then(|custom| custom.scale.as_ref()).map(|scale| &scale.spec_replicas);
+    let scaled = kind.custom.as_ref().and_then(|custom| custom.scale.as_ref());
+    let path = scaled.map(|scale| &scale.spec_replicas.path);
     if !path.unwrap_or(&own).set(&mut new, replicas.into()) {
         return Err(Status::bad_request("the object has no place for its number of replicas"));
     }
@@ -165,7 +188,7 @@ mod tests {
             "metadata": {"name": "web", "namespace": "a", "uid": "u", "resourceVersion": "7"},
             "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "web"}}}, "status": {"replicas": 2},
         });
-        let scale = of(kind, &deployment);
+        let scale = of(kind, &deployment).unwrap();
         assert_eq!(scale["spec"]["replicas"], 3);
         assert_eq!(scale["status"], json!({"replicas": 2, "selector": "app=web"}));
         let new = scaled(kind, &deployment, &json!({"spec": {"replicas": 5}})).unwrap();

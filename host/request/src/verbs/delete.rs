@@ -129,8 +129,13 @@ pub(super) fn warn_of_orphans(call: &Call, kind: &Kind, options: &DeleteOptions)
 fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: &str) -> Result<(), Status> {
     let current = |field: &str| old["metadata"][field].as_str().unwrap_or_default();
     let preconditions = &options.preconditions;
-    if is_namespace(kind) {
-        // Whose deletion begins with a write, and fails as one.
+    // Of these the deletion begins with a write, and fails as one.
+    let failed = match (is_namespace(kind), kind.strategy.begin_delete) {
+        (true, _) => Some("Precondition failed"),
+        (false, Some(_)) => Some("precondition failed"),
+        (false, None) => None,
+    };
+    if let Some(failed) = failed {
         let wanted = [
             ("UID", "uid", &preconditions.uid),
             ("ResourceVersion", "resourceVersion", &preconditions.resource_version),
@@ -138,7 +143,7 @@ fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: 
         for (called, field, wanted) in wanted {
             if let Some(wanted) = wanted.as_deref().filter(|wanted| *wanted != current(field)) {
                 let why = format!(
-                    "Precondition failed: {called} in precondition: {wanted}, {called} in object meta: {}",
+                    "{failed}: {called} in precondition: {wanted}, {called} in object meta: {}",
                     current(field)
                 );
                 return Err(Status::conflict(kind, name, &why));
@@ -167,14 +172,15 @@ fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: 
 
 fn plan(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Plan {
     let mut new = old.clone();
+    let marked = metadata::is_being_deleted(old);
+    if let Some(begin) = kind.strategy.begin_delete.filter(|_| !marked) {
+        begin(&mut new, &metadata::time(now));
+        return Plan::Mark(new);
+    }
     if is_collected(kind) {
         set_collector_finalizers(&mut new, options.propagation.or_else(|| usual_propagation(kind, old)));
     }
     let grace = grace(kind, old, options);
-    let marked = metadata::is_being_deleted(old);
-    if !marked {
-        (kind.strategy.prepare_delete)(&mut new, &metadata::time(now));
-    }
     let before = old["metadata"]["deletionGracePeriodSeconds"].as_i64();
     let held = metadata::has_finalizers(&new, kind);
     if grace == 0 && !held {

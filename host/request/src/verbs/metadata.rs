@@ -83,6 +83,9 @@ fn match_type(object: &mut Value, kind: &Kind) -> Result<(), Status> {
     let fields = object
         .as_object_mut()
         .ok_or_else(|| Status::bad_request("the body of the request is not an object"))?;
+    if kind.custom.is_some() {
+        return match_custom_type(object, kind);
+    }
     for (field, wanted) in [("apiVersion", kind.api_version()), ("kind", kind.kind.clone())] {
         let given = fields.get(field).and_then(Value::as_str).unwrap_or_default();
         if given.is_empty() {
@@ -93,6 +96,33 @@ fn match_type(object: &mut Value, kind: &Kind) -> Result<(), Status> {
                 "the {what} in the data ({gk}) does not match the expected {what} ({wanted})"
             )));
         }
+    }
+    Ok(())
+}
+
+/// Custom resources always say what they are.
+fn match_custom_type(object: &Value, kind: &Kind) -> Result<(), Status> {
+    let given = |field: &str| object[field].as_str().unwrap_or_default();
+    let wanted = kind.api_version();
+    if given("kind").is_empty() {
+        let body = object.to_string();
+        let beginning: String = body.chars().take(30).collect();
+        let summary = if beginning.len() < body.len() { format!("{beginning} ...") } else { beginning };
+        return Err(Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{body}' ({summary})",
+            kind.kind
+        )));
+    }
+    if given("apiVersion") != wanted {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({wanted})",
+            given("apiVersion")
+        )));
+    }
+    if given("kind") != kind.kind {
+        let error = FieldError::invalid("kind", given("kind"), format!("must be {}", kind.kind));
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        return Err(Status::invalid_of(given("kind"), &kind.group, name, &[error]));
     }
     Ok(())
 }

@@ -64,8 +64,10 @@ pub async fn established(api: &Api) -> (String, String, String) {
     (group, name, instances)
 }
 
-fn widget(name: &str, spec: Value) -> Value {
-    json!({ "kind": "Widget", "metadata": { "name": name }, "spec": spec })
+/// To be made at a path: `/apis/GROUP/VERSION/…`.
+fn widget(instances: &str, name: &str, spec: Value) -> Value {
+    let version: Vec<&str> = instances.split('/').skip(2).take(2).collect();
+    json!({ "apiVersion": version.join("/"), "kind": "Widget", "metadata": { "name": name }, "spec": spec })
 }
 
 #[tokio::test]
@@ -99,7 +101,7 @@ async fn a_definition_adds_a_kind_everywhere() {
         ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"]
     );
     assert_eq!(own["x-kubernetes-group-version-kind"][0]["kind"], "Widget");
-    api.post(&instances, &widget("a", json!({ "size": "small" }))).await.expect(201);
+    api.post(&instances, &widget(&instances, "a", json!({ "size": "small" }))).await.expect(201);
     let list = api.get(&instances).await.expect(200);
     assert_eq!(
         (&list["kind"], &list["items"][0]["apiVersion"]),
@@ -111,7 +113,11 @@ async fn a_definition_adds_a_kind_everywhere() {
 async fn instances_are_defaulted_pruned_and_validated() {
     let api = Api::start().await;
     let (_, _, instances) = established(&api).await;
-    let odd = widget("a", json!({ "size": "small", "other": 1, "free": { "any": 1 }, "replicas": null }));
+    let odd = widget(
+        &instances,
+        "a",
+        json!({ "size": "small", "other": 1, "free": { "any": 1 }, "replicas": null }),
+    );
     let made = api.post(&instances, &odd).await;
     let warning = made.headers["warning"].to_str().unwrap().to_owned();
     assert_eq!(warning, "299 - \"unknown field \\\"spec.other\\\"\"");
@@ -125,17 +131,18 @@ async fn instances_are_defaulted_pruned_and_validated() {
         "{}",
         strict.text
     );
-    let bad = api.post(&instances, &widget("b", json!({ "size": "huge", "replicas": "x" }))).await;
+    let bad =
+        api.post(&instances, &widget(&instances, "b", json!({ "size": "huge", "replicas": "x" }))).await;
     assert_eq!(bad.code, 422);
     let (_, why) = bad.message().split_once(" is invalid: ").unwrap();
     assert_eq!(
         why,
-        "[spec.replicas: Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\", spec.size: Unsupported value: \"huge\": supported values: \"small\", \"large\"]"
+        "[spec.replicas: Invalid value: \"string\": spec.replicas in body must be of type integer: \"string\", spec.size: Unsupported value: \"huge\": supported values: \"small\", \"large\", .spec.replicas: Invalid value: 0: .spec.replicas accessor error: x is of the type string, expected int64]"
     );
-    let missing = api.post(&instances, &widget("b", json!({}))).await;
+    let missing = api.post(&instances, &widget(&instances, "b", json!({}))).await;
     assert!(missing.message().ends_with("spec.size: Required value"), "{}", missing.text);
     let ports = json!({ "size": "small", "ports": [{ "name": "a" }, { "name": "a" }] });
-    let twice = api.post(&instances, &widget("b", ports)).await;
+    let twice = api.post(&instances, &widget(&instances, "b", ports)).await;
     assert!(twice.message().ends_with("spec.ports[1]: Duplicate value: {\"name\":\"a\"}"), "{}", twice.text);
 }
 
@@ -167,7 +174,7 @@ async fn instances_are_patched_and_applied() {
 async fn status_and_scale_are_parts_of_their_own() {
     let api = Api::start().await;
     let (_, _, instances) = established(&api).await;
-    let mut object = widget("a", json!({ "size": "small", "replicas": 2 }));
+    let mut object = widget(&instances, "a", json!({ "size": "small", "replicas": 2 }));
     object["status"] = json!({ "replicas": 9 });
     let made = api.post(&instances, &object).await.expect(201);
     assert!(made["status"].is_null());
@@ -185,11 +192,52 @@ async fn status_and_scale_are_parts_of_their_own() {
 }
 
 #[tokio::test]
+async fn what_is_replaced_is_named_and_what_it_is_is_said() {
+    let api = Api::start().await;
+    let (group, _, instances) = established(&api).await;
+    let object = widget(&instances, "a", json!({ "size": "small" }));
+    api.post(&instances, &object).await.expect(201);
+    let blind = api.put(&format!("{instances}/a"), &object).await;
+    let expected = format!(
+        "widgets.{group} \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+    );
+    assert_eq!((blind.code, blind.message()), (422, &*expected));
+    let mut other = object.clone();
+    other["kind"] = "Gadget".into();
+    let refused = api.post(&instances, &other).await;
+    let expected =
+        format!("Gadget.{group} \"a\" is invalid: kind: Invalid value: \"Gadget\": must be Widget");
+    assert_eq!((refused.code, refused.message()), (422, &*expected));
+    let refused = api.post(&instances, &json!({ "spec": {} })).await;
+    let expected = "the object provided is unrecognized (must be of type Widget): Object 'Kind' is missing in '{\"spec\":{}}' ({\"spec\":{}})";
+    assert_eq!((refused.code, refused.message()), (400, expected));
+}
+
+#[tokio::test]
+async fn what_has_no_number_of_replicas_has_no_scale() {
+    let api = Api::start().await;
+    let (_, name, instances) = established(&api).await;
+    let without_default = json!([{ "op": "remove", "path": "/spec/versions/1/schema/openAPIV3Schema/properties/spec/properties/replicas/default" }]);
+    api.patch(&format!("{DEFINITIONS}/{name}"), "json", &without_default).await.expect(200);
+    api.post(&instances, &widget(&instances, "a", json!({ "size": "small" }))).await.expect(201);
+    let scale = format!("{instances}/a/scale");
+    let none = api.get(&scale).await;
+    let expected = "Internal error occurred: the spec replicas field \".spec.replicas\" does not exist";
+    assert_eq!((none.code, none.message()), (500, expected));
+    let bad = api.patch(&scale, "merge", &json!({ "spec": { "replicas": -1 } })).await;
+    assert_eq!(bad.code, 422);
+    let expected = ".spec.replicas: Invalid value: -1: should be a non-negative integer";
+    assert!(bad.message().contains(expected), "{}", bad.text);
+    api.patch(&scale, "merge", &json!({ "spec": { "replicas": 3 } })).await.expect(200);
+    assert_eq!(api.get(&scale).await.expect(200)["spec"]["replicas"], 3);
+}
+
+#[tokio::test]
 async fn every_version_shows_the_same_objects() {
     let api = Api::start().await;
     let (group, name, instances) = established(&api).await;
     let old = instances.replace("/v1/", "/v1beta1/");
-    api.post(&instances, &widget("a", json!({ "size": "small" }))).await.expect(201);
+    api.post(&instances, &widget(&instances, "a", json!({ "size": "small" }))).await.expect(201);
     let seen = api.get(&format!("{old}/a")).await.expect(200);
     assert_eq!(seen["apiVersion"], format!("{group}/v1beta1"));
     let events = api.watch_until(&format!("{instances}?watch=1"), |event| event["type"] == "ADDED").await;
@@ -222,7 +270,7 @@ async fn every_version_shows_the_same_objects() {
 async fn a_changed_schema_holds_for_the_next_request() {
     let api = Api::start().await;
     let (_, name, instances) = established(&api).await;
-    api.post(&instances, &widget("a", json!({ "size": "small" }))).await.expect(201);
+    api.post(&instances, &widget(&instances, "a", json!({ "size": "small" }))).await.expect(201);
     let change = json!([
         { "op": "add", "path": "/spec/versions/1/schema/openAPIV3Schema/properties/spec/properties/colour",
             "value": { "type": "string", "default": "blue", "maxLength": 4 } },
@@ -231,7 +279,7 @@ async fn a_changed_schema_holds_for_the_next_request() {
     api.patch(&format!("{DEFINITIONS}/{name}"), "json", &change).await.expect(200);
     let seen = api.get(&format!("{instances}/a")).await.expect(200);
     assert_eq!(seen["spec"]["colour"], "blue", "what is stored gets the new default");
-    let refused = api.post(&instances, &widget("b", json!({ "size": "large" }))).await;
+    let refused = api.post(&instances, &widget(&instances, "b", json!({ "size": "large" }))).await;
     assert!(
         refused.message().ends_with("spec.size: Too long: may not be more than 1 bytes"),
         "{}",
@@ -245,16 +293,16 @@ async fn a_changed_schema_holds_for_the_next_request() {
 async fn the_instances_go_before_the_definition() {
     let api = Api::start().await;
     let (_, name, instances) = established(&api).await;
-    let mut held = widget("held", json!({ "size": "small" }));
+    let mut held = widget(&instances, "held", json!({ "size": "small" }));
     held["metadata"]["finalizers"] = json!(["example.com/wait"]);
     api.post(&instances, &held).await.expect(201);
-    api.post(&instances, &widget("free", json!({ "size": "small" }))).await.expect(201);
+    api.post(&instances, &widget(&instances, "free", json!({ "size": "small" }))).await.expect(201);
     let path = format!("{DEFINITIONS}/{name}");
     let going = api.delete(&path).await.expect(200);
     assert_eq!(going["metadata"]["finalizers"], json!(["customresourcecleanup.apiextensions.k8s.io"]));
     let events = format!("{instances}?watch=1&fieldSelector=metadata.name%3Dheld");
     api.watch_until(&events, |event| event["object"]["metadata"]["deletionTimestamp"].is_string()).await;
-    let late = api.post(&instances, &widget("late", json!({ "size": "small" }))).await;
+    let late = api.post(&instances, &widget(&instances, "late", json!({ "size": "small" }))).await;
     assert_eq!(
         (late.code, late.message()),
         (405, "create not allowed while custom resource definition is terminating")

@@ -6,6 +6,8 @@ use orch_tests::workspace;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::script::Until;
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KindUnderTest {
@@ -19,9 +21,9 @@ pub struct KindUnderTest {
     /// every script, and so is `$number`, below 256.
     #[serde(default)]
     name: Option<String>,
-    /// Where the API server itself writes into new objects: what they have when it is done, as a JSON pointer.
+    /// Where the API server itself writes into new objects: when it is done.
     #[serde(default)]
-    pub settles: Option<String>,
+    pub settles: Option<Until>,
     /// The API server holds deleted objects for a moment.
     #[serde(default)]
     pub lingers: bool,

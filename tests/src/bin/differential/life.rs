@@ -44,10 +44,13 @@ fn script(kind: &KindUnderTest, about: &str, steps: Vec<Step>) -> Script {
     Script { name: format!("{} {about}", kind.title()), first: false, steps }
 }
 
-/// Waits for what the API server itself writes into a new object.
-fn settled(kind: &KindUnderTest, word: &str) -> Option<Step> {
+/// Waits for what the API server itself writes into a new object, and for the next second: later writes have
+/// later times then, by which managers are sorted.
+fn settled(kind: &KindUnderTest, word: &str) -> Vec<Step> {
     let one = format!("{}/{}", kind.collection(), kind.called(word));
-    kind.settles.as_ref().map(|at| Step::get("wait", one).quiet().until(Until::Has(at.clone())))
+    let Some(until) = kind.settles.clone() else { return Vec::new() };
+    let nothing = "/api/v1/namespaces/default/configmaps?watch=true&timeoutSeconds=2&labelSelector=never";
+    vec![Step::get("wait", one).quiet().until(until), Step::get("wait for the next second", nothing).quiet()]
 }
 
 /// Waits for the end of what the API server holds.
@@ -391,6 +394,8 @@ fn applies(kind: &KindUnderTest, one: &str) -> Vec<Step> {
             .text(APPLY, full.to_string()),
         Step::new("apply: the new one by another", "PATCH", format!("{fresh}?fieldManager=b"))
             .text(APPLY, full.to_string()),
+        // Orch may have written what it thinks of the object.
+        Step::get("get again", &fresh).quiet(),
         Step::new("update: no managed fields", "PUT", &fresh)
             .last(vec![Edit::set("/metadata/managedFields", json!([{}]))]),
         Step::get("get after applies", one),
@@ -420,8 +425,15 @@ fn status(kind: &KindUnderTest, one: &str) -> Vec<Step> {
         Step::get("status: get as a table after all", one).accept(TABLE),
     ];
     // What a controller of the API server writes here, it writes again.
-    let wait = |step: &Step| step.name.starts_with("status: update").then(|| settled(kind, FIRST)).flatten();
-    steps.into_iter().flat_map(|step| [wait(&step), Some(step)].into_iter().rev().flatten()).collect()
+    let wait = |step: &Step| match step.name.starts_with("status: update") {
+        true => settled(kind, FIRST),
+        false => Vec::new(),
+    };
+    let followed = |step: Step| {
+        let wait = wait(&step);
+        std::iter::once(step).chain(wait)
+    };
+    steps.into_iter().flat_map(followed).collect()
 }
 
 fn watch(kind: &KindUnderTest) -> Step {

@@ -41,8 +41,8 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Until {
-    /// Something at this JSON pointer of the answer.
-    Has(String),
+    /// A value at a JSON pointer of the answer.
+    Has { at: String, value: Value },
     /// A 404.
     Gone,
 }
@@ -76,7 +76,7 @@ pub struct Edit {
 impl Until {
     pub fn holds(&self, code: u16, body: &Value) -> bool {
         match self {
-            Until::Has(pointer) => body.pointer(pointer).is_some(),
+            Until::Has { at, value } => body.pointer(at) == Some(value),
             Until::Gone => code == 404,
         }
     }

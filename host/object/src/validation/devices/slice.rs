@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::status::FieldError;
-use crate::validation::{Errors, Path, csi, items, metadata, text};
+use crate::validation::{Errors, IMMUTABLE, Path, csi, items, metadata, text};
 
 const ONE_PLACE: &str =
     "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
@@ -24,8 +24,9 @@ pub(crate) fn validate_slice(slice: &Value, old: Option<&Value>) -> Vec<FieldErr
     if let Some(old) = old.map(|old| &old["spec"]) {
         let name = path.child("pool").child("name");
         errors.immutable(&name, &spec["pool"]["name"], &old["pool"]["name"]);
-        for field in ["driver", "nodeName"] {
-            errors.immutable(&path.child(field), &spec[field], &old[field]);
+        errors.immutable(&path.child("driver"), &spec["driver"], &old["driver"]);
+        if spec["nodeName"] != old["nodeName"] {
+            errors.shown(&path.child("nodeName"), &spec["nodeName"], IMMUTABLE);
         }
     }
     validate_place(spec, &path, &mut errors);
@@ -107,7 +108,7 @@ fn validate_devices(devices: &Value, path: &Path, errors: &mut Errors) {
         let (at, name) = (path.index(index), text(&device["name"]));
         validate_device(device, &at, errors);
         if devices[..index].iter().any(|other| text(&other["name"]) == name) {
-            errors.duplicate(&at.child("name"), name);
+            errors.duplicate(&at, name);
         }
     }
 }
@@ -201,7 +202,7 @@ mod tests {
             ),
             (
                 json!({ "devices": [{ "name": "a" }, { "name": "a" }] }),
-                vec![r#"spec.devices[1].name: Duplicate value: "a""#.into()],
+                vec![r#"spec.devices[1]: Duplicate value: "a""#.into()],
             ),
             (
                 json!({ "pool": { "name": "p", "resourceSliceCount": 0 } }),
