@@ -36,8 +36,9 @@ use sides::Sides;
 /// What is alike but for what `expected.yaml` explains; grows with it.
 const SLICE: &str = "^(v1 (configmaps|secrets|serviceaccounts|limitranges) life$|v1 (configmaps|secrets|serviceaccounts|\
     podtemplates) bad creates$|v1 (configmaps|endpoints|podtemplates|secrets) spoilt|v1 events (bad|spoilt)|apps/v1 \
-    controllerrevisions|apps/v1 replicasets spoilt|batch/v1 cronjobs spoilt|(certificates|coordination|discovery|\
-    events|flowcontrol.apiserver|networking|node|rbac.authorization|scheduling|storage).k8s.io/|policy/v1 |openapi$|\
+    controllerrevisions|apps/v1 replicasets spoilt|batch/v1 cronjobs spoilt|(admissionregistration|apiextensions|\
+    apiregistration|certificates|coordination|discovery|events|flowcontrol.apiserver|networking|node|\
+    rbac.authorization|resource|scheduling|storage).k8s.io/|custom resources$|policy/v1 |openapi$|\
     discovery$|paths$|bootstrap$|reviews$|kubectl )";
 
 /// Scripts are played beside one another; each has its own namespace.
