@@ -293,6 +293,10 @@ fn refusal(review: &Review<'_>, denial: &Denial) -> Status {
 /// What `namespaces "a" not found` is about: not the object of the request.
 fn missing(message: &str) -> Option<Value> {
     let (resource, name) = message.strip_suffix("\" not found")?.split_once(" \"")?;
+    // Of a message that only ends so, another thing is said.
+    if name.contains('"') {
+        return None;
+    }
     let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
     let mut details = serde_json::json!({ "name": name, "kind": plural });
     if !group.is_empty() {

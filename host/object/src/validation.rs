@@ -74,13 +74,28 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// As [`same`], but `false` is a value: where it is still there, it was meant.
+fn same_as_meant(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            let keys = x.keys().chain(y.keys().filter(|key| !x.contains_key(*key)));
+            keys.into_iter().all(|key| same_as_meant(&a[key], &b[key]))
+        }
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(x, y)| same_as_meant(x, y))
+        }
+        (Value::Bool(_), _) | (_, Value::Bool(_)) => a == b,
+        _ => same(a, b),
+    }
+}
+
 /// For people: which fields of a spec that may not change did.
 fn changed_fields(path: &Path, new: &Value, old: &Value) -> String {
     let mut names: Vec<&String> =
         [new, old].into_iter().filter_map(Value::as_object).flat_map(|fields| fields.keys()).collect();
     names.sort_unstable();
     names.dedup();
-    names.retain(|name| !same(&new[name.as_str()], &old[name.as_str()]));
+    names.retain(|name| !same_as_meant(&new[name.as_str()], &old[name.as_str()]));
     let names: Vec<String> = names.into_iter().map(|name| path.child(name).to_string()).collect();
     format!("changed: {}", names.join(", "))
 }

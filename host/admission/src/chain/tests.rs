@@ -179,6 +179,8 @@ fn a_denial_that_misses_something_is_about_that() {
     chain.install("no", Settings::default(), fake(false, Box::new(move |_| Ok(Err(missing.clone())))));
     let status = run(&chain, &mut json!({})).unwrap_err();
     assert_eq!(status.details, Some(json!({"name": "gone", "kind": "namespaces"})));
+    let longer = r#"pods "a" is forbidden: serviceaccount "b" not found"#;
+    assert_eq!(super::missing(longer), None);
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn only_running_pods_end_gracefully() {
     assert_eq!(grace(&pod, None), Some(30));
     pod["spec"]["terminationGracePeriodSeconds"] = (-5).into();
     assert_eq!(grace(&pod, None), Some(1));
+    assert_eq!(defaulted("v1", "Pod", pod.clone())["spec"]["terminationGracePeriodSeconds"], 1);
     pod["status"] = json!({ "phase": "Succeeded" });
     assert_eq!(grace(&pod, Some(5)), Some(0));
 }

@@ -1,5 +1,6 @@
-//! What a node says of itself keeps new pods away: its conditions, and that it is cordoned, become taints
-//! (`pkg/controller/nodelifecycle`, of which this is the pass over `NoSchedule` taints). Nobody is evicted.
+//! What a node says of itself keeps new pods away: that it is not ready, that its network is not there, that
+//! it is cordoned become taints (`pkg/controller/nodelifecycle`, of which this is the pass over `NoSchedule`
+//! taints). Pressure is none yet: nothing here would relieve a node of it. Nobody is evicted.
 //! <https://kubernetes.io/docs/concepts/architecture/nodes/#taint-nodes-by-condition>
 
 use orch_sdk::controller::{Api, Controller, Description, Error, Kind, Outcome, PatchType};
@@ -8,13 +9,10 @@ use orch_sdk::time::rfc3339;
 use orch_sdk::{Value, json};
 
 /// A condition, a status of it, and the taint that says so.
-const TAINTS: [(&str, &str, &str); 6] = [
+const TAINTS: [(&str, &str, &str); 3] = [
     ("Ready", "False", "node.kubernetes.io/not-ready"),
     ("Ready", "Unknown", "node.kubernetes.io/unreachable"),
-    ("MemoryPressure", "True", "node.kubernetes.io/memory-pressure"),
-    ("DiskPressure", "True", "node.kubernetes.io/disk-pressure"),
     ("NetworkUnavailable", "True", "node.kubernetes.io/network-unavailable"),
-    ("PIDPressure", "True", "node.kubernetes.io/pid-pressure"),
 ];
 const CORDONED: &str = "node.kubernetes.io/unschedulable";
 const EFFECT: &str = "NoSchedule";

@@ -14,6 +14,9 @@ const CONTAINER_LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralCo
 pub(crate) fn default_pod(pod: &mut Value) {
     let Some(spec) = ensure(pod, "spec") else { return };
     default_spec(spec);
+    if spec["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
+        spec["terminationGracePeriodSeconds"] = 1.into();
+    }
     default_to(spec, "enableServiceLinks", true);
     let host_network = spec["hostNetwork"] == true;
     for field in ["initContainers", "containers"] {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{container, go, placement};
 use crate::status::FieldError;
-use crate::validation::{Errors, Path, changed_fields, is_empty, items, same, text};
+use crate::validation::{Errors, Path, changed_fields, is_empty, items, same, same_as_meant, text};
 
 const OTHER_FIELDS: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
@@ -29,7 +29,7 @@ pub(super) fn validate(pod: &Value, old: &Value, path: &Path, errors: &mut Error
         validate_narrowing(new_spec, old_spec, path, errors);
     }
     let allowed = with_allowed_changes(old_spec, new_spec);
-    if !same(&allowed, new_spec) {
+    if !same_as_meant(&allowed, new_spec) {
         errors.forbidden(path, format!("{OTHER_FIELDS}\n{}", changed_fields(path, &allowed, new_spec)));
     }
 }
