@@ -512,6 +512,7 @@ impl Core {
                 resident.apply(&change);
             }
         }
+        self.show_expected(&mut resident);
         resident.flush()?;
         let trial = resident.settings.role.is_trial();
         self.residents.retain(|other| other.name != resident.name || other.settings.role.is_trial() != trial);

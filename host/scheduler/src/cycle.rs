@@ -98,9 +98,9 @@ impl Cycle<'_> {
         if expected.is_empty() {
             return Ok(None);
         }
-        pretend_that_none_come(residents, &expected);
+        pretend_that_none_come(residents, &expected, self.cluster);
         let objection = self.objection(residents, node);
-        pretend_that_they_came(residents, &expected);
+        pretend_that_they_came(residents, &expected, self.cluster);
         objection
     }
 

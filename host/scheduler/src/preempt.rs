@@ -8,7 +8,7 @@ use std::time::Instant;
 use orch_plugin::calls::scheduler::{Eviction, Plan, Scope, Verdict};
 use orch_plugin::calls::{CallError, NodeSet};
 
-use crate::cluster::Change;
+use crate::cluster::{Change, Cluster};
 use crate::core::{Core, Effect};
 use crate::cycle::unless_ignored;
 use crate::diagnosis::{Diagnosis, fit_error};
@@ -31,20 +31,24 @@ pub(crate) struct Nominated {
 
 /// The pods that the plugins think are on this node though they have yet to come.
 pub(crate) fn expected_at(nominated: &HashMap<Arc<str>, Nominated>, node: u32) -> Vec<Expected> {
-    let told = nominated.values().filter(|nominated| nominated.shown && nominated.node == node);
-    told.map(|nominated| (nominated.pod.clone(), nominated.node)).collect()
+    expected(nominated).filter(|(_, at)| *at == node).collect()
+}
+
+fn expected(nominated: &HashMap<Arc<str>, Nominated>) -> impl Iterator<Item = Expected> + '_ {
+    let shown = nominated.values().filter(|nominated| nominated.shown);
+    shown.map(|nominated| (nominated.pod.clone(), nominated.node))
 }
 
 /// A pod and its node.
 pub(crate) type Expected = (Arc<PodInfo>, u32);
 
-pub(crate) fn pretend_that_none_come(residents: &mut [Resident], expected: &[Expected]) {
-    expected.iter().for_each(|(pod, _)| tell(residents, &Change::PodGone(pod.uid.clone())));
+pub(crate) fn pretend_that_none_come(residents: &mut [Resident], expected: &[Expected], cluster: &Cluster) {
+    expected.iter().for_each(|(pod, _)| pretend(residents, &Change::PodGone(pod.uid.clone()), cluster));
 }
 
 /// Takes back [`pretend_that_none_come`].
-pub(crate) fn pretend_that_they_came(residents: &mut [Resident], expected: &[Expected]) {
-    expected.iter().for_each(|(pod, node)| tell(residents, &Change::Pod(pod.clone(), *node)));
+pub(crate) fn pretend_that_they_came(residents: &mut [Resident], expected: &[Expected], cluster: &Cluster) {
+    expected.iter().for_each(|(pod, node)| pretend(residents, &Change::Pod(pod.clone(), *node), cluster));
 }
 
 /// What came of it.
@@ -243,9 +247,9 @@ impl Core {
         if !fits || expected.is_empty() {
             return Ok(fits);
         }
-        pretend_that_none_come(&mut self.residents, &expected);
+        pretend_that_none_come(&mut self.residents, &expected, &self.cluster);
         let alone = self.fits(lineup, pod, &only, now);
-        pretend_that_they_came(&mut self.residents, &expected);
+        pretend_that_they_came(&mut self.residents, &expected, &self.cluster);
         Ok(nodeset::contains(&alone?, node))
     }
 
@@ -279,13 +283,13 @@ impl Core {
 
     fn pretend_gone(&mut self, uid: &str) {
         let change = Change::PodGone(uid.into());
-        tell(&mut self.residents, &change);
+        pretend(&mut self.residents, &change, &self.cluster);
     }
 
     fn pretend_back(&mut self, uid: &str) {
         let Some((pod, node)) = self.cluster.pod(uid) else { return };
         let change = Change::Pod(pod.clone(), node);
-        tell(&mut self.residents, &change);
+        pretend(&mut self.residents, &change, &self.cluster);
     }
 
     fn evict(&mut self, pod: &Arc<PodInfo>, eviction: Eviction, now: Instant, effects: &mut Vec<Effect>) {
@@ -321,7 +325,11 @@ impl Core {
             match self.cluster.pod(uid) {
                 None => self.pass_on_to_plugins(&[gone], now),
                 // It has come. That is news for those who waited for it, though it was told before.
-                Some(_) => tell(&mut self.residents, &gone),
+                Some(_) => {
+                    for resident in &mut self.residents {
+                        resident.apply(&gone);
+                    }
+                }
             }
         }
         Some(nominated)
@@ -339,16 +347,21 @@ impl Core {
                 true => Change::Pod(nominated.pod.clone(), nominated.node),
                 false => Change::PodGone(nominated.pod.uid.clone()),
             };
-            tell(&mut self.residents, &change);
+            pretend(&mut self.residents, &change, &self.cluster);
+        }
+    }
+
+    /// To one that comes after the others were told.
+    pub(crate) fn show_expected(&self, resident: &mut Resident) {
+        for (pod, node) in expected(&self.nominated) {
+            resident.pretend(&Change::Pod(pod, node), &self.cluster);
         }
     }
 }
 
 /// What is only pretended wakes nobody.
-fn tell(residents: &mut [Resident], change: &Change) {
-    for resident in residents {
-        let _ = resident.apply(change);
-    }
+fn pretend(residents: &mut [Resident], change: &Change, cluster: &Cluster) {
+    residents.iter_mut().for_each(|resident| resident.pretend(change, cluster));
 }
 
 fn set_of(nodes: impl IntoIterator<Item = u32>) -> NodeSet {

@@ -51,6 +51,8 @@ pub(crate) struct Resident {
     nodes: HashMap<u32, u64>,
     pods: HashMap<Arc<str>, Told>,
     objects: HashMap<String, u64>,
+    /// Pods told to be where they are not, or not where they are, by uid.
+    pretended: HashMap<Arc<str>, Change>,
     pending: Vec<Delta>,
     /// What was passed on unasked failed: a fresh instance must be told everything.
     failed: Option<CallError>,
@@ -149,6 +151,7 @@ impl Resident {
             nodes: HashMap::new(),
             pods: HashMap::new(),
             objects: HashMap::new(),
+            pretended: HashMap::new(),
             pending: Vec::new(),
             failed: None,
             instance: plugin.instance(),
@@ -175,6 +178,32 @@ impl Resident {
     /// Takes note of a change. A pod that arrives only takes room, unless the plugin looks at a
     /// node's neighbours.
     pub fn apply(&mut self, change: &Change) -> Heard {
+        match change {
+            Change::Pod(pod, _) => drop(self.pretended.remove(&pod.uid)),
+            Change::PodGone(uid) => drop(self.pretended.remove(uid)),
+            Change::Node(..) | Change::NodeGone(_) | Change::Object(_) | Change::ObjectGone(_) => {}
+        }
+        self.hear(change)
+    }
+
+    /// Takes note of a pod's coming or going that is not so, or takes that back. A fresh instance is
+    /// told what is pretended too.
+    pub fn pretend(&mut self, change: &Change, cluster: &Cluster) {
+        let (uid, is_so) = match change {
+            Change::Pod(pod, node) => {
+                (&pod.uid, cluster.pod(&pod.uid).is_some_and(|(_, known)| known == *node))
+            }
+            Change::PodGone(uid) => (uid, cluster.pod(uid).is_none()),
+            Change::Node(..) | Change::NodeGone(_) | Change::Object(_) | Change::ObjectGone(_) => return,
+        };
+        match is_so {
+            true => self.pretended.remove(uid),
+            false => self.pretended.insert(uid.clone(), change.clone()),
+        };
+        self.hear(change);
+    }
+
+    fn hear(&mut self, change: &Change) -> Heard {
         let depends = self.description().filter_scope == Scope::Cluster;
         let heard = |may_help| Heard { told: true, may_help };
         match change {
@@ -260,8 +289,9 @@ impl Resident {
         if self.broken.is_some() || self.failed.is_some() || self.plugin.instance() != self.instance {
             tracing::info!(plugin = self.name, "sending the whole state to a fresh instance");
             self.start_over();
-            for change in cluster.everything() {
-                self.apply(&change);
+            let pretended: Vec<Change> = self.pretended.values().cloned().collect();
+            for change in cluster.everything().iter().chain(&pretended) {
+                self.hear(change);
             }
         }
         let result = self.flush();

@@ -6,7 +6,7 @@ mod fake;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use fake::{Fake, kind, until};
@@ -32,6 +32,11 @@ struct Scripted {
     /// Allows, prepares, reserves.
     willing: AtomicBool,
     permission: Permission,
+    instance: AtomicU64,
+    /// The next question ends the instance.
+    traps: AtomicBool,
+    /// Pods of this priority fit nowhere yet.
+    not_yet: AtomicI64,
 }
 
 #[derive(Default)]
@@ -64,6 +69,9 @@ impl Scripted {
             calls: Mutex::default(),
             willing: AtomicBool::new(true),
             permission: Permission::Wait(60_000),
+            instance: AtomicU64::new(1),
+            traps: AtomicBool::new(false),
+            not_yet: AtomicI64::new(-1),
         }
     }
 
@@ -96,7 +104,7 @@ impl SchedulerPlugin for Scripted {
         &self.description
     }
     fn instance(&self) -> u64 {
-        1
+        self.instance.load(Ordering::SeqCst)
     }
     fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
         let mut state = self.state.lock();
@@ -117,7 +125,16 @@ impl SchedulerPlugin for Scripted {
         }
         Ok(())
     }
-    fn filter(&self, _: &str, _: &NodeSet) -> Result<Verdict, CallError> {
+    fn filter(&self, pod: &str, _: &NodeSet) -> Result<Verdict, CallError> {
+        if self.traps.swap(false, Ordering::SeqCst) {
+            *self.state.lock() = State::default();
+            self.instance.fetch_add(1, Ordering::SeqCst);
+            let (plugin, trap) = ("scripted".into(), "unreachable".into());
+            return Err(CallError::Trapped { plugin, function: "filter", trap });
+        }
+        if self.not_yet.load(Ordering::SeqCst) == priority(pod) {
+            return Ok(Verdict::Pod("not yet".into()));
+        }
         let state = self.state.lock();
         let set = |nodes: &mut dyn Iterator<Item = u32>| nodes.fold(vec![0], |set, n| vec![set[0] | 1 << n]);
         let full = set(&mut state.pods.values().map(|(node, _)| *node));
@@ -218,6 +235,12 @@ impl World {
         let metadata = json!({ "name": name, "namespace": "default" });
         self.api
             .put("pods", json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec }));
+    }
+    fn nominated(&self, node: &str, priority: i64) {
+        let metadata = json!({ "name": "nominated", "namespace": "default" });
+        let (spec, status) = (json!({ "priority": priority }), json!({ "nominatedNodeName": node }));
+        let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec, "status": status });
+        self.api.put("pods", pod);
     }
     fn read(&self, pod: &str) -> Value {
         self.api.object("pods", &format!("default/{pod}")).map_or(Value::Null, |pod| (*pod).clone())
@@ -325,16 +348,43 @@ async fn room_that_was_made_is_kept_from_lesser_pods() {
     let (world, _plugin) = World::with(Points { queue: true, preemption: true, ..filter() }).await;
     // Room was made for it before this scheduler began; the node is still taken.
     world.pod("holder", json!({"nodeName": "a", "priority": 20}));
-    let metadata = json!({ "name": "nominated", "namespace": "default" });
-    let status = json!({ "nominatedNodeName": "a" });
-    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"priority": 5}, "status": status });
-    world.api.put("pods", pod);
+    world.nominated("a", 5);
     until("it waits", || world.message("nominated").contains("Too many pods")).await;
     world.pod("lesser", json!({"priority": 1}));
     until("it waits too", || world.message("lesser").contains("Too many pods")).await;
     world.api.remove("pods", "default/holder");
     until("the first has its room", || world.node_of("nominated").is_some()).await;
     assert_eq!(world.node_of("lesser"), None);
+}
+
+/// It has lost what it was told, and the pods with it that are only expected.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fresh_instance_leaves_room_for_those_that_are_to_come() {
+    let (world, plugin) = World::with(Points { queue: true, ..filter() }).await;
+    plugin.not_yet.store(5, Ordering::SeqCst);
+    world.nominated("a", 5);
+    until("it waits", || world.message("nominated").contains("not yet")).await;
+    plugin.traps.store(true, Ordering::SeqCst);
+    world.pod("lesser", json!({"priority": 1}));
+    until("it waits too", || world.message("lesser").contains("Too many pods")).await;
+    assert_eq!((plugin.instance(), world.node_of("lesser")), (2, None));
+}
+
+/// It was not there when the others were told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_that_comes_later_leaves_room_for_those_that_are_to_come() {
+    let (world, first) = World::with(Points { queue: true, ..filter() }).await;
+    first.not_yet.store(5, Ordering::SeqCst);
+    world.nominated("a", 5);
+    until("it waits", || world.message("nominated").contains("not yet")).await;
+    world.pod("lesser", json!({"priority": 1}));
+    until("it waits too", || world.message("lesser").contains("Too many pods")).await;
+    let second = Arc::new(Scripted::new(Points { queue: true, ..filter() }, ""));
+    second.not_yet.store(5, Ordering::SeqCst);
+    world.install("scripted", &second, Settings::default()).await;
+    world.pod("another", json!({"priority": 1, "labels": "another shape"}));
+    until("it waits too", || world.message("another").contains("Too many pods")).await;
+    assert_eq!((world.node_of("lesser"), world.node_of("another")), (None, None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
