@@ -4,7 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use orch_object::Status;
+use orch_object::patch::{PatchError, json_patch, merge_patch, strategic_merge_patch};
+use orch_object::{Node, Status};
 use serde_json::Value;
 
 use crate::Object;
@@ -150,6 +151,17 @@ pub enum PatchType {
 pub struct Patch {
     pub patch_type: PatchType,
     pub body: Value,
+}
+
+impl Patch {
+    /// The object after a patch that is not an apply. `node`: the schema of its kind.
+    pub fn of(&self, object: &Value, node: Option<Node<'_>>) -> Result<Value, PatchError> {
+        match self.patch_type {
+            PatchType::Json => json_patch(object, &self.body),
+            PatchType::Merge | PatchType::Apply => merge_patch(object, &self.body),
+            PatchType::Strategic => strategic_merge_patch(object, &self.body, node),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::attempt::Attempt;
 use crate::informers::{Informers, KindName, SharedInformer, resource};
+use crate::pretended::{Left, note};
 use crate::writes::Writes;
 
 /// What is known of a controller by its name; it outlives a swap of the plugin.
@@ -262,7 +263,10 @@ impl ControllerApi for Api {
         let object = parse(object)?;
         let kind = self.kind_of(&object)?;
         let target = target(&kind, text(&object, "namespace"), "");
-        Attempt::note("create", &named(&kind, ""), &subject(&object), &object);
+        note("create", &named(&kind, ""), &subject(&object), &object).map_err(failed)?;
+        if let Some(left) = Left::of(&kind, text(&object, "namespace"), text(&object, "name")) {
+            left.must_be_gone().map_err(failed)?;
+        }
         let stored = self.account.client.create(&target, object, &self.options()).await.map_err(failed)?;
         self.wrote(&kind, &stored);
         Ok(stored.to_string())
@@ -273,13 +277,10 @@ impl ControllerApi for Api {
         let kind = self.kind_of(&object)?;
         let target =
             target(&kind, text(&object, "namespace"), text(&object, "name")).subresource(subresource);
-        Attempt::note("update", &named(&kind, subresource), &subject(&object), &object);
-        if let Some(attempt) = Attempt::pretending()
-            && let Some(Some(_)) = attempt.get(&kind, text(&object, "namespace"), text(&object, "name"))
-        {
-            // The API would refuse an update of what it does not have.
-            attempt.leave(&kind, &object);
-            return Ok(object.to_string());
+        note("update", &named(&kind, subresource), &subject(&object), &object).map_err(failed)?;
+        let (namespace, name) = (text(&object, "namespace"), text(&object, "name"));
+        if let Some(left) = Left::of_part(&kind, namespace, name, subresource) {
+            return Ok(left.update(&object, subresource).map_err(failed)?.to_string());
         }
         let stored = self.account.client.update(&target, object, &self.options()).await.map_err(failed)?;
         self.wrote(&kind, &stored);
@@ -304,7 +305,11 @@ impl ControllerApi for Api {
             calls::PatchType::Apply => PatchType::Apply,
         };
         let patch = Patch { patch_type, body: parse(body)? };
-        Attempt::note("patch", &named(&kind, subresource), &place(namespace, name), &patch.body);
+        note("patch", &named(&kind, subresource), &place(namespace, name), &patch.body).map_err(failed)?;
+        if let Some(left) = Left::of_part(&kind, namespace, name, subresource) {
+            let manager = self.options().field_manager;
+            return Ok(left.patch(&patch, subresource, &manager).map_err(failed)?.to_string());
+        }
         let target = target(&kind, namespace, name).subresource(subresource);
         let stored = self.account.client.patch(&target, patch, &self.options()).await.map_err(failed)?;
         self.wrote(&kind, &stored);
@@ -321,12 +326,9 @@ impl ControllerApi for Api {
     ) -> Result<(), ApiError> {
         let row = self.kind(api_version, kind)?;
         let options = delete_options(options)?;
-        Attempt::note("delete", &named(&row, ""), &place(namespace, name), &Value::Null);
-        if let Some(attempt) = Attempt::pretending()
-            && let Some(Some(_)) = attempt.get(&row, namespace, name)
-        {
-            attempt.remove(&row, namespace, name);
-            return Ok(());
+        note("delete", &named(&row, ""), &place(namespace, name), &Value::Null).map_err(failed)?;
+        if let Some(left) = Left::of(&row, namespace, name) {
+            return left.delete().map_err(failed);
         }
         let cached = self.informers.running(api_version, kind);
         let known = cached.and_then(|informer| informer.cache().get(namespace, name).cloned());
@@ -348,7 +350,7 @@ impl ControllerApi for Api {
     ) -> Result<(), ApiError> {
         let kind = self.kind(api_version, kind)?;
         let (list, options) = (ListOptions::default(), delete_options(options)?);
-        Attempt::note("delete all", &named(&kind, ""), namespace, &Value::Null);
+        note("delete all", &named(&kind, ""), namespace, &Value::Null).map_err(failed)?;
         if let Some(attempt) = Attempt::pretending() {
             for object in self.list_live(&kind, namespace, "", "").await? {
                 let object = object.value();
@@ -364,7 +366,7 @@ impl ControllerApi for Api {
         match parse(regarding) {
             Ok(object) => {
                 let body = serde_json::json!({ "type": event_type, "message": message });
-                Attempt::note("event", reason, &subject(&object), &body);
+                let _ = note("event", reason, &subject(&object), &body); // an event has no answer
                 if Attempt::pretending().is_none() {
                     self.account.recorder.event(&object, event_type, reason, message);
                 }

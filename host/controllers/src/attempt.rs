@@ -1,6 +1,7 @@
 //! One look at a key, as far as it is compared with another version's: which writes it made. A shadow's
 //! are answered as if they had been made (the API tries them in a dry run) and show in what it reads
-//! next, but nobody else sees them.
+//! next, but nobody else sees them. Further writes to an object that its own have changed are answered
+//! from what they left: the API knows nothing of that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,6 +14,9 @@ use serde_json::{Map, Value};
 tokio::task_local! {
     static CURRENT: Arc<Attempt>;
 }
+
+/// So many writes of one look are compared; a shadow may make no more.
+pub(crate) const MOST_WRITES: usize = 1000;
 
 /// A write, so that the same write of two versions is equal.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,12 +47,17 @@ impl Attempt {
         Attempt::current().filter(|attempt| attempt.pretends)
     }
 
-    /// Notes a write that is about to be tried. `object`: its body, or what names it.
-    pub fn note(verb: &str, kind: &str, subject: &str, body: &Value) {
-        if let Some(attempt) = Attempt::current() {
-            let what = format!("{verb} {kind} {subject}");
-            attempt.writes.lock().push(Write { what, body: comparable(body) });
+    /// Notes a write that is about to be tried. `object`: its body, or what names it. False: a shadow
+    /// has made as many as it may.
+    pub fn note(verb: &str, kind: &str, subject: &str, body: &Value) -> bool {
+        let Some(attempt) = Attempt::current() else { return true };
+        let mut writes = attempt.writes.lock();
+        if writes.len() >= MOST_WRITES {
+            return !attempt.pretends;
         }
+        let what = format!("{verb} {kind} {subject}");
+        writes.push(Write { what, body: comparable(body) });
+        true
     }
 
     /// Runs it; returns what it wrote with its answer.

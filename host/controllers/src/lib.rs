@@ -23,6 +23,7 @@ mod controllers;
 mod informers;
 mod mapping;
 mod metrics;
+mod pretended;
 mod queue;
 mod versions;
 mod writes;

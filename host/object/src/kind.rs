@@ -294,6 +294,25 @@ impl Kind {
     pub fn has_subresource(&self, name: &str) -> bool {
         self.subresources.iter().any(|s| s.name == name)
     }
+
+    /// Counts a change of anything but `metadata` and `status` in `metadata.generation`. A custom
+    /// resource without a `status` sub-resource has nothing special about that field.
+    pub fn count_generation(&self, new: &mut Value, old: &Value) {
+        let counts_status = self.custom.is_some() && !self.has_subresource("status");
+        let counted = |name: &str| name != "metadata" && (counts_status || name != "status");
+        if self.has_generation && !same_fields(new, old, counted) {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            new["metadata"]["generation"] = generation.into();
+        }
+    }
+}
+
+/// Whether two objects agree in the fields counted; nothing is copied.
+fn same_fields(new: &Value, old: &Value, counted: impl Fn(&str) -> bool) -> bool {
+    let body =
+        |object: &Value| object.as_object().into_iter().flatten().filter(|(name, _)| counted(name)).count();
+    let mut fields = new.as_object().into_iter().flatten().filter(|(name, _)| counted(name));
+    body(new) == body(old) && fields.all(|(name, value)| old.get(name) == Some(value))
 }
 
 /// Kinds whose delete answers with the object instead of a Status (`ReturnDeletedObject`).

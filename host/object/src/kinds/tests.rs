@@ -1,5 +1,7 @@
 //! The rows against facts from Kubernetes 1.37's discovery.
 
+use serde_json::json;
+
 use crate::{Kinds, Schemas};
 
 const ALL: &str = "create delete deletecollection get list patch update watch";
@@ -453,4 +455,17 @@ fn spelled_out(columns: &str) -> Vec<String> {
         }
     }
     names
+}
+
+#[test]
+fn generation_counts_the_spec_only() {
+    let kinds = Kinds::builtin();
+    let kind = kinds.by_kind("apps/v1", "Deployment").unwrap();
+    let old = json!({"metadata": {"generation": 3}, "spec": {"a": 1}, "status": {}});
+    let mut new = json!({"metadata": {"generation": 3, "labels": {}}, "spec": {"a": 1}, "status": {"b": 1}});
+    kind.count_generation(&mut new, &old);
+    assert_eq!(new["metadata"]["generation"], 3);
+    new["spec"]["a"] = 2.into();
+    kind.count_generation(&mut new, &old);
+    assert_eq!(new["metadata"]["generation"], 4);
 }

@@ -5,7 +5,7 @@ use orch_object::custom::FieldPath;
 use orch_object::{Kind, LabelSelector, Status};
 use serde_json::{Value, json};
 
-use crate::verbs::{Api, Call, Facade, Modification, Part, Reviewed, Written, patched};
+use crate::verbs::{Api, Call, Facade, Modification, Part, Reviewed, Written};
 
 /// The Scale of an object. A custom resource that has none of what its definition says it has cannot show
 /// one; to patch it, what it lacks is absent.
@@ -108,7 +108,7 @@ pub async fn patch(
     let change = |old: &std::sync::Arc<Value>| {
         let mut scale = of(kind, old)?;
         let before = scale["metadata"]["resourceVersion"].clone();
-        scale = patched(&scale, &patch, None)?;
+        scale = patch.of(&scale, None)?;
         if scale["metadata"]["resourceVersion"] == before {
             scale["metadata"]["resourceVersion"] = Value::Null;
         }

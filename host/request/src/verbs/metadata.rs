@@ -191,25 +191,6 @@ pub fn check_preconditions(new: &Value, old: &Value, kind: &Kind, name: &str) ->
     Ok(())
 }
 
-/// Counts a change of anything but `metadata` and `status`. A custom resource without a `status`
-/// sub-resource has nothing special about that field.
-pub fn bump_generation(new: &mut Value, old: &Value, kind: &Kind) {
-    let counts_status = kind.custom.is_some() && !kind.has_subresource("status");
-    let counted = |name: &str| name != "metadata" && (counts_status || name != "status");
-    if !same_fields(new, old, counted) {
-        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
-        new["metadata"]["generation"] = generation.into();
-    }
-}
-
-/// Whether two objects agree in the fields counted; nothing is copied.
-fn same_fields(new: &Value, old: &Value, counted: impl Fn(&str) -> bool) -> bool {
-    let body =
-        |object: &Value| object.as_object().into_iter().flatten().filter(|(name, _)| counted(name)).count();
-    let mut fields = new.as_object().into_iter().flatten().filter(|(name, _)| counted(name));
-    body(new) == body(old) && fields.all(|(name, value)| old.get(name) == Some(value))
-}
-
 /// What every new object's metadata must satisfy, where its kind did not ask.
 pub fn validate(object: &Value, kind: &Kind) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -254,19 +235,5 @@ mod tests {
         assert_eq!(generated_name(&long).len(), 63);
         assert_ne!(generated_name("web-"), generated_name("web-"));
         assert!(generated_name("web-").starts_with("web-"));
-    }
-
-    #[test]
-    fn generation_counts_the_spec_only() {
-        let kinds = orch_object::Kinds::builtin();
-        let kind = kinds.by_kind("apps/v1", "Deployment").unwrap();
-        let old = json!({"metadata": {"generation": 3}, "spec": {"a": 1}, "status": {}});
-        let mut new =
-            json!({"metadata": {"generation": 3, "labels": {}}, "spec": {"a": 1}, "status": {"b": 1}});
-        bump_generation(&mut new, &old, kind);
-        assert_eq!(new["metadata"]["generation"], 3);
-        new["spec"]["a"] = 2.into();
-        bump_generation(&mut new, &old, kind);
-        assert_eq!(new["metadata"]["generation"], 4);
     }
 }

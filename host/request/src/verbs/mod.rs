@@ -29,7 +29,6 @@ pub use list::Listed;
 pub(crate) use metadata::{match_target, micro_time, time};
 pub(crate) use modify::{Facade, Reviewed};
 pub use modify::{Modification, Part};
-pub(crate) use patch::patched;
 pub(crate) use stamp::{stamp, stamped_at};
 pub use watch::{Payload, WatchItem};
 

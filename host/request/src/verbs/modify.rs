@@ -112,8 +112,8 @@ impl Api {
         }
         // A binding says where a pod runs, not what it is: upstream's pods are of generation 1 until
         // somebody changes them.
-        if kind.has_generation && target.subresource != "binding" {
-            metadata::bump_generation(&mut new, &old, kind);
+        if target.subresource != "binding" {
+            kind.count_generation(&mut new, &old);
         }
         let options = Options::Update(modification.options);
         let review = self.review(call, kind, target, Operation::Update, Some(&old), options);

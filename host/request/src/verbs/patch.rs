@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orch_client::{Patch, PatchType, Target, WriteOptions};
 use orch_object::managed_fields::{FieldManager, record_update, reset_fields};
-use orch_object::{FieldError, Kind, Node, Status};
+use orch_object::{FieldError, Kind, Status};
 use serde_json::Value;
 
 use super::api::{Api, Call, Written};
@@ -47,7 +47,7 @@ impl Api {
             }
             PatchType::Json | PatchType::Merge | PatchType::Strategic => {
                 let change = |old: &Arc<Value>| {
-                    let mut new = patched(old, patch, kind.node())?;
+                    let mut new = patch.of(old, kind.node())?;
                     let read = decode::check(call, kind, &mut new, &options.field_validation);
                     read.map_err(|status| unreadable(status, patch, &new))?;
                     same_uid(&new, old, kind, target)?;
@@ -213,15 +213,4 @@ fn new_or_same(mut new: Value, old: &Value) -> Value {
         metadata.remove("resourceVersion");
     }
     new
-}
-
-/// The object after a patch that is not an apply.
-pub(crate) fn patched(old: &Value, patch: &Patch, node: Option<Node<'_>>) -> Result<Value, Status> {
-    use orch_object::patch::{json_patch, merge_patch, strategic_merge_patch};
-    let patched = match patch.patch_type {
-        PatchType::Json => json_patch(old, &patch.body),
-        PatchType::Merge | PatchType::Apply => merge_patch(old, &patch.body),
-        PatchType::Strategic => strategic_merge_patch(old, &patch.body, node),
-    };
-    Ok(patched?)
 }
