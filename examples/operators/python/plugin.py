@@ -7,13 +7,15 @@ what the finalizer is for.
 import manifests
 from orch_sdk import export
 from orch_sdk.controller import (
-    ApiError, Controller, Description, Interest, Kind, Watch, has_finalizer, is_being_deleted, set_condition, split_key,
+    ApiError, Controller, Description, Interest, Kind, Metric, Watch, has_finalizer, is_being_deleted, set_condition, split_key,
 )  # fmt: skip
 
 WEBSITE = Kind("example.orch.dev/v1", "Website")
 CONFIG_MAP = Kind("v1", "ConfigMap")
 FINALIZER = "example.orch.dev/website"
 LIST = "websites"
+CHANGES = "website_changes_total"
+READY = "website_ready_replicas"
 
 
 class Conflict(Exception):
@@ -32,12 +34,17 @@ class WebsiteOperator(Controller):
             ]
         ]
         site = Interest(WEBSITE.api_version, WEBSITE.kind, ["spec", "metadata.generation", "metadata.deletionTimestamp"])
-        return Description([Watch(site), *owned], concurrency=2)
+        metrics = [
+            Metric(CHANGES, "counter", "Objects of websites that were created or put right."),
+            Metric(READY, "gauge", "Replicas of a website that are ready."),
+        ]
+        return Description([Watch(site), *owned], concurrency=2, metrics=metrics)
 
     def reconcile(self, api, key):
         namespace, name = split_key(key)
         site = api.get(WEBSITE, namespace, name)
         if site is None:
+            api.forget(READY, namespace=namespace, website=name)
             return
         if is_being_deleted(site):
             self.let_go(api, site)
@@ -58,8 +65,9 @@ class WebsiteOperator(Controller):
 
     def tell(self, api, site, ready, reason, message):
         """Writes the status, when it differs."""
-        before = site.get("status", {})
-        generation = site["metadata"]["generation"]
+        metadata, before = site["metadata"], site.get("status", {})
+        api.gauge(READY, ready, namespace=metadata["namespace"], website=metadata["name"])
+        generation = metadata["generation"]
         conditions = [dict(one) for one in before.get("conditions", [])]
         status = {"observedGeneration": generation, "readyReplicas": ready, "conditions": conditions}
         set_condition(status, "Ready", reason == "Available", reason, message, generation, api.now_ms())
@@ -98,10 +106,13 @@ def ensure(api, site, wanted):
     if found is None:
         made = api.create(wanted)
         api.event(site, "Normal", "Created", f"{kind.kind} {metadata['name']}")
+        api.count(CHANGES, kind=kind.kind, change="created")
         return made
     owners = found["metadata"].get("ownerReferences", [])
     if not any(owner.get("controller") and owner["uid"] == site["metadata"]["uid"] for owner in owners):
         raise Conflict(f"{kind.kind} {metadata['name']} belongs to somebody else")
     if manifests.is_as_wanted(wanted, found):
         return found
-    return api.update(manifests.corrected(wanted, found))
+    put_right = api.update(manifests.corrected(wanted, found))
+    api.count(CHANGES, kind=kind.kind, change="put-right")
+    return put_right

@@ -35,6 +35,7 @@ class Test(unittest.TestCase):
         self.cluster.patch(WEBSITE, "web", "hello", {"spec": {"replicas": 3}})
         self.operator.reconcile(self.cluster, "web/hello")
         self.assertEqual(self.cluster.object(DEPLOYMENT, "web", "hello")["spec"]["replicas"], 3)
+        self.assertEqual(self.cluster.metrics['website_changes_total{change="put-right",kind="Deployment"}'], 1)
         site = self.cluster.object(WEBSITE, "web", "hello")
         self.assertEqual(site["status"]["observedGeneration"], site["metadata"]["generation"])
         self.cluster.take_writes()

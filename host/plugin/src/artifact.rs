@@ -34,7 +34,8 @@ impl World {
     pub fn abi(self) -> &'static str {
         match self {
             World::Scheduler => "0.2.0",
-            World::Controller | World::Admission | World::Cni | World::Csi => "0.1.0",
+            World::Controller => "0.1.1",
+            World::Admission | World::Cni | World::Csi => "0.1.0",
         }
     }
 
@@ -63,7 +64,9 @@ impl World {
     fn imports(self) -> &'static [&'static str] {
         match self {
             World::Scheduler | World::Admission => &["orch:host/log", "orch:host/interests"],
-            World::Controller => &["orch:host/log", "orch:host/interests", "orch:controller/api"],
+            World::Controller => {
+                &["orch:host/log", "orch:host/interests", "orch:controller/api", "orch:controller/metrics"]
+            }
             World::Cni => &["orch:host/log", "orch:cni/network"],
             World::Csi => &["orch:host/log", "orch:csi/types", "orch:csi/storage"],
         }

@@ -42,14 +42,14 @@ impl HostLog {
 
     pub fn write(&mut self, level: Level, message: &str) {
         if level == Level::Error && message.starts_with("panicked at") {
-            self.panic = Some(cut(message).into());
+            self.panic = Some(cut(message, LONGEST_LINE).into());
         }
         if !self.take_token() {
             self.stats.drop_log_line();
             return;
         }
         let plugin = &*self.plugin;
-        let message = cut(message);
+        let message = cut(message, LONGEST_LINE);
         match level {
             Level::Debug => tracing::debug!(target: "plugin", plugin, "{message}"),
             Level::Info => tracing::info!(target: "plugin", plugin, "{message}"),
@@ -69,12 +69,13 @@ impl HostLog {
     }
 }
 
-fn cut(message: &str) -> &str {
-    let mut end = message.len().min(LONGEST_LINE);
-    while !message.is_char_boundary(end) {
+/// At most so many bytes of it.
+pub(crate) fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    &message[..end]
+    &text[..end]
 }
 
 #[cfg(test)]
@@ -95,7 +96,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut_between_characters() {
         let line = "é".repeat(LONGEST_LINE);
-        assert_eq!(cut(&line).len(), LONGEST_LINE);
-        assert_eq!(cut("a").len(), 1);
+        assert_eq!(cut(&line, LONGEST_LINE).len(), LONGEST_LINE);
+        assert_eq!(cut("a", LONGEST_LINE).len(), 1);
     }
 }

@@ -18,7 +18,7 @@ use crate::trial::ShadowLog;
 use crate::worlds::{
     AdmissionComponent, CniComponent, ControllerComponent, CsiComponent, SchedulerComponent,
 };
-use crate::{Artifact, Breaker, LoadError, PluginEngine, Snapshot, World};
+use crate::{Artifact, Breaker, LoadError, OwnMetrics, PluginEngine, Snapshot, World};
 
 mod fetch;
 mod metrics;
@@ -109,6 +109,14 @@ impl Loaded {
             Loaded::Admission(plugin) => plugin.stats(),
             Loaded::Cni(plugin) => plugin.stats(),
             Loaded::Csi(plugin) => plugin.stats(),
+        }
+    }
+
+    /// What it counts itself, where its world lets it.
+    pub fn own_metrics(&self) -> Option<&OwnMetrics> {
+        match self {
+            Loaded::Controller(plugin) => Some(plugin.own_metrics()),
+            Loaded::Scheduler(_) | Loaded::Admission(_) | Loaded::Cni(_) | Loaded::Csi(_) => None,
         }
     }
 

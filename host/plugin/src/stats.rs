@@ -17,6 +17,7 @@ pub struct Stats {
     deadline_misses: AtomicU64,
     refusals: AtomicU64,
     dropped_log_lines: AtomicU64,
+    dropped_metrics: AtomicU64,
     memory: AtomicU64,
     last_error: Mutex<Option<String>>,
     total_nanos: AtomicU64,
@@ -32,6 +33,8 @@ pub struct Snapshot {
     /// Calls answered with an error, or with something that cannot be.
     pub refusals: u64,
     pub dropped_log_lines: u64,
+    /// Values of metrics of its own that could not be taken.
+    pub dropped_metrics: u64,
     /// Bytes of linear memory, the most that one instance has had.
     pub memory: u64,
     pub last_error: Option<String>,
@@ -51,6 +54,7 @@ impl Default for Stats {
             deadline_misses: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             dropped_log_lines: AtomicU64::new(0),
+            dropped_metrics: AtomicU64::new(0),
             memory: AtomicU64::new(0),
             last_error: Mutex::new(None),
             total_nanos: AtomicU64::new(0),
@@ -82,6 +86,11 @@ impl Stats {
         self.dropped_log_lines.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn drop_metric(&self, why: String) {
+        self.dropped_metrics.fetch_add(1, Ordering::Relaxed);
+        *self.last_error.lock() = Some(why);
+    }
+
     pub(crate) fn use_memory(&self, bytes: usize) {
         self.memory.fetch_max(bytes as u64, Ordering::Relaxed);
     }
@@ -94,6 +103,7 @@ impl Stats {
             deadline_misses: self.deadline_misses.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),
             dropped_log_lines: self.dropped_log_lines.load(Ordering::Relaxed),
+            dropped_metrics: self.dropped_metrics.load(Ordering::Relaxed),
             memory: self.memory.load(Ordering::Relaxed),
             last_error: self.last_error.lock().clone(),
             p50: percentile(&counts, 50),

@@ -6,11 +6,15 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use orch_plugin::calls::admission::AdmissionPlugin;
+use orch_plugin::calls::controller::ControllerPlugin;
 use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin, Scope, Verdict};
+use orch_plugin::worlds::ControllerComponent;
 use orch_plugin::{Artifact, Limits, Source, World};
 use serde_json::json;
+use support::api::Recorder;
 
 fn kept(version: &str, name: &str) -> Artifact {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/abi/{version}/{name}.wasm"));
@@ -53,6 +57,34 @@ fn a_scheduling_policy_of_0_1_0_filters_and_scores() {
     let Verdict::Nodes(rejections) = plugin.filter("{}", &vec![0b101001]).unwrap() else { panic!() };
     assert_eq!((rejections.len(), &rejections[0].nodes[..]), (1, &[0b1][..]));
     assert_eq!(plugin.score("{}", &vec![0b101000]).unwrap(), [0, 100]);
+}
+
+async fn controller(version: &str, name: &str, api: &Arc<Recorder>) -> Arc<ControllerComponent> {
+    let (engine, artifact) = (support::engine(), kept(version, name));
+    assert_eq!((artifact.world, artifact.abi.as_str()), (World::Controller, version));
+    engine.load_controller("old", &artifact, &json!({}), Limits::default(), api.clone()).await.unwrap()
+}
+
+/// It was built before there was an interface `metrics`.
+#[tokio::test]
+async fn a_controller_of_0_1_0_reconciles() {
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "protocol": "TCP"}]},
+    });
+    let api = Arc::new(Recorder { objects: vec![service], ..Recorder::default() });
+    let controller = controller("0.1.0", "endpoints", &api).await;
+    api.go.notify_one(); // the list of pods
+    controller.reconcile("shop/web").await.unwrap();
+    assert!(api.calls.lock()[0].contains(r#""kind":"Endpoints""#), "{:?}", api.calls);
+    assert!(controller.own_metrics().samples().is_empty());
+}
+
+#[tokio::test]
+async fn a_controller_of_0_1_1_counts() {
+    let controller = controller("0.1.1", "probe-controller", &Arc::default()).await;
+    controller.reconcile("measure").await.unwrap();
+    assert_eq!(controller.own_metrics().samples()[r#"probes_total{greeting="hello"}"#], 1.0);
 }
 
 #[test]

@@ -7,77 +7,12 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use orch_plugin::calls::CallError;
-use orch_plugin::calls::controller::{
-    ApiError, Change, ControllerApi, ControllerPlugin, Keys, PatchType, ServedResource,
-};
+use orch_plugin::calls::controller::{Change, ControllerPlugin, Keys};
 use orch_plugin::worlds::ControllerComponent;
 use orch_plugin::{Limits, LoadError};
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
-
-/// Records what is written; a list in the namespace `slow` waits until it is let go.
-#[derive(Default)]
-struct Recorder {
-    calls: Mutex<Vec<String>>,
-    waiting: Notify,
-    go: Notify,
-}
-
-fn refused(code: u16, reason: &str) -> ApiError {
-    ApiError { code, reason: reason.into(), message: format!("{reason} it is") }
-}
-
-#[async_trait]
-impl ControllerApi for Recorder {
-    fn resources(&self) -> Vec<ServedResource> {
-        Vec::new()
-    }
-    async fn get(&self, _: &str, _: &str, _: &str, _: &str, _: bool) -> Result<Option<String>, ApiError> {
-        Ok(None)
-    }
-    async fn list(&self, _: &str, _: &str, _: &str, _: &str, _: &str) -> Result<Vec<String>, ApiError> {
-        self.waiting.notify_one();
-        self.go.notified().await;
-        Ok(Vec::new())
-    }
-    async fn dependents(&self, _: &str) -> Result<Vec<String>, ApiError> {
-        Ok(Vec::new())
-    }
-    async fn create(&self, object: &str) -> Result<String, ApiError> {
-        self.calls.lock().push(object.into());
-        Ok(object.into())
-    }
-    async fn update(&self, _: &str, _: &str) -> Result<String, ApiError> {
-        Err(refused(409, "Conflict"))
-    }
-    async fn patch(
-        &self,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: PatchType,
-        _: &str,
-    ) -> Result<String, ApiError> {
-        Err(refused(404, "NotFound"))
-    }
-    async fn delete(&self, _: &str, _: &str, _: &str, _: &str, _: &str) -> Result<(), ApiError> {
-        Ok(())
-    }
-    async fn delete_collection(&self, _: &str, _: &str, _: &str, _: &str) -> Result<(), ApiError> {
-        Ok(())
-    }
-    async fn event(&self, _: &str, event_type: &str, reason: &str, message: &str) {
-        self.calls.lock().push(format!("{event_type} {reason} {message}"));
-    }
-    fn now_ms(&self) -> u64 {
-        77
-    }
-}
+use support::api::Recorder;
 
 async fn load(api: Arc<Recorder>, config: Value, millis: u64) -> Result<Arc<ControllerComponent>, LoadError> {
     let limits = Limits { deadline: Duration::from_millis(millis), ..Limits::default() };
@@ -157,6 +92,36 @@ async fn a_new_configuration_reaches_every_instance() {
     assert!(probe.configure(&json!({"greeting": 1})).await.is_err());
     probe.reconcile("web").await.unwrap();
     assert!(api.calls.lock()[0].contains(r#""greeting":"hey""#));
+}
+
+#[tokio::test]
+async fn what_it_counts_is_kept_through_traps_and_across_instances() {
+    let probe = load(Arc::default(), json!({"greeting": "\"hi\""}), 1000).await.unwrap();
+    probe.reconcile("measure").await.unwrap();
+    probe.reconcile("trap").await.unwrap_err();
+    probe.reconcile("measure").await.unwrap();
+    let expected = [
+        ("depth", 1.0), // of the instance after the trap
+        ("probe_seconds_count", 2.0),
+        ("probe_seconds_sum", 1.5),
+        (r#"probes_total{greeting="\"hi\""}"#, 2.0),
+    ];
+    assert_eq!(probe.own_metrics().samples(), expected.map(|(name, value)| (name.to_string(), value)).into());
+    assert_eq!(probe.stats().dropped_metrics, 0);
+}
+
+#[tokio::test]
+async fn endless_series_are_contained_and_named() {
+    let probe = load(Arc::default(), json!({}), 5000).await.unwrap();
+    probe.reconcile("flood").await.unwrap();
+    let stats = probe.stats();
+    assert!((3000..3100).contains(&stats.dropped_metrics), "{}", stats.dropped_metrics);
+    let samples = probe.own_metrics().samples();
+    assert!((1900..2000).contains(&samples.len()), "{}", samples.len());
+    assert!(samples.keys().all(|name| name.starts_with("flood{")), "{samples:?}");
+    assert!(stats.last_error.unwrap().contains("a metric was dropped"));
+    probe.reconcile("measure").await.unwrap();
+    assert!(probe.stats().dropped_log_lines > 2000, "its complaints flood no log either");
 }
 
 /// A caller that gives up takes the instance with it; the next one gets another.

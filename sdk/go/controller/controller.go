@@ -46,7 +46,29 @@ type Description struct {
 	Watches []Watch
 	// Concurrency is how many keys may be reconciled at once; 0 means 1.
 	Concurrency uint32
+	// Metrics is what is said of the controller's own beforehand; any may be left out.
+	Metrics []Metric
 }
+
+type MetricKind uint8
+
+const (
+	Counter MetricKind = iota
+	Gauge
+	Histogram
+)
+
+// Metric is one of the controller's own: see API.Count, API.Gauge and API.Observe.
+type Metric struct {
+	Name string
+	Kind MetricKind
+	Help string
+	// Buckets are the upper bounds of a histogram's; none: for durations in seconds.
+	Buckets []float64
+}
+
+// Labels are those of a sample, by name.
+type Labels map[string]string
 
 // Outcome says when to reconcile the key again though nothing changed; 0: not.
 type Outcome struct{ RequeueAfter time.Duration }
@@ -85,6 +107,16 @@ type API interface {
 	Dependents(ownerUID string) ([]string, error)
 	// Event records an Event about an object; eventType is Normal or Warning.
 	Event(regarding, eventType, reason, message string)
+	// Count adds to a counter of the plugin's own: plugin_METRIC_total on the host's /metrics, with the
+	// plugin's name and these labels. The host drops what cannot be taken and says why in the plugin's
+	// log: see the interface `metrics` of orch:controller.
+	Count(metric string, labels Labels, by float64)
+	// Gauge sets plugin_METRIC.
+	Gauge(metric string, labels Labels, value float64)
+	// Observe adds a value to a histogram: plugin_METRIC_bucket, …_sum and …_count.
+	Observe(metric string, labels Labels, value float64)
+	// Forget takes out the samples with just these labels: what they are about is gone.
+	Forget(metric string, labels Labels)
 	Now() time.Time
 }
 

@@ -1,5 +1,6 @@
 // Binds the plugin to the world `controller`.
-import wit from "orch:controller/api@0.1.0";
+import wit from "orch:controller/api@0.1.1";
+import metrics from "orch:controller/metrics@0.1.1";
 import exported from "../../../plugin.js";
 import { ApiError } from "../src/controller.js";
 import { guarded, instanceOf, interest, unanswered } from "./guard.js";
@@ -37,8 +38,14 @@ const api = {
     void asked(wit.deleteCollection, apiVersion, kind, namespace, options ? JSON.stringify(options) : ""),
   event: (regarding, eventType, reason, message) =>
     wit.event(JSON.stringify(regarding), eventType, reason, message),
+  count: (metric, by = 1, labels = {}) => metrics.add(metric, told(labels), by),
+  gauge: (metric, value, labels = {}) => metrics.set(metric, told(labels), value),
+  observe: (metric, value, labels = {}) => metrics.observe(metric, told(labels), value),
+  forget: (metric, labels = {}) => metrics.forget(metric, told(labels)),
   nowMs: () => wit.now(),
 };
+
+const told = (labels) => Object.entries(labels).map(([name, value]) => ({ name, value: String(value) }));
 
 function mapping({ owner, mapped }) {
   if (owner) return { tag: "controller-owner", val: owner };
@@ -47,7 +54,8 @@ function mapping({ owner, mapped }) {
 
 export const reconciler = {
   describe: unanswered(() => {
-    const { watches, concurrency = 1 } = plugin.describe();
+    const { watches, concurrency = 1, metrics: own = [] } = plugin.describe();
+    for (const { name, kind, help = "", buckets = [] } of own) metrics.declare(name, kind, help, buckets);
     const watch = (one) => ({ interest: interest(one), keys: mapping(one) });
     return { watches: watches.map(watch), concurrency };
   }),

@@ -4,6 +4,11 @@ import { applied, equal, merged } from "./patch.js";
 const copy = (value) => structuredClone(value);
 const keyOf = ({ apiVersion, kind, metadata: { namespace = "", name } }) => [apiVersion, kind, namespace, name].join("\0");
 const owners = (object) => (object.metadata.ownerReferences ?? []).map((owner) => owner.uid);
+const total = (counter) => `${counter.replace(/_total$/, "")}_total`;
+const sample = (name, labels) => {
+  const told = Object.entries(labels).sort(([one], [other]) => (one < other ? -1 : 1));
+  return told.length ? `${name}{${told.map(([label, value]) => `${label}="${value}"`).join(",")}}` : name;
+};
 
 export class Cluster {
   #objects = new Map();
@@ -12,6 +17,7 @@ export class Cluster {
   #failures = [];
   events = [];
   writes = [];
+  metrics = {};
 
   constructor(...objects) {
     for (const object of objects) this.put(object);
@@ -107,6 +113,25 @@ export class Cluster {
   }
   event({ metadata: { namespace, name } }, eventType, reason, message) {
     this.events.push({ regarding: namespace ? `${namespace}/${name}` : name, eventType, reason, message });
+  }
+  count(metric, by = 1, labels = {}) {
+    this.#add(total(metric), by, labels);
+  }
+  gauge(metric, value, labels = {}) {
+    this.metrics[sample(metric, labels)] = value;
+  }
+  observe(metric, value, labels = {}) {
+    this.#add(`${metric}_count`, 1, labels);
+    this.#add(`${metric}_sum`, value, labels);
+  }
+  forget(metric, labels = {}) {
+    for (const name of [metric, total(metric), `${metric}_count`, `${metric}_sum`]) {
+      delete this.metrics[sample(name, labels)];
+    }
+  }
+  #add(name, by, labels) {
+    const key = sample(name, labels);
+    this.metrics[key] = (this.metrics[key] ?? 0) + by;
   }
   nowMs() {
     return this.#now;

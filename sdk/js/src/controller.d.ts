@@ -20,7 +20,20 @@ export interface Description {
   watches: Watch[];
   /** How many different keys may be reconciled at once, each on an instance of its own. */
   concurrency?: number;
+  /** What is said of metrics beforehand; any may be left out. */
+  metrics?: Metric[];
 }
+
+/** A metric of the controller's own: see `Api.count`, `Api.gauge` and `Api.observe`. */
+export interface Metric {
+  name: string;
+  kind: "counter" | "gauge" | "histogram";
+  help?: string;
+  /** Upper bounds of a histogram's buckets; left out: for durations in seconds. */
+  buckets?: number[];
+}
+
+export type Labels = Record<string, string | number | boolean>;
 
 /** A failed call: Kubernetes' Status in short. `code` is the HTTP status. */
 export class ApiError extends Error {
@@ -53,6 +66,18 @@ export interface Api {
   delete(kind: Kind, namespace: string, name: string, options?: object): void;
   deleteCollection(kind: Kind, namespace: string, options?: object): void;
   event(regarding: Json, eventType: "Normal" | "Warning", reason: string, message: string): void;
+  /**
+   * Adds to a counter of the plugin's own: `plugin_METRIC_total` on the host's `/metrics`, with the
+   * plugin's name and these labels. The host drops what cannot be taken and says why in the plugin's log:
+   * see `orch:controller`'s interface `metrics`.
+   */
+  count(metric: string, by?: number, labels?: Labels): void;
+  /** Sets a gauge: `plugin_METRIC`. */
+  gauge(metric: string, value: number, labels?: Labels): void;
+  /** Adds a value to a histogram: `plugin_METRIC_bucket`, `…_sum` and `…_count`. */
+  observe(metric: string, value: number, labels?: Labels): void;
+  /** Takes out the samples with just these labels: what they are about is gone. */
+  forget(metric: string, labels?: Labels): void;
   nowMs(): number;
 }
 

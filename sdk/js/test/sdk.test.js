@@ -81,6 +81,19 @@ test("lists are selected", () => {
   assert.deepEqual(names("elsewhere"), []);
 });
 
+test("metrics are kept by their labels", () => {
+  const cluster = new fake.Cluster();
+  cluster.count("made_total", 1, { kind: "site", by: "me" });
+  cluster.count("made", 2, { by: "me", kind: "site" });
+  cluster.gauge("ready", 2);
+  cluster.observe("took_seconds", 0.5);
+  const made = { 'made_total{by="me",kind="site"}': 3 };
+  assert.deepEqual(cluster.metrics, { ...made, ready: 2, took_seconds_count: 1, took_seconds_sum: 0.5 });
+  cluster.forget("made", { kind: "site", by: "me" });
+  cluster.forget("took_seconds");
+  assert.deepEqual(cluster.metrics, { ready: 2 });
+});
+
 test("conditions keep their time while they hold", () => {
   const status = {};
   const condition = { type: "Ready", isTrue: true, reason: "Up", message: "", observedGeneration: 1 };

@@ -9,6 +9,7 @@ from orch_sdk import controller as sdk
 from orch_sdk import exported
 from wit_world.exports import reconciler as wit
 from wit_world.imports import api as wit_api
+from wit_world.imports import metrics as wit_metrics
 
 _controller = exported()()
 
@@ -54,8 +55,24 @@ class _Api(sdk.Api):
     def event(self, regarding, event_type, reason, message):
         wit_api.event(json.dumps(regarding), event_type, reason, message)
 
+    def count(self, metric, by=1, /, **labels):
+        wit_metrics.add(metric, _labels(labels), float(by))
+
+    def gauge(self, metric, value, /, **labels):
+        wit_metrics.set(metric, _labels(labels), float(value))
+
+    def observe(self, metric, value, /, **labels):
+        wit_metrics.observe(metric, _labels(labels), float(value))
+
+    def forget(self, metric, /, **labels):
+        wit_metrics.forget(metric, _labels(labels))
+
     def now_ms(self):
         return wit_api.now()
+
+
+def _labels(labels):
+    return [wit_metrics.Label(name, str(value)) for name, value in labels.items()]
 
 
 _api = _Api()
@@ -64,6 +81,8 @@ _api = _Api()
 class Reconciler(Guarded):
     def describe(self):
         described = _controller.describe()
+        for one in described.metrics:
+            wit_metrics.declare(one.name, named(wit_metrics.Kind, one.kind), one.help, list(one.buckets))
         watches = [
             wit.Watch(interests_of([watch.interest])[0], _mapping(watch)) for watch in described.watches
         ]

@@ -28,6 +28,8 @@ class Cluster(Api):
         self._objects, self._revision, self._failures = {}, 0, []
         self._now_ms = 1_795_262_400_000
         self.events = []
+        #: The controller's own metrics: `made_total{kind="site"}`; of histograms `…_count` and `…_sum`.
+        self.metrics = {}
         #: What was written: `create Pod default/web`, `status Pod default/web`.
         self.writes = []
         for object in objects:
@@ -133,6 +135,24 @@ class Cluster(Api):
         name = f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
         self.events.append(Recorded(name, event_type, reason, message))
 
+    def count(self, metric, by=1, /, **labels):
+        self._add(_total(metric), by, labels)
+
+    def gauge(self, metric, value, /, **labels):
+        self.metrics[_sample(metric, labels)] = value
+
+    def observe(self, metric, value, /, **labels):
+        self._add(f"{metric}_count", 1, labels)
+        self._add(f"{metric}_sum", value, labels)
+
+    def forget(self, metric, /, **labels):
+        for name in (metric, _total(metric), f"{metric}_count", f"{metric}_sum"):
+            self.metrics.pop(_sample(name, labels), None)
+
+    def _add(self, name, by, labels):
+        sample = _sample(name, labels)
+        self.metrics[sample] = self.metrics.get(sample, 0) + by
+
     def now_ms(self):
         return self._now_ms
 
@@ -203,6 +223,16 @@ class Cluster(Api):
                     self.delete(kind, metadata.get("namespace", ""), metadata["name"])
                 else:
                     self._remove(current)
+
+
+
+def _total(counter):
+    return counter.removesuffix("_total") + "_total"
+
+
+def _sample(name, labels):
+    told = ",".join(f'{label}="{value}"' for label, value in sorted(labels.items()))
+    return f"{name}{{{told}}}" if told else name
 
 
 def _key(object):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from .interest import Interest
 
 __all__ = [
-    "Api", "ApiError", "Controller", "Description", "Interest", "Kind", "Watch", "has_finalizer",
-    "is_being_deleted", "key_of", "owner_reference", "set_condition", "split_key",
+    "Api", "ApiError", "Controller", "Description", "Interest", "Kind", "Metric", "Watch",
+    "has_finalizer", "is_being_deleted", "key_of", "owner_reference", "set_condition", "split_key",
 ]  # fmt: skip
 
 
@@ -31,10 +31,24 @@ class Watch:
 
 
 @dataclass
+class Metric:
+    """A metric of the controller's own: see `Api.count`, `Api.gauge` and `Api.observe`."""
+
+    name: str
+    #: `counter`, `gauge` or `histogram`.
+    kind: str
+    help: str = ""
+    #: Upper bounds of a histogram's buckets; empty: for durations in seconds.
+    buckets: list = field(default_factory=list)
+
+
+@dataclass
 class Description:
     watches: list = field(default_factory=list)
     #: How many different keys may be reconciled at once, each on an instance of its own.
     concurrency: int = 1
+    #: What is said of metrics beforehand; any may be left out.
+    metrics: list = field(default_factory=list)
 
 
 class ApiError(Exception):
@@ -97,6 +111,20 @@ class Api:
     def event(self, regarding, event_type, reason, message):
         """`event_type`: `Normal` or `Warning`."""
         raise NotImplementedError
+
+    def count(self, metric, by=1, /, **labels):
+        """Adds to a counter of the plugin's own: `plugin_METRIC_total` on the host's `/metrics`, with
+        the plugin's name and these labels. The host drops what cannot be taken and says why in the
+        plugin's log: see `orch:controller`'s interface `metrics`."""
+
+    def gauge(self, metric, value, /, **labels):
+        """Sets a gauge: `plugin_METRIC`."""
+
+    def observe(self, metric, value, /, **labels):
+        """Adds a value to a histogram: `plugin_METRIC_bucket`, `…_sum` and `…_count`."""
+
+    def forget(self, metric, /, **labels):
+        """Takes out the samples with just these labels: what they are about is gone."""
 
     def now_ms(self):
         """Milliseconds since the epoch."""

@@ -121,6 +121,18 @@ class Clusters(unittest.TestCase):
         self.assertEqual(names("", "", "metadata.name=b"), ["b"])
         self.assertEqual(names("elsewhere"), [])
 
+    def test_metrics_are_kept_by_their_labels(self):
+        cluster = fake.Cluster()
+        cluster.count("made_total", kind="site", by="me")
+        cluster.count("made", 2, by="me", kind="site")
+        cluster.gauge("ready", 2)
+        cluster.observe("took_seconds", 0.5)
+        made = 'made_total{by="me",kind="site"}'
+        self.assertEqual(cluster.metrics, {made: 3, "ready": 2, "took_seconds_count": 1, "took_seconds_sum": 0.5})
+        cluster.forget("made", kind="site", by="me")
+        cluster.forget("took_seconds")
+        self.assertEqual(cluster.metrics, {"ready": 2})
+
     def test_conditions_keep_their_time_while_they_hold(self):
         status = {}
         controller.set_condition(status, "Ready", True, "Up", "", 1, 0)

@@ -11,7 +11,9 @@ use crate::Interest;
 mod api;
 mod host;
 
-pub use api::{Api, ApiError, DeleteOptions, Kind, ObjectRef, PatchType, Propagation, Resource, Selection};
+pub use api::{
+    Api, ApiError, DeleteOptions, Kind, Labels, ObjectRef, PatchType, Propagation, Resource, Selection,
+};
 #[doc(hidden)]
 pub use host::{Exports, HostApi};
 
@@ -77,11 +79,30 @@ pub struct Watch {
     pub keys: Keys,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+/// A metric of the controller's own: see [`Api::count`], [`Api::gauge`] and [`Api::observe`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metric {
+    pub name: String,
+    pub kind: MetricKind,
+    pub help: String,
+    /// Upper bounds of a histogram's buckets; empty: for durations in seconds.
+    pub buckets: Vec<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Description {
     pub watches: Vec<Watch>,
     /// How many different keys may be reconciled at once; 0 means 1.
     pub concurrency: u32,
+    /// What is said of metrics beforehand; any may be left out.
+    pub metrics: Vec<Metric>,
 }
 
 impl Description {
@@ -107,6 +128,23 @@ impl Description {
     /// A change of such an object reconciles what [`Controller::keys`] answers.
     pub fn watches_mapped(self, kind: Kind, fields: &[&str]) -> Self {
         self.watch(kind, fields, Keys::Custom)
+    }
+
+    pub fn counter(self, name: &str, help: &str) -> Self {
+        self.metric(name, MetricKind::Counter, help, &[])
+    }
+
+    pub fn gauge(self, name: &str, help: &str) -> Self {
+        self.metric(name, MetricKind::Gauge, help, &[])
+    }
+
+    pub fn histogram(self, name: &str, help: &str, buckets: &[f64]) -> Self {
+        self.metric(name, MetricKind::Histogram, help, buckets)
+    }
+
+    fn metric(mut self, name: &str, kind: MetricKind, help: &str, buckets: &[f64]) -> Self {
+        self.metrics.push(Metric { name: name.into(), kind, help: help.into(), buckets: buckets.into() });
+        self
     }
 
     fn watch(mut self, kind: Kind, fields: &[&str], keys: Keys) -> Self {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::controller::{
-    Api, ApiError, DeleteOptions, Kind, ObjectRef, PatchType, Propagation, Resource, Selection,
+    Api, ApiError, DeleteOptions, Kind, Labels, ObjectRef, PatchType, Propagation, Resource, Selection,
 };
 use crate::object::{Object, identity};
 use crate::time::rfc3339;
@@ -46,6 +46,7 @@ pub struct Cluster {
     failures: RefCell<Vec<(String, ApiError)>>,
     events: RefCell<Vec<Recorded>>,
     writes: RefCell<Vec<String>>,
+    metrics: RefCell<BTreeMap<String, f64>>,
 }
 
 impl Default for Cluster {
@@ -57,6 +58,7 @@ impl Default for Cluster {
             failures: RefCell::default(),
             events: RefCell::default(),
             writes: RefCell::default(),
+            metrics: RefCell::default(),
         }
     }
 }
@@ -105,6 +107,12 @@ impl Cluster {
         self.events.borrow().clone()
     }
 
+    /// Samples of the controller's own metrics: `made_total{kind="site"}`, labels by name. Of histograms
+    /// their `…_count` and `…_sum`.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        self.metrics.borrow().clone()
+    }
+
     /// What was written since the start or the last call: `create Pod default/web-x`.
     pub fn take_writes(&self) -> Vec<String> {
         std::mem::take(&mut self.writes.borrow_mut())
@@ -120,6 +128,10 @@ impl Cluster {
 
     fn note(&self, verb: &str, object: &Value) {
         self.writes.borrow_mut().push(format!("{verb} {} {}", object.kind(), object.key()));
+    }
+
+    fn sample(&self, name: &str, labels: Labels, change: impl FnOnce(&mut f64)) {
+        change(self.metrics.borrow_mut().entry(sample(name, labels)).or_default());
     }
 
     fn next_revision(&self) -> u64 {
@@ -180,6 +192,18 @@ impl Cluster {
             }
         }
     }
+}
+
+/// `made_total{kind="site"}`
+fn sample(name: &str, labels: Labels) -> String {
+    let mut labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    labels.sort();
+    if labels.is_empty() { name.into() } else { format!("{name}{{{}}}", labels.join(",")) }
+}
+
+/// Counters are told with this suffix, whether or not they are named with it.
+fn total(counter: &str) -> String {
+    format!("{}_total", counter.strip_suffix("_total").unwrap_or(counter))
 }
 
 fn key(object: &Value) -> Key {
@@ -366,6 +390,25 @@ impl Api for Cluster {
         });
     }
 
+    fn count(&self, metric: &str, labels: Labels, by: f64) {
+        self.sample(&total(metric), labels, |sample| *sample += by);
+    }
+
+    fn gauge(&self, metric: &str, labels: Labels, value: f64) {
+        self.sample(metric, labels, |sample| *sample = value);
+    }
+
+    fn observe(&self, metric: &str, labels: Labels, value: f64) {
+        self.sample(&format!("{metric}_count"), labels, |sample| *sample += 1.0);
+        self.sample(&format!("{metric}_sum"), labels, |sample| *sample += value);
+    }
+
+    fn forget(&self, metric: &str, labels: Labels) {
+        for name in [metric.into(), total(metric), format!("{metric}_count"), format!("{metric}_sum")] {
+            self.metrics.borrow_mut().remove(&sample(&name, labels));
+        }
+    }
+
     fn now_ms(&self) -> u64 {
         self.now_ms.get()
     }
@@ -398,6 +441,25 @@ mod tests {
         stale.set(&["spec", "x"], 2);
         assert!(cluster.update(&stale).unwrap_err().is_conflict());
         assert!(cluster.create(&pod("a")).unwrap_err().is_already_exists());
+    }
+
+    #[test]
+    fn metrics_are_kept_by_their_labels() {
+        let cluster = Cluster::new();
+        cluster.count("made_total", &[("kind", "site"), ("by", "me")], 1.0);
+        cluster.count("made", &[("by", "me"), ("kind", "site")], 2.0);
+        cluster.gauge("ready", &[], 2.0);
+        cluster.observe("took_seconds", &[], 0.5);
+        let expected = [
+            (r#"made_total{by="me",kind="site"}"#, 3.0),
+            ("ready", 2.0),
+            ("took_seconds_count", 1.0),
+            ("took_seconds_sum", 0.5),
+        ];
+        assert_eq!(cluster.metrics(), expected.map(|(name, value)| (name.to_string(), value)).into());
+        cluster.forget("made", &[("kind", "site"), ("by", "me")]);
+        cluster.forget("took_seconds", &[]);
+        assert_eq!(cluster.metrics().into_keys().collect::<Vec<_>>(), ["ready"]);
     }
 
     #[test]

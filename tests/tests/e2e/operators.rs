@@ -62,6 +62,9 @@ fn publishes(host: &Host, kubectl: &KubectlIn) {
     assert_eq!(row[..3], ["hello", "True", "2"], "{table}");
     let listed = kubectl.run("get configmap websites -o jsonpath={.data.hello}");
     assert_eq!(listed, "http://hello.default.svc");
+    let metrics = kubectl.run("get --raw /metrics");
+    let ready = r#"plugin_website_ready_replicas{plugin="website-operator",stage="serving",namespace="default",website="hello"} 2.0"#;
+    assert!(metrics.lines().any(|line| line == ready), "{metrics}");
     let events = kubectl.run("events --for website/hello");
     assert!(events.contains("Created") && events.contains("Deployment hello"), "{events}");
 }

@@ -15,6 +15,8 @@ const WEBSITE: Kind<'static> = Kind::new("example.orch.dev/v1", "Website");
 const CONFIG_MAP: Kind<'static> = Kind::new("v1", "ConfigMap");
 const FINALIZER: &str = "example.orch.dev/website";
 const LIST: &str = "websites";
+const CHANGES: &str = "website_changes_total";
+const READY: &str = "website_ready_replicas";
 
 #[derive(Default)]
 pub struct WebsiteOperator;
@@ -39,12 +41,14 @@ impl Controller for WebsiteOperator {
                 WEBSITE,
                 &["metadata.ownerReferences", "spec", "status.readyReplicas"],
             )
+            .counter(CHANGES, "Objects of websites that were created or put right.")
+            .gauge(READY, "Replicas of a website that are ready.")
     }
 
     fn reconcile(&mut self, api: &dyn Api, key: &str) -> Result<Outcome, Error> {
         let (namespace, name) = split_key(key);
         match api.get(WEBSITE.object(namespace, name))? {
-            None => {}
+            None => api.forget(READY, &[("namespace", namespace), ("website", name)]),
             Some(site) if site.is_being_deleted() => let_go(api, &site)?,
             Some(site) => publish(api, site)?,
         }
@@ -89,6 +93,7 @@ fn ensure(api: &dyn Api, site: &Value, wanted: &Value) -> Result<Ensured, Error>
     let Some(found) = api.get(kind.object(wanted.namespace(), wanted.name()))? else {
         let made = api.create(wanted)?;
         api.event(site, "Normal", "Created", &format!("{} {}", kind.kind, wanted.name()));
+        api.count(CHANGES, &[("kind", kind.kind), ("change", "created")], 1.0);
         return Ok(Ensured::Done(made));
     };
     if found.controller().is_none_or(|owner| owner.uid != site.uid()) {
@@ -98,11 +103,14 @@ fn ensure(api: &dyn Api, site: &Value, wanted: &Value) -> Result<Ensured, Error>
     if manifests::is_as_wanted(wanted, &found) {
         return Ok(Ensured::Done(found));
     }
-    Ok(Ensured::Done(api.update(&manifests::corrected(wanted, found))?))
+    let put_right = api.update(&manifests::corrected(wanted, found))?;
+    api.count(CHANGES, &[("kind", kind.kind), ("change", "put-right")], 1.0);
+    Ok(Ensured::Done(put_right))
 }
 
 /// Writes the status, when it differs.
 fn tell(api: &dyn Api, site: &Value, ready: i64, reason: &str, message: &str) -> Result<(), Error> {
+    api.gauge(READY, &[("namespace", site.namespace()), ("website", site.name())], ready as f64);
     let mut after = site.clone();
     after.set(&["status", "observedGeneration"], site.generation());
     after.set(&["status", "readyReplicas"], ready);

@@ -43,6 +43,8 @@ fn a_change_reaches_the_deployment_and_is_observed() {
     let site = reconciled(&cluster);
     assert_eq!(cluster.object(Kind::DEPLOYMENT, "web", "hello")["spec"]["replicas"], 3);
     assert_eq!(site["status"]["observedGeneration"], site.generation());
+    let put_right = r#"website_changes_total{change="put-right",kind="Deployment"}"#;
+    assert_eq!(cluster.metrics()[put_right], 1.0);
     cluster.take_writes();
     reconciled(&cluster);
     assert_eq!(cluster.take_writes(), Vec::<String>::new());

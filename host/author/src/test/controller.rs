@@ -1,5 +1,6 @@
 //! Cases of a controller: keys are reconciled against a cluster in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,11 +19,12 @@ pub struct Controller {
     component: Arc<ControllerComponent>,
     api: Arc<Scripted>,
     events_seen: usize,
+    metrics_dropped: u64,
 }
 
 impl Controller {
     pub fn new(component: Arc<ControllerComponent>, api: Arc<Scripted>) -> Self {
-        Controller { component, api, events_seen: 0 }
+        Controller { component, api, events_seen: 0, metrics_dropped: 0 }
     }
 
     pub fn change(&mut self, objects: &Objects) -> Result<(), TestError> {
@@ -72,6 +74,28 @@ impl Controller {
         self.events_seen = events.len();
         outcome.same("events", expect.events.as_ref(), &new);
         self.objects(expect, outcome);
+        self.compare_metrics(expect, outcome);
+    }
+
+    /// Samples of its own metrics.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        self.component.own_metrics().samples()
+    }
+
+    fn compare_metrics(&mut self, expect: &Expect, outcome: &mut Outcome) {
+        let found = self.metrics();
+        let differs = |expected: &BTreeMap<String, Option<f64>>| {
+            expected.iter().any(|(name, expected)| found.get(name) != expected.as_ref())
+        };
+        if let Some(expected) = expect.metrics.as_ref().filter(|expected| differs(expected)) {
+            let found = found.iter().map(|(name, value)| (name.clone(), Some(*value))).collect();
+            outcome.same("metrics", Some(expected), &found);
+        }
+        let stats = self.component.stats();
+        if stats.dropped_metrics > self.metrics_dropped {
+            outcome.fail(stats.last_error.unwrap_or_default());
+        }
+        self.metrics_dropped = stats.dropped_metrics;
     }
 
     fn objects(&self, expect: &Expect, outcome: &mut Outcome) {

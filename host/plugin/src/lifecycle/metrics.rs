@@ -18,6 +18,8 @@ use super::{Loaded, RolloutStage};
 use crate::Snapshot;
 use crate::trial::{ShadowLog, ShadowReport};
 
+mod own;
+
 /// Powers of two of nanoseconds that are told apart: 256 ns to 8.6 s.
 const POWERS: std::ops::RangeInclusive<usize> = 8..=33;
 
@@ -29,6 +31,8 @@ pub struct PluginMetrics(Arc<ArcSwap<Vec<Observed>>>);
 struct Observed {
     about: About,
     loaded: Loaded,
+    /// When it took over.
+    since: String,
     shadow: Option<Arc<ShadowLog>>,
 }
 
@@ -54,7 +58,7 @@ impl Observed {
             digest: version.loaded.digest().into(),
             stage,
         };
-        Observed { about, loaded: version.loaded.clone(), shadow }
+        Observed { about, loaded: version.loaded.clone(), since: version.since.clone(), shadow }
     }
 }
 
@@ -90,6 +94,11 @@ impl Collector for PluginMetrics {
         families.counter("dropped_log_lines", "Lines beyond what a component may log", |stats| {
             stats.dropped_log_lines
         })?;
+        families.counter(
+            "dropped_metrics",
+            "Values of its own metrics that could not be taken",
+            |stats| stats.dropped_metrics,
+        )?;
         families.each(
             "memory_bytes",
             "The largest linear memory of an instance",
@@ -98,6 +107,7 @@ impl Collector for PluginMetrics {
         )?;
         families.each("call_duration_seconds", "How long calls took", MetricType::Histogram, durations)?;
         let mut encoder = families.encoder;
+        own::encode(&observed, &mut encoder)?;
         let shadows: Vec<(&About, ShadowReport)> = observed
             .iter()
             .filter_map(|observed| Some((&observed.about, observed.shadow.as_ref()?.report())))

@@ -278,6 +278,7 @@ impl Running {
             latency: Latency::from(&stats),
             memory_bytes: stats.memory,
             dropped_log_lines: stats.dropped_log_lines,
+            dropped_metrics: stats.dropped_metrics,
             traps: stats.traps,
             deadline_misses: stats.deadline_misses,
             trial: self.trial.as_ref().map(Trial::status),

@@ -33,6 +33,8 @@ pub struct PluginStatus {
     pub traps: u64,
     pub deadline_misses: u64,
     pub dropped_log_lines: u64,
+    /// Values of metrics of its own that could not be taken.
+    pub dropped_metrics: u64,
     /// The version beside the one that serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trial: Option<TrialStatus>,

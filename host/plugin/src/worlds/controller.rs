@@ -18,11 +18,19 @@ use crate::calls::CallError;
 use crate::calls::controller::{
     Change, ControllerApi, ControllerPlugin, Description, Keys, Outcome, WatchOf,
 };
-use crate::{Artifact, Limits, LoadError, PluginEngine, Snapshot, World};
+use crate::{Artifact, Limits, LoadError, OwnMetrics, PluginEngine, Snapshot, Stats, World};
 
 mod api;
+mod metrics;
 
-type Api = Arc<dyn ControllerApi>;
+/// What the imports of an instance reach.
+#[derive(Clone)]
+pub(crate) struct Capabilities {
+    api: Arc<dyn ControllerApi>,
+    /// Of all instances together.
+    metrics: Arc<OwnMetrics>,
+    stats: Arc<Stats>,
+}
 
 const MOST_INSTANCES: u32 = 16;
 const MOST_KEYS: usize = 100_000;
@@ -31,8 +39,8 @@ const MOST_KEYS: usize = 100_000;
 pub struct ControllerComponent {
     context: Context,
     description: Description,
-    pre: ControllerPre<HostState<Api>>,
-    api: Api,
+    pre: ControllerPre<HostState<Capabilities>>,
+    capabilities: Capabilities,
     config: Mutex<Config>,
     idle: Mutex<Vec<Instance>>,
     permits: Semaphore,
@@ -46,7 +54,7 @@ struct Config {
 }
 
 struct Instance {
-    store: Store<HostState<Api>>,
+    store: Store<HostState<Capabilities>>,
     exports: Controller,
     generation: u64,
 }
@@ -95,11 +103,13 @@ impl PluginEngine {
         })?;
         let pre =
             ControllerPre::new(pre).map_err(|cause| LoadError::Link { world: World::Controller, cause })?;
+        let context = Context::new(self, name, artifact, limits);
+        let capabilities = Capabilities { api, metrics: Arc::default(), stats: context.stats.clone() };
         let mut loaded = ControllerComponent {
-            context: Context::new(self, name, artifact, limits),
+            context,
             description: Description { watches: Vec::new(), concurrency: 1 },
             pre,
-            api,
+            capabilities,
             config: Mutex::new(Config { json: config.to_string().into(), generation: 0 }),
             idle: Mutex::default(),
             permits: Semaphore::new(1),
@@ -131,7 +141,7 @@ impl ControllerComponent {
     // Boxed: the compiler does not see through Wasmtime's futures that this one may change threads.
     fn instantiate(&self) -> BoxFuture<'_, wasmtime::Result<Instance>> {
         async {
-            let mut store = self.context.store(self.api.clone());
+            let mut store = self.context.store(self.capabilities.clone());
             let begun = self.context.begin(&mut store, "instantiate", true);
             let exports = within_wall(self.pre.instantiate_async(&mut store).boxed()).await;
             drop(begun);
@@ -198,6 +208,11 @@ impl ControllerComponent {
 
     pub fn stats(&self) -> Snapshot {
         self.context.stats.snapshot()
+    }
+
+    /// What it counts itself.
+    pub fn own_metrics(&self) -> &OwnMetrics {
+        &self.capabilities.metrics
     }
 
     async fn permit(&self) -> tokio::sync::SemaphorePermit<'_> {

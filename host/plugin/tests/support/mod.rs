@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use orch_plugin::{Artifact, PluginEngine, Source};
 
+pub mod api;
+
 /// One engine for all tests of a process: it reserves address space.
 pub fn engine() -> Arc<PluginEngine> {
     static ENGINE: OnceLock<Arc<PluginEngine>> = OnceLock::new();

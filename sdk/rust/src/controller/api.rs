@@ -232,6 +232,23 @@ pub trait Api {
     /// Records an Event about an object. `event_type`: `Normal` or `Warning`.
     fn event(&self, regarding: &Value, event_type: &str, reason: &str, message: &str);
 
+    /// Adds to a counter of the plugin's own: `plugin_METRIC_total` on the host's `/metrics`, with the
+    /// plugin's name and `labels`. What may be counted, and how much of it, is told in `orch:controller`'s
+    /// interface `metrics`; the host drops the rest and says so in the plugin's log.
+    fn count(&self, _metric: &str, _labels: Labels, _by: f64) {}
+
+    /// Sets a gauge: `plugin_METRIC`.
+    fn gauge(&self, _metric: &str, _labels: Labels, _value: f64) {}
+
+    /// Adds a value to a histogram: `plugin_METRIC_bucket`, `…_sum` and `…_count`.
+    fn observe(&self, _metric: &str, _labels: Labels, _value: f64) {}
+
+    /// Takes out the samples of a metric with just these labels: what they are about is gone.
+    fn forget(&self, _metric: &str, _labels: Labels) {}
+
     /// Milliseconds since the epoch (UTC).
     fn now_ms(&self) -> u64;
 }
+
+/// Names and values of a sample's labels, in any order.
+pub type Labels<'a> = &'a [(&'a str, &'a str)];

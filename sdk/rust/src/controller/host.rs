@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::api::{Api, ApiError, DeleteOptions, Kind, ObjectRef, PatchType, Resource, Selection};
-use super::{Change, Controller, Description, Keys, Outcome, Watch};
+use super::api::{Api, ApiError, DeleteOptions, Kind, Labels, ObjectRef, PatchType, Resource, Selection};
+use super::{Change, Controller, Description, Keys, MetricKind, Outcome, Watch};
 use crate::bindings::controller::exports::orch::controller::reconciler as wit;
-use crate::bindings::controller::orch::controller::api;
+use crate::bindings::controller::orch::controller::{api, metrics};
 
 /// Implemented by `export_controller!`: where the one instance of the controller lives.
 pub trait Exports: 'static {
@@ -16,7 +16,11 @@ pub trait Exports: 'static {
 impl<T: Exports> wit::Guest for T {
     fn describe() -> wit::Description {
         crate::log::report_panics();
-        T::Controller::describe().into()
+        let description = T::Controller::describe();
+        for metric in &description.metrics {
+            metrics::declare(&metric.name, metric.kind.into(), &metric.help, &metric.buckets);
+        }
+        description.into()
     }
 
     fn configure(config: String) -> Result<(), String> {
@@ -112,9 +116,31 @@ impl Api for HostApi {
         api::event(&crate::object::identity(regarding).to_string(), event_type, reason, message);
     }
 
+    fn count(&self, metric: &str, labels: Labels, by: f64) {
+        metrics::add(metric, &told(labels), by);
+    }
+
+    fn gauge(&self, metric: &str, labels: Labels, value: f64) {
+        metrics::set(metric, &told(labels), value);
+    }
+
+    fn observe(&self, metric: &str, labels: Labels, value: f64) {
+        metrics::observe(metric, &told(labels), value);
+    }
+
+    fn forget(&self, metric: &str, labels: Labels) {
+        metrics::forget(metric, &told(labels));
+    }
+
     fn now_ms(&self) -> u64 {
         api::now()
     }
+}
+
+fn told(labels: Labels) -> Vec<metrics::Label> {
+    let label =
+        |(name, value): &(&str, &str)| metrics::Label { name: (*name).into(), value: (*value).into() };
+    labels.iter().map(label).collect()
 }
 
 fn parse(json: &str) -> Result<Value, ApiError> {
@@ -142,6 +168,16 @@ impl From<PatchType> for api::PatchType {
             PatchType::Merge => api::PatchType::Merge,
             PatchType::Strategic => api::PatchType::Strategic,
             PatchType::Apply => api::PatchType::Apply,
+        }
+    }
+}
+
+impl From<MetricKind> for metrics::Kind {
+    fn from(kind: MetricKind) -> Self {
+        match kind {
+            MetricKind::Counter => metrics::Kind::Counter,
+            MetricKind::Gauge => metrics::Kind::Gauge,
+            MetricKind::Histogram => metrics::Kind::Histogram,
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The `api` import: every call goes to the [`ControllerApi`] the plugin was loaded with.
 
-use super::Api;
+use super::Capabilities;
 use crate::calls::controller::{ApiError, PatchType, ServedResource};
 use crate::worlds::bindings::controller::orch::controller::api;
 use crate::worlds::{HostState, waiting};
 
 type Answer<T> = Result<T, api::ApiError>;
 
-impl api::Host for HostState<Api> {
+impl api::Host for HostState<Capabilities> {
     async fn resources(&mut self) -> Vec<api::Resource> {
-        self.extra.resources().into_iter().map(api::Resource::from).collect()
+        self.extra.api.resources().into_iter().map(api::Resource::from).collect()
     }
 
     async fn get(
@@ -20,7 +20,7 @@ impl api::Host for HostState<Api> {
         name: String,
         live: bool,
     ) -> Answer<Option<String>> {
-        let call = self.extra.get(&api_version, &kind, &namespace, &name, live);
+        let call = self.extra.api.get(&api_version, &kind, &namespace, &name, live);
         Ok(waiting(&self.clock.meter, call).await?)
     }
 
@@ -32,20 +32,20 @@ impl api::Host for HostState<Api> {
         labels: String,
         fields: String,
     ) -> Answer<Vec<String>> {
-        let call = self.extra.list(&api_version, &kind, &namespace, &labels, &fields);
+        let call = self.extra.api.list(&api_version, &kind, &namespace, &labels, &fields);
         Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn dependents(&mut self, owner_uid: String) -> Answer<Vec<String>> {
-        Ok(waiting(&self.clock.meter, self.extra.dependents(&owner_uid)).await?)
+        Ok(waiting(&self.clock.meter, self.extra.api.dependents(&owner_uid)).await?)
     }
 
     async fn create(&mut self, object: String) -> Answer<String> {
-        Ok(waiting(&self.clock.meter, self.extra.create(&object)).await?)
+        Ok(waiting(&self.clock.meter, self.extra.api.create(&object)).await?)
     }
 
     async fn update(&mut self, object: String, subresource: String) -> Answer<String> {
-        Ok(waiting(&self.clock.meter, self.extra.update(&object, &subresource)).await?)
+        Ok(waiting(&self.clock.meter, self.extra.api.update(&object, &subresource)).await?)
     }
 
     async fn patch(
@@ -59,7 +59,8 @@ impl api::Host for HostState<Api> {
         body: String,
     ) -> Answer<String> {
         let patch_type = patch_type.into();
-        let call = self.extra.patch(&api_version, &kind, &namespace, &name, &subresource, patch_type, &body);
+        let call =
+            self.extra.api.patch(&api_version, &kind, &namespace, &name, &subresource, patch_type, &body);
         Ok(waiting(&self.clock.meter, call).await?)
     }
 
@@ -71,7 +72,7 @@ impl api::Host for HostState<Api> {
         name: String,
         options: String,
     ) -> Answer<()> {
-        let call = self.extra.delete(&api_version, &kind, &namespace, &name, &options);
+        let call = self.extra.api.delete(&api_version, &kind, &namespace, &name, &options);
         Ok(waiting(&self.clock.meter, call).await?)
     }
 
@@ -82,17 +83,17 @@ impl api::Host for HostState<Api> {
         namespace: String,
         options: String,
     ) -> Answer<()> {
-        let call = self.extra.delete_collection(&api_version, &kind, &namespace, &options);
+        let call = self.extra.api.delete_collection(&api_version, &kind, &namespace, &options);
         Ok(waiting(&self.clock.meter, call).await?)
     }
 
     async fn event(&mut self, regarding: String, event_type: String, reason: String, message: String) {
-        let call = self.extra.event(&regarding, &event_type, &reason, &message);
+        let call = self.extra.api.event(&regarding, &event_type, &reason, &message);
         waiting(&self.clock.meter, call).await;
     }
 
     async fn now(&mut self) -> u64 {
-        self.extra.now_ms()
+        self.extra.api.now_ms()
     }
 }
 

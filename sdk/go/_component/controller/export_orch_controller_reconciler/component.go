@@ -7,12 +7,16 @@ import (
 	"go.bytecodealliance.org/pkg/wit/types"
 	"orch.dev/sdk/controller"
 	host "wit_component/orch_controller_api"
+	metrics "wit_component/orch_controller_metrics"
 	. "wit_component/orch_controller_reconciler"
 )
 
 func Describe() Description {
 	from := controller.Exported().Describe()
 	to := Description{Concurrency: from.Concurrency}
+	for _, one := range from.Metrics {
+		metrics.Declare(one.Name, metrics.Kind(one.Kind), one.Help, one.Buckets)
+	}
 	for _, watch := range from.Watches {
 		interest := Interest{watch.APIVersion, watch.Kind, watch.Fields}
 		to.Watches = append(to.Watches, Watch{interest, mapping(watch)})
@@ -108,6 +112,28 @@ func (api) Dependents(uid string) ([]string, error) { return unwrap(host.Depende
 
 func (api) Event(regarding, eventType, reason, message string) {
 	host.Event(regarding, eventType, reason, message)
+}
+
+func (api) Count(metric string, labels controller.Labels, by float64) {
+	metrics.Add(metric, told(labels), by)
+}
+
+func (api) Gauge(metric string, labels controller.Labels, value float64) {
+	metrics.Set(metric, told(labels), value)
+}
+
+func (api) Observe(metric string, labels controller.Labels, value float64) {
+	metrics.Observe(metric, told(labels), value)
+}
+
+func (api) Forget(metric string, labels controller.Labels) { metrics.Forget(metric, told(labels)) }
+
+func told(labels controller.Labels) []metrics.Label {
+	var all []metrics.Label
+	for name, value := range labels {
+		all = append(all, metrics.Label{Name: name, Value: value})
+	}
+	return all
 }
 
 func (api) Now() time.Time { return time.UnixMilli(int64(host.Now())).UTC() }
