@@ -67,7 +67,8 @@ fn check(new: &NewProject) -> Result<&'static dyn Language, AuthorError> {
     let worlds = worlds_with_template(new.language.folder())?;
     if !worlds.contains(&new.world) {
         let known = worlds.iter().map(World::to_string).collect::<Vec<_>>().join(", ");
-        return Err(AuthorError::NoTemplate { language: new.language, world: new.world, known });
+        let why = language.lacks(new.world);
+        return Err(AuthorError::NoTemplate { language: new.language, world: new.world, why, known });
     }
     if fs::read_dir(&new.directory).is_ok_and(|mut files| files.next().is_some()) {
         return Err(AuthorError::NotEmpty(new.directory.clone()));
@@ -111,6 +112,21 @@ mod tests {
     fn names_fit_the_language() {
         let filled = filled(b"{{name}} {{snake}} {{Pascal}} {{0}}", "spread-out");
         assert_eq!(String::from_utf8(filled).unwrap(), "spread-out spread_out SpreadOut {{0}}");
+    }
+
+    #[test]
+    fn a_world_that_a_language_does_not_carry_is_refused_with_the_reason() {
+        let directory = tempfile::tempdir().unwrap();
+        let refused = |world, language| {
+            let new =
+                NewProject { name: "spread".into(), world, language, directory: directory.path().into() };
+            create(&new).unwrap_err().to_string()
+        };
+        let error = refused(World::Cni, LanguageName::Js);
+        assert!(error.contains("componentize-qjs keeps what a driver is lent"), "{error}");
+        assert!(error.ends_with("there is one for scheduler, admission, controller"), "{error}");
+        assert!(refused(World::Csi, LanguageName::Go).contains("the SDK does not carry it"));
+        assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
     }
 
     #[test]

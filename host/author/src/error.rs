@@ -14,8 +14,8 @@ pub enum AuthorError {
     NotEmpty(PathBuf),
     #[error("plugins in {language} are not supported yet; choose --lang {known}")]
     NoLanguage { language: LanguageName, known: String },
-    #[error("there is no {language} template for the world {world} yet; there is one for {known}")]
-    NoTemplate { language: LanguageName, world: World, known: String },
+    #[error("there is no {language} template for the world {world}: {why}; there is one for {known}")]
+    NoTemplate { language: LanguageName, world: World, why: &'static str, known: String },
     #[error(
         "{} has no orch-plugin.yaml: go to a folder that `orch plugin new` made, or write one with `name`, `world` and `language`",
         .0.display()

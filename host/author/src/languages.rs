@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::{AuthorError, Project, Tool};
+use crate::{AuthorError, Project, Tool, World};
 
 mod c;
 mod go;
@@ -27,6 +27,11 @@ pub enum LanguageName {
 
 /// How projects in a language are made and built. Its SDK and templates are in `sdk/FOLDER`.
 pub trait Language: Sync {
+    /// Why there is no template for a world.
+    fn lacks(&self, _world: World) -> &'static str {
+        "the SDK does not carry it yet"
+    }
+
     /// What must be installed to build the project in `directory`, and whether it is.
     fn tools(&self, directory: &Path) -> Vec<Tool>;
 

@@ -4,6 +4,7 @@
 //! request admitted, what does reconciling this key write. The component that answers is the real one,
 //! under the limits a host gives it by default.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::project::Project;
 use admission::Check;
 use api::Scripted;
+use cni::Driver;
 use controller::Controller;
 use outcome::Outcome;
 use scheduler::Policy;
@@ -22,6 +24,7 @@ use script::{Case, Objects, Script};
 
 mod admission;
 mod api;
+mod cni;
 mod controller;
 mod objects;
 mod outcome;
@@ -57,6 +60,8 @@ pub enum TestError {
     Load(#[from] LoadError),
     #[error("the cluster's state was not taken: {0}")]
     Sync(CallError),
+    #[error("the node's settings were not taken: {0}")]
+    Configure(CallError),
     #[error("{failed} of {cases} cases failed")]
     Failed { failed: usize, cases: usize },
 }
@@ -122,6 +127,9 @@ async fn run(engine: &Arc<PluginEngine>, artifact: &Artifact, scripts: &[PathBuf
             cases += 1;
             failed += usize::from(!outcome.differences.is_empty());
         }
+        for (sample, value) in subject.metrics() {
+            println!("     metric plugin_{sample} {value}");
+        }
     }
     if failed > 0 {
         return Err(TestError::Failed { failed, cases });
@@ -152,6 +160,7 @@ enum Subject {
     Scheduler(Policy),
     Admission(Check),
     Controller(Controller),
+    Cni(Driver),
 }
 
 impl Subject {
@@ -173,7 +182,11 @@ impl Subject {
                 let component = engine.load_controller(name, artifact, &config, limits, api.clone()).await?;
                 Ok(Subject::Controller(Controller::new(component, api)))
             }
-            other => Err(TestError::World(other)),
+            World::Cni => {
+                let component = engine.load_cni(name, artifact, limits).await?;
+                Ok(Subject::Cni(Driver::new(component, script).await?))
+            }
+            World::Csi => Err(TestError::World(artifact.world)),
         }
     }
 
@@ -182,6 +195,7 @@ impl Subject {
             Subject::Scheduler(policy) => policy.change(objects),
             Subject::Admission(check) => check.change(objects),
             Subject::Controller(controller) => controller.change(objects),
+            Subject::Cni(_) => Ok(()), // it is shown no objects
         }
     }
 
@@ -190,6 +204,15 @@ impl Subject {
             Subject::Scheduler(policy) => policy.remove(names),
             Subject::Admission(check) => check.remove(names),
             Subject::Controller(controller) => controller.remove(names),
+            Subject::Cni(_) => Ok(()),
+        }
+    }
+
+    /// What the component counts itself, so far.
+    fn metrics(&self) -> BTreeMap<String, f64> {
+        match self {
+            Subject::Controller(controller) => controller.metrics(),
+            Subject::Scheduler(_) | Subject::Admission(_) | Subject::Cni(_) => BTreeMap::new(),
         }
     }
 
@@ -200,6 +223,7 @@ impl Subject {
             Subject::Scheduler(policy) => policy.ask(case),
             Subject::Admission(check) => check.ask(case),
             Subject::Controller(controller) => controller.ask(case).await,
+            Subject::Cni(driver) => driver.ask(case).await,
         }
     }
 }

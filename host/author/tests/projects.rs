@@ -35,6 +35,8 @@ projects! {
     python_scheduler: Python Scheduler;
     python_admission: Python Admission;
     python_controller: Python Controller;
+    python_cni: Python Cni;
+    python_csi: Python Csi;
     js_scheduler: Js Scheduler;
     js_admission: Js Admission;
     js_controller: Js Controller;

@@ -54,6 +54,8 @@ export class Cluster implements Api {
   object(kind: Kind, namespace: string, name: string): Json;
   readonly events: { regarding: string; eventType: string; reason: string; message: string }[];
   readonly writes: string[];
+  /** The controller's own metrics: `made_total{kind="site"}`; of histograms `…_count` and `…_sum`. */
+  readonly metrics: Record<string, number>;
   get: Api["get"];
   list: Api["list"];
   dependents: Api["dependents"];
@@ -65,5 +67,9 @@ export class Cluster implements Api {
   delete: Api["delete"];
   deleteCollection: Api["deleteCollection"];
   event: Api["event"];
+  count: Api["count"];
+  gauge: Api["gauge"];
+  observe: Api["observe"];
+  forget: Api["forget"];
   nowMs: Api["nowMs"];
 }

@@ -1,6 +1,7 @@
 """What the worlds' bindings share. Read by componentize-py only."""
 
 import functools
+import inspect
 import json
 import traceback
 
@@ -9,6 +10,7 @@ import datetime  # noqa: F401
 
 from componentize_py_types import Err
 from orch_sdk import log
+from orch_sdk.csi import Failure
 from wit_world.imports import log as wit_log
 
 try:
@@ -37,7 +39,7 @@ def interests_of(found):
     return [interests.Interest(one.api_version, one.kind, list(one.fields)) for one in found]
 
 
-def guarded(function):
+def guarded(function, answer):
     """An exception becomes an answer the host can show. With `describe`, which has no such answer, it
     is logged and ends the instance."""
 
@@ -49,17 +51,19 @@ def guarded(function):
             raise
         except Exception as error:
             text = str(error) or type(error).__name__
-            if type(error) not in (ValueError, RuntimeError):
+            if type(error) not in EXPECTED:
                 log.error(traceback.format_exc())
                 text = f"{type(error).__name__}: {error}"
             if function.__name__ in UNANSWERED:
                 log.error(f"{function.__name__}: {text}")
                 raise
-            raise Err(text) from None
+            raise Err(answer(function.__name__, error, text)) from None
 
     return wrapper
 
 
+#: Errors that speak for themselves.
+EXPECTED = {ValueError, RuntimeError, Failure}
 #: Functions whose error is no string.
 UNANSWERED = {"describe", "keys", "review"}
 
@@ -67,7 +71,12 @@ UNANSWERED = {"describe", "keys", "review"}
 class Guarded:
     """Every public function of a subclass is `guarded`."""
 
+    @staticmethod
+    def answer(function, error, text):
+        """What a function answers for an exception."""
+        return text
+
     def __init_subclass__(cls):
         for name, function in list(vars(cls).items()):
-            if callable(function) and not name.startswith("_"):
-                setattr(cls, name, guarded(function))
+            if inspect.isfunction(function) and not name.startswith("_"):
+                setattr(cls, name, guarded(function, cls.answer))

@@ -3,12 +3,13 @@
 from .admission import Request
 from .cni import Sandbox as _Sandbox
 from .cluster import Cluster, Recorded
+from .directory import Directory
 from .nodeset import NodeSet
 from .objects import Node, Pod
 from .patch import applied
 from .scheduler import Normalization
 
-__all__ = ["Admission", "Cluster", "Recorded", "Sandbox", "Scheduler", "node", "pod"]
+__all__ = ["Admission", "Cluster", "Directory", "Recorded", "Sandbox", "Scheduler", "node", "pod"]
 
 
 def node(name, labels=None, allocatable=None, taints=None, unschedulable=False):

@@ -8,13 +8,17 @@ use std::process::Command;
 
 use super::Language;
 use crate::process::run;
-use crate::{AuthorError, Project, Tool};
+use crate::{AuthorError, Project, Tool, World};
 
 const BUILDER: &str = "componentize-qjs";
 
 pub struct Js;
 
 impl Language for Js {
+    fn lacks(&self, _world: World) -> &'static str {
+        "componentize-qjs keeps what a driver is lent beyond the end of the call, which the host takes for a trap"
+    }
+
     fn tools(&self, directory: &Path) -> Vec<Tool> {
         let install = format!("npm install --prefix {}", directory.display());
         vec![

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use orch_plugin::calls::cni::Pod;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -18,7 +19,39 @@ pub struct Script {
     pub config: Map<String, Value>,
     #[serde(default)]
     pub cluster: Objects,
+    /// What a network driver is told of its node.
+    #[serde(default)]
+    pub node: Node,
     pub cases: Vec<Case>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Node {
+    #[serde(default, rename = "podCIDRs")]
+    pub pod_cidrs: Vec<String>,
+    #[serde(default)]
+    pub mtu: u32,
+}
+
+/// A pod's network namespace.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Sandbox {
+    pub sandbox_id: String,
+    #[serde(default)]
+    pub namespace: String,
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub uid: String,
+}
+
+impl From<Sandbox> for Pod {
+    fn from(sandbox: Sandbox) -> Self {
+        let Sandbox { sandbox_id, namespace, name, uid } = sandbox;
+        Pod { sandbox_id, namespace, name, uid }
+    }
 }
 
 /// Nodes and pods are whole objects, or short forms: see `objects.rs`.
@@ -54,6 +87,10 @@ pub struct Case {
     pub reconcile: Option<String>,
     /// Asks a controller which keys a change concerns.
     pub event: Option<Event>,
+    /// Asks a network driver to connect a sandbox.
+    pub attach: Option<Sandbox>,
+    /// Asks it to disconnect the one of this id.
+    pub detach: Option<String>,
     pub expect: Expect,
 }
 
@@ -101,6 +138,13 @@ pub struct Expect {
     /// Objects that must not: `ConfigMap default/site`.
     pub gone: Option<Vec<String>>,
     pub requeue_after_ms: Option<u64>,
+    /// Samples of its own metrics, as they are then: `made_total{kind="site"}`; null: it is not there.
+    pub metrics: Option<BTreeMap<String, Option<f64>>>,
+
+    /// The sandbox's addresses.
+    pub ips: Option<Vec<String>>,
+    /// Among what is asked of the sandbox: `add-address node 10.0.0.1/32`.
+    pub calls: Option<Vec<String>>,
     pub keys: Option<Vec<String>>,
 }
 

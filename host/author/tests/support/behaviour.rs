@@ -5,11 +5,15 @@ use std::sync::Arc;
 use orch_plugin::calls::admission::AdmissionPlugin;
 use orch_plugin::calls::cni::{CniPlugin, Pod};
 use orch_plugin::calls::controller::ControllerPlugin;
-use orch_plugin::calls::csi::CsiPlugin;
+use orch_plugin::calls::csi::{
+    self, AccessMode, AccessType, Capabilities, CapacityRange, Code, CsiPlugin, MountVolume, NewVolume,
+    TopologyRequirement, VolumeCapability, VolumeUse,
+};
 use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin, Verdict};
 use orch_plugin::{Artifact, Limits, PluginEngine};
 use serde_json::{Value, json};
 
+use super::directory::{Disk, Mount};
 use super::fakes::{Api, Sandbox};
 
 /// Ranks nodes by a label and keeps pods off those that have none.
@@ -87,8 +91,64 @@ pub async fn cni(engine: &Arc<PluginEngine>, artifact: &Artifact) {
     }
 }
 
-/// Volumes that are directories: it loads and says what it can. (The template's own test calls it.)
+/// Volumes that are directories of the node.
 pub async fn csi(engine: &Arc<PluginEngine>, artifact: &Artifact) {
     let driver = engine.load_csi("s", artifact, &json!({}), Limits::default()).await.unwrap();
     assert_eq!(driver.description().name, "spread-out.example.com");
+    assert_eq!(driver.description().capabilities, Capabilities::CREATE_DELETE | Capabilities::PUBLISH);
+    assert!(driver.probe().await.unwrap().unwrap());
+    let labels = vec![("zone".into(), "x".into())];
+    let info = driver.info("n", &labels).await.unwrap().unwrap();
+    assert_eq!((info.node_id.as_str(), info.max_volumes, info.accessible), ("n", 0, None));
+
+    let (disk, size) = (Disk::new(), 10 << 30);
+    let (volume, target) = (disk.place("v"), disk.place("target"));
+    for _ in 0..2 {
+        let made = driver.create_volume(&new_volume(size), volume.clone(), None).await.unwrap().unwrap();
+        assert_eq!((made.volume_id.as_str(), made.capacity_bytes), ("v", size));
+    }
+    let (shown, pod) = (volume_use(), pod());
+    let publish = driver.publish(&shown, &pod, true, volume.clone(), None, target.clone());
+    publish.await.unwrap().unwrap();
+    assert_eq!(target.mount(), Some(Mount { source: volume.path().join("data"), read_only: true }));
+    driver.unpublish("v", target.clone()).await.unwrap().unwrap();
+    assert_eq!(target.mount(), None);
+    volume.put("data/file", "x");
+    driver.delete_volume("v", &vec![], volume.clone()).await.unwrap().unwrap();
+    assert!(!volume.path().join("data").exists());
+    let stage = driver.stage(&shown, volume.clone(), target.clone()).await;
+    assert!(stage.is_err() || stage.unwrap().unwrap_err().code == Code::Unimplemented);
+}
+
+fn capability() -> VolumeCapability {
+    let mount =
+        MountVolume { fs_type: "ext4".into(), mount_flags: vec!["noatime".into()], group: "7".into() };
+    VolumeCapability { access_type: AccessType::Mount(mount), access_mode: AccessMode::SingleNodeWriter }
+}
+
+fn new_volume(required_bytes: u64) -> NewVolume {
+    NewVolume {
+        name: "v".into(),
+        capacity: CapacityRange { required_bytes, limit_bytes: 0 },
+        capabilities: vec![capability()],
+        parameters: vec![("kind".into(), "fast".into())],
+        secrets: vec![],
+        source: None,
+        accessibility: TopologyRequirement { requisite: vec![], preferred: vec![] },
+    }
+}
+
+fn volume_use() -> VolumeUse {
+    VolumeUse {
+        volume_id: "v".into(),
+        capability: capability(),
+        volume_context: vec![],
+        publish_context: vec![],
+        secrets: vec![("key".into(), "value".into())],
+    }
+}
+
+fn pod() -> csi::Pod {
+    let text = String::from;
+    csi::Pod { namespace: text("d"), name: text("p"), uid: text("u"), service_account: text("default") }
 }
