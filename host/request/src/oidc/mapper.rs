@@ -142,10 +142,13 @@ impl Mapper {
     }
 }
 
+/// What expressions see, by name.
+type Variables = Vec<(&'static str, cel::Value)>;
+
 /// As they came, and as expressions see them.
 struct Claims<'a> {
     json: &'a Value,
-    variables: Vec<(&'static str, cel::Value)>,
+    variables: Variables,
 }
 
 impl Source {
@@ -193,13 +196,13 @@ impl Expression {
         }
     }
 
-    fn run(&self, variables: &Vec<(&str, cel::Value)>) -> Result<cel::Value, OidcError> {
+    fn run(&self, variables: &Variables) -> Result<cel::Value, OidcError> {
         let meter = Meter::new(PER_CALL);
         self.program.run(variables, &meter).map_err(|fault| self.failed(&fault.to_string()))
     }
 
     /// A text, or a list of them; empty ones are as if they were not there.
-    fn texts(&self, variables: &Vec<(&str, cel::Value)>) -> Result<Vec<String>, OidcError> {
+    fn texts(&self, variables: &Variables) -> Result<Vec<String>, OidcError> {
         let wrong = || self.failed("expression must return a string or a list of strings");
         let value = self.run(variables)?;
         let items = match &value {
@@ -219,7 +222,7 @@ impl Expression {
     }
 }
 
-fn check(rules: &[Rule], variables: &Vec<(&str, cel::Value)>) -> Result<(), OidcError> {
+fn check(rules: &[Rule], variables: &Variables) -> Result<(), OidcError> {
     for rule in rules {
         if !matches!(rule.condition.run(variables)?, cel::Value::Bool(true)) {
             let said = format!("validation expression '{}' failed", rule.condition.text);
