@@ -28,7 +28,7 @@ fn create(resource: &str, namespace: &str, object: Value) -> String {
 fn namespaces_are_known_as_they_come_and_go() {
     let check = load("namespace-lifecycle");
     let description = check.description();
-    assert!(!description.mutates);
+    assert!(description.mutates, "what changes objects must not miss a namespace");
     assert_eq!(description.rules[0].operations, [Operation::Create, Operation::Delete]);
     assert_eq!(description.interests[0].kind, "Namespace");
     let namespace = |name: &str| json!({"kind": "Namespace", "metadata": {"name": name}}).to_string();
