@@ -1,6 +1,6 @@
 //! Where plugins come from: registries, uploads, files; signatures and policies; the way back.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use orch_tests::host::{Host, Network};
@@ -19,6 +19,15 @@ fn component(name: &str) -> PathBuf {
 
 fn component_text(name: &str) -> String {
     component(name).to_string_lossy().into_owned()
+}
+
+/// The code of a built-in as a component of its own, by another digest: no host has it compiled.
+fn foreign(name: &str, directory: &Path) -> String {
+    const CUSTOM_SECTION: [u8; 4] = [0, 2, 1, b'x'];
+    let path = directory.join(format!("{name}.wasm"));
+    let bytes = [std::fs::read(component(name)).unwrap(), CUSTOM_SECTION.to_vec()].concat();
+    std::fs::write(&path, bytes).unwrap();
+    path.to_string_lossy().into_owned()
 }
 
 /// `orch …`, which must work.
@@ -127,7 +136,8 @@ fn a_registry_that_is_down_holds_nothing_up_and_heals() {
     let network = Network::new();
     let registry = Registry::start(&network, 5001, None);
     let mut host = Host::start_in(network, &["--log", "info,orch_plugin=debug"]);
-    let fit = component_text("node-resources-fit");
+    let files = tempfile::tempdir().unwrap();
+    let fit = foreign("node-resources-fit", files.path());
     let pinned = pushed(&orch(&host, &["plugin", "push", &fit, "127.0.0.1:5001/team/policy:1"]));
     orch(&host, &["plugin", "install", "pinned", "--world", WORLD, "--oci", &pinned]);
     let tag = "127.0.0.1:5001/team/policy:1";
