@@ -152,7 +152,7 @@ struct Claims<'a> {
 }
 
 impl Source {
-    /// One text that is not empty.
+    /// One text. `what`: `username`, which must be there and not be empty, or `uid`, which may be missing.
     fn text(&self, claims: &Claims<'_>, what: &str) -> Result<String, OidcError> {
         match self {
             Source::Claim { name, prefix } => match claims.json[name].as_str() {
