@@ -126,8 +126,10 @@ fn follows(kubectl: &KubectlIn, round: usize, policy: &str) {
     if policy == "MostAllocated" {
         assert_eq!(nodes, BTreeSet::from(["hollow-0"]), "packing fills the fullest node");
     } else {
+        // Ten pods hardly fill such nodes, so the seven empty ones have equal scores and chance decides
+        // among them: ten draws of one node are one in forty million, ten of three nodes are not rare.
         assert!(
-            !nodes.contains("hollow-0") && nodes.len() >= 4,
+            !nodes.contains("hollow-0") && nodes.len() > 1,
             "spreading avoids the fullest node: {nodes:?}"
         );
     }
