@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use orch_object::patch::{PatchError, json_patch, merge_patch, strategic_merge_patch};
-use orch_object::{Node, Status};
+use orch_object::{Kinds, Node, Status};
 use serde_json::Value;
 
 use crate::Object;
@@ -254,8 +254,8 @@ pub trait Client: Send + Sync + 'static {
         list: &ListOptions,
         options: &DeleteOptions,
     ) -> Result<Value, Status>;
-    /// Every served kind, for controllers that range over all (`garbage-collector`, `namespace`).
-    fn kinds(&self) -> Vec<Arc<orch_object::Kind>>;
+    /// Every served kind, now and whenever a definition changes them.
+    fn kinds(&self) -> tokio::sync::watch::Receiver<Arc<Kinds>>;
     /// Metadata of the objects whose `ownerReferences` name this uid, from the cache.
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status>;
 }

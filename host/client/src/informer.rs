@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use orch_object::{Kinds, Status};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, Kept, ListOptions, Object, Target};
+use crate::{Client, Kept, ListOptions, Object, Resource, Target};
 
 /// A change to one object, after the store has been updated.
 #[derive(Debug, Clone)]
@@ -122,6 +123,10 @@ impl<T: Kept> Reflector<T> {
         loop {
             let list = match self.client.list_objects(&self.target, &self.options).await {
                 Ok(list) => list,
+                Err(error) if self.is_gone(&error) => match self.served_again().await {
+                    true => continue,
+                    false => return,
+                },
                 Err(error) => {
                     tracing::warn!(resource = %self.target.resource.plural, %error, "list failed; trying again");
                     tokio::time::sleep(backoff).await;
@@ -143,7 +148,7 @@ impl<T: Kept> Reflector<T> {
                 };
                 let mut watch = match self.client.watch_objects(&self.target, &options).await {
                     Ok(watch) => watch,
-                    Err(error) if error.is_expired() => break,
+                    Err(error) if error.is_expired() || self.is_gone(&error) => break,
                     Err(error) => {
                         tracing::warn!(resource = %self.target.resource.plural, %error, "watch failed; trying again");
                         tokio::time::sleep(backoff).await;
@@ -174,6 +179,27 @@ impl<T: Kept> Reflector<T> {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         }
+    }
+
+    fn served(&self, kinds: &Kinds) -> bool {
+        let Resource { group, version, plural } = &self.target.resource;
+        kinds.by_plural(group, version, plural).is_some()
+    }
+
+    /// Whether a request failed because the kind's definition is gone.
+    fn is_gone(&self, error: &Status) -> bool {
+        error.code == 404 && !self.served(&self.client.kinds().borrow())
+    }
+
+    /// The objects are gone with their kind; returns when it is served again. False: nobody listens.
+    async fn served_again(&self) -> bool {
+        tracing::debug!(resource = %self.target.resource.plural, "not served any more");
+        let mut kinds = self.client.kinds();
+        self.replace(Vec::new())
+            && tokio::select! {
+                () = self.events.closed() => false,
+                again = kinds.wait_for(|kinds| self.served(kinds)) => again.is_ok(),
+            }
     }
 
     /// Delivers the difference between the store and a fresh list. False: nobody listens.

@@ -201,7 +201,7 @@ impl ControllerApi for Api {
             namespaced: kind.namespaced(),
             verbs: kind.verbs.clone(),
         };
-        kinds.iter().map(served).collect()
+        kinds.borrow().rows().iter().map(served).collect()
     }
 
     async fn get(

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use orch_client::Object;
 use orch_client::informer::Event;
-use orch_object::Kind;
+use orch_object::{Kind, Kinds};
 use orch_plugin::calls::CallError;
 use orch_plugin::calls::controller::{ControllerPlugin, Outcome, WatchOf};
 use orch_plugin::trial::{Difference, ShadowLog};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,10 +20,6 @@ use crate::mapping::Mapping;
 use crate::queue::WorkQueue;
 use crate::versions::Versions;
 
-/// How often wildcard watches look for kinds that have come to be served. An object of a new kind that
-/// comes and goes in between is not seen: its dependents would stay.
-const NEW_KINDS: Duration = Duration::from_millis(250);
-
 pub(crate) struct Running {
     pub queue: Arc<WorkQueue>,
     pub versions: Arc<Versions>,
@@ -32,19 +28,18 @@ pub(crate) struct Running {
 }
 
 /// The kinds a watch ranges over.
-pub(crate) fn kinds_of(watch: &WatchOf, informers: &Informers) -> Vec<Arc<Kind>> {
+pub(crate) fn kinds_of(watch: &WatchOf, served: &Kinds) -> Vec<Arc<Kind>> {
     let interest = &watch.interest;
     if interest.kind != "*" {
-        return informers.kind(&interest.api_version, &interest.kind).into_iter().collect();
+        return served.by_kind(&interest.api_version, &interest.kind).into_iter().cloned().collect();
     }
     // One version of each kind; not Events, which outnumber everything and are owned by nothing.
     let mut seen = HashSet::new();
     let watchable = |kind: &Arc<Kind>| {
         kind.kind != "Event" && ["list", "watch"].iter().all(|verb| kind.verbs.iter().any(|v| v == verb))
     };
-    let mut kinds = informers.client().kinds();
-    kinds.retain(|kind| watchable(kind) && seen.insert((kind.group.clone(), kind.kind.clone())));
-    kinds
+    let wanted = |kind: &&Arc<Kind>| watchable(kind) && seen.insert((kind.group.clone(), kind.kind.clone()));
+    served.rows().iter().filter(wanted).cloned().collect()
 }
 
 impl Running {
@@ -76,13 +71,15 @@ impl Running {
     ) {
         for (index, watch) in plugin.description().watches.iter().enumerate() {
             let mapping = Arc::new(Mapping::new(plugin.clone(), index as u32, watch.clone()));
+            let mut served = informers.client().kinds();
+            let kinds = kinds_of(watch, &served.borrow_and_update());
             let mut known = HashSet::new();
-            for kind in kinds_of(watch, informers) {
+            for kind in kinds {
                 known.insert((kind.group.clone(), kind.kind.clone()));
                 self.follow(name, &mapping, informers.watch(&kind), Some(synced.clone()));
             }
             if watch.interest.kind == "*" {
-                self.follow_new_kinds(name, mapping, informers.clone(), known);
+                self.follow_new_kinds(name, mapping, informers.clone(), served, known);
             }
         }
     }
@@ -131,6 +128,7 @@ impl Running {
         name: &str,
         mapping: Arc<Mapping>,
         informers: Arc<Informers>,
+        mut served: watch::Receiver<Arc<Kinds>>,
         mut known: HashSet<(String, String)>,
     ) {
         let (name, stop) = (name.to_string(), self.stop.clone());
@@ -142,9 +140,9 @@ impl Running {
         };
         self.tasks.spawn(async move {
             let look = async {
-                loop {
-                    tokio::time::sleep(NEW_KINDS).await;
-                    for kind in kinds_of(&mapping.watch, &informers) {
+                while served.changed().await.is_ok() {
+                    let kinds = kinds_of(&mapping.watch, &served.borrow_and_update());
+                    for kind in kinds {
                         if known.insert((kind.group.clone(), kind.kind.clone())) {
                             this.follow(&name, &mapping, informers.watch(&kind), None);
                         }

@@ -177,13 +177,12 @@ impl Controllers {
     ) -> Result<(), ControllersError> {
         for watch in named(plugin) {
             let (api_version, kind) = (&watch.interest.api_version, &watch.interest.kind);
-            let row = kinds_of(watch, &self.0.informers).into_iter().next().ok_or_else(|| {
-                ControllersError::UnknownKind {
+            let row =
+                self.0.informers.kind(api_version, kind).ok_or_else(|| ControllersError::UnknownKind {
                     controller: name.into(),
                     api_version: api_version.clone(),
                     kind: kind.clone(),
-                }
-            })?;
+                })?;
             let options = ListOptions { limit: 1, ..ListOptions::default() };
             let listed = account.client.list(&Target::all(&resource(&row)), &options).await;
             if let Err(source) = listed

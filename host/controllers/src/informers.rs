@@ -55,7 +55,7 @@ impl Informers {
 
     /// The row of a served kind.
     pub fn kind(&self, api_version: &str, kind: &str) -> Option<Arc<Kind>> {
-        self.client.kinds().into_iter().find(|row| row.kind == kind && row.api_version() == api_version)
+        self.client.kinds().borrow().by_kind(api_version, kind).cloned()
     }
 
     /// The informer of a kind, started when nobody watches it yet.

@@ -13,7 +13,7 @@ use fake::{Fake, kind, until};
 use futures::FutureExt;
 use orch_client::{Client, Identity};
 use orch_controllers::{Controllers, ControllersError};
-use orch_object::Scope;
+use orch_object::{Kind, Scope};
 use orch_plugin::calls::controller::{
     Change, ControllerApi, ControllerPlugin, Description, Keys, Outcome, WatchOf,
 };
@@ -130,13 +130,17 @@ impl ControllerPlugin for Keeper {
     }
 }
 
-fn world() -> (Fake, Controllers, tokio_util::sync::DropGuard) {
-    let api = Fake::with_kinds(vec![
+fn builtin() -> Vec<Kind> {
+    vec![
         kind("", "v1", "ConfigMap", "configmaps", Scope::Namespaced),
         kind("", "v1", "Pod", "pods", Scope::Namespaced),
         kind("", "v1", "Node", "nodes", Scope::Cluster),
         kind("", "v1", "Event", "events", Scope::Namespaced),
-    ]);
+    ]
+}
+
+fn world() -> (Fake, Controllers, tokio_util::sync::DropGuard) {
+    let api = Fake::with_kinds(builtin());
     let stop = CancellationToken::new();
     let clients = api.clone();
     let controllers = Controllers::start(
@@ -310,6 +314,33 @@ async fn a_wildcard_watch_tells_metadata_of_every_kind() {
         assert_eq!(fields, ["apiVersion", "kind", "metadata"]);
     }
     until("the node's key is asked", || keeper.seen.lock().contains(&"custom/n".to_string())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kind_that_goes_takes_its_objects_and_is_followed_when_it_is_back() {
+    let (api, controllers, _stop) = world();
+    let keeper = Keeper::new("all", controllers.api("all"), vec![watch("*", "*", &[], Keys::Custom)]);
+    controllers.install("all", keeper.clone(), Role::Serves).await.unwrap();
+    let told = |change: Change, name: &str| {
+        keeper.mapped.lock().iter().any(|(c, object)| *c == change && object["metadata"]["name"] == name)
+    };
+    let widget = |name: &str| {
+        api.put(
+            "widgets",
+            json!({"apiVersion": "example.org/v1", "kind": "Widget",
+                "metadata": {"name": name, "namespace": "shop"}}),
+        );
+    };
+    let mut with_widgets = builtin();
+    with_widgets.push(kind("example.org", "v1", "Widget", "widgets", Scope::Namespaced));
+    widget("early");
+    api.serve(with_widgets.clone());
+    until("the new kind is followed", || told(Change::Added, "early")).await;
+    api.serve(builtin());
+    until("its objects go with it", || told(Change::Deleted, "early")).await;
+    api.serve(with_widgets);
+    widget("late");
+    until("it is followed again", || told(Change::Added, "late")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

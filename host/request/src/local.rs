@@ -8,8 +8,9 @@ use orch_client::{
     Client, DeleteOptions, Document, Identity, List, ListOptions, Object, Patch, Resource, Target, Watch,
     WatchEvent, WriteOptions,
 };
-use orch_object::{Kind, Status};
+use orch_object::{Kinds, Status};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::audit::{self, Stage, Trail};
 use crate::fairness::Permit;
@@ -199,8 +200,8 @@ impl Client for LocalClient {
         }))
     }
 
-    fn kinds(&self) -> Vec<Arc<Kind>> {
-        self.api.kinds().rows().to_vec()
+    fn kinds(&self) -> watch::Receiver<Arc<Kinds>> {
+        self.api.kinds.follow()
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status> {

@@ -144,10 +144,7 @@ impl Api {
 }
 
 fn read(client: &dyn Client, patch: &calls::Patch) -> Result<(Target, Patch), String> {
-    let kind = client
-        .kinds()
-        .into_iter()
-        .find(|row| row.kind == patch.kind && row.api_version() == patch.api_version);
+    let kind = client.kinds().borrow().by_kind(&patch.api_version, &patch.kind).cloned();
     let kind = kind.ok_or_else(|| format!("{} has no kind {}", patch.api_version, patch.kind))?;
     let resource = Resource {
         group: kind.group.clone().into(),

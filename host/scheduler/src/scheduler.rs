@@ -221,8 +221,7 @@ impl Scheduler {
     }
 
     fn served(&self, interest: &Interest) -> Option<Arc<Kind>> {
-        let wanted = |row: &Arc<Kind>| row.kind == interest.kind && row.api_version() == interest.api_version;
-        self.client.kinds().into_iter().find(wanted)
+        self.client.kinds().borrow().by_kind(&interest.api_version, &interest.kind).cloned()
     }
 
     /// A trace from now on, a line each (see [`crate::trace`]), beginning with the whole state. It

@@ -99,6 +99,9 @@ fn ten_swaps_under_five_hundred_pods() {
     });
     assert!(bound.values().all(|node| node.starts_with("hollow-")), "the tainted node took a pod");
     once_each(&kubectl);
+    let swaps = kubectl.run("get events --field-selector reason=Serving");
+    assert!(swaps.contains("node-resources-fit"), "swaps are told: {swaps}");
+    assert!(!swaps.contains("taint-toleration"), "that a built-in serves from the start is no news: {swaps}");
 }
 
 struct Done<'a>(&'a AtomicBool);

@@ -7,6 +7,7 @@ use orch_client::{
     Client, DeleteOptions, List, ListOptions, Patch, PatchType, Status, Target, Watch, WatchEvent,
     WriteOptions,
 };
+use orch_object::Kinds;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -255,8 +256,8 @@ impl Client for FakeClient {
     ) -> Result<Value, Status> {
         Err(Status::not_implemented("deletecollection"))
     }
-    fn kinds(&self) -> Vec<Arc<orch_object::Kind>> {
-        vec![]
+    fn kinds(&self) -> watch::Receiver<Arc<Kinds>> {
+        watch::Sender::<Arc<Kinds>>::default().subscribe()
     }
     async fn dependents(&self, _: &str) -> Result<Vec<Arc<Value>>, Status> {
         Ok(vec![])

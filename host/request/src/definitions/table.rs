@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use orch_object::{Kind, Kinds, custom};
 use orch_watch::{Cache, Object, Revision};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 /// Where the cache has them.
 const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions/";
@@ -15,7 +16,7 @@ const DEFINITIONS: &str = "apiextensions.k8s.io/customresourcedefinitions/";
 /// The built-in rows, and those of every definition that the cache knows.
 pub struct KindTable {
     builtin: Arc<Kinds>,
-    current: ArcSwap<Kinds>,
+    current: watch::Sender<Arc<Kinds>>,
     cache: Cache,
     /// The definitions the current table was made of.
     known: Mutex<HashMap<Arc<str>, Known>>,
@@ -31,7 +32,7 @@ struct Known {
 impl KindTable {
     pub fn new(builtin: Arc<Kinds>, cache: Cache) -> Self {
         let table = KindTable {
-            current: ArcSwap::new(builtin.clone()),
+            current: watch::Sender::new(builtin.clone()),
             builtin,
             cache,
             known: Mutex::default(),
@@ -42,7 +43,12 @@ impl KindTable {
     }
 
     pub fn current(&self) -> Arc<Kinds> {
-        self.current.load_full()
+        self.current.borrow().clone()
+    }
+
+    /// For those who must know when it changes.
+    pub fn follow(&self) -> watch::Receiver<Arc<Kinds>> {
+        self.current.subscribe()
     }
 
     pub fn builtin(&self) -> &Kinds {
@@ -78,7 +84,7 @@ impl KindTable {
         *known = fresh.collect();
         let rows = definitions.iter().filter_map(|definition| known.get(&definition.key));
         let rows = rows.flat_map(|known| known.rows.iter().cloned());
-        self.current.store(Arc::new(self.builtin.with(rows)));
+        self.current.send_replace(Arc::new(self.builtin.with(rows)));
         self.synced.store(changed, Ordering::Release);
     }
 }

@@ -2,16 +2,16 @@
 
 #![allow(dead_code)] // each test binary uses its own part
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use orch_client::{Client, DeleteOptions, List, ListOptions, Patch, Target, Watch, WatchEvent, WriteOptions};
-use orch_object::{Kind, Scope, Status, Strategy};
+use orch_object::{Kind, Kinds, Scope, Status, Strategy};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 type Sender = mpsc::UnboundedSender<Result<WatchEvent, Status>>;
 
@@ -25,7 +25,9 @@ struct State {
     /// Answers for the next bindings, before they are carried out.
     binding_failures: VecDeque<Status>,
     bindings: Vec<(String, String)>,
-    kinds: Vec<Arc<Kind>>,
+    kinds: watch::Sender<Arc<Kinds>>,
+    /// Plurals that were served.
+    gone: BTreeSet<String>,
 }
 
 /// The fake; clones share it.
@@ -113,6 +115,14 @@ impl State {
         self.watchers.retain(|(watched, sender)| watched != plural || sender.send(Ok(event.clone())).is_ok());
     }
 
+    /// Whatever was not taken away, named among the kinds or not.
+    fn serves(&self, plural: &str) -> Result<(), Status> {
+        match self.gone.contains(plural) {
+            false => Ok(()),
+            true => Err(Status::new(404, "NotFound", "the server could not find the requested resource")),
+        }
+    }
+
     fn get(&self, plural: &str, key: &str) -> Result<Arc<Value>, Status> {
         let found = self.objects.get(plural).and_then(|objects| objects.get(key)).cloned();
         found.ok_or_else(|| Status::new(404, "NotFound", format!("{plural} {key:?} not found")))
@@ -122,8 +132,17 @@ impl State {
 impl Fake {
     pub fn with_kinds(kinds: Vec<Kind>) -> Self {
         let fake = Fake::default();
-        fake.0.lock().kinds = kinds.into_iter().map(Arc::new).collect();
+        fake.serve(kinds);
         fake
+    }
+    /// These kinds from now on; the watches of those that were served before end.
+    pub fn serve(&self, kinds: Vec<Kind>) {
+        let mut state = self.0.lock();
+        let before = state.kinds.send_replace(Arc::new(Kinds::new(kinds.clone())));
+        let gone = before.rows().iter().filter(|old| !kinds.iter().any(|kind| kind.plural == old.plural));
+        state.gone = gone.map(|kind| kind.plural.clone()).collect();
+        let State { watchers, gone, .. } = &mut *state;
+        watchers.retain(|(plural, _)| !gone.contains(plural));
     }
     pub fn put(&self, plural: &str, object: Value) -> Arc<Value> {
         self.0.lock().put(plural, object)
@@ -189,6 +208,7 @@ impl Client for Fake {
 
     async fn list(&self, target: &Target, _: &ListOptions) -> Result<List, Status> {
         let state = self.0.lock();
+        state.serves(&target.resource.plural)?;
         let all = state.objects.get(&*target.resource.plural);
         let within = |object: &&Arc<Value>| {
             target.namespace.is_none()
@@ -200,6 +220,7 @@ impl Client for Fake {
 
     async fn watch(&self, target: &Target, options: &ListOptions) -> Result<Watch, Status> {
         let mut state = self.0.lock();
+        state.serves(&target.resource.plural)?;
         let since: u64 = options.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0);
         let (sender, receiver) = mpsc::unbounded_channel();
         for (revision, plural, event) in &state.history {
@@ -295,8 +316,8 @@ impl Client for Fake {
         Ok(json!({ "kind": "Status", "status": "Success" }))
     }
 
-    fn kinds(&self) -> Vec<Arc<Kind>> {
-        self.0.lock().kinds.clone()
+    fn kinds(&self) -> watch::Receiver<Arc<Kinds>> {
+        self.0.lock().kinds.subscribe()
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status> {

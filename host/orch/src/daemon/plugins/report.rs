@@ -50,7 +50,7 @@ impl Reporter {
         self.written.remove(name);
     }
 
-    /// Swaps, failures and rollbacks are events.
+    /// Swaps, failures and rollbacks are events; that all the built-in ones serve at a start is no news.
     fn record(&self, plugin: &Value, before: Option<&str>, status: &PluginStatus) {
         let name = informer::key(plugin);
         match status.condition("Loaded") {
@@ -65,10 +65,17 @@ impl Reporter {
                     _ => format!("{digest} serves"),
                 };
                 tracing::info!(plugin = name, "{message}");
-                self.events.event(plugin, "Normal", "Serving", &message);
+                if before.is_some() || !builtin(plugin) {
+                    self.events.event(plugin, "Normal", "Serving", &message);
+                }
             }
         }
     }
+}
+
+/// Whether the object runs a component that came with the host.
+fn builtin(plugin: &Value) -> bool {
+    plugin["spec"]["source"].get("builtin").is_some()
 }
 
 /// Whether more than counts has changed.
