@@ -46,36 +46,61 @@ pub const FIELDS: [&str; 27] = [
 /// At most so many are judged, as upstream's.
 const MOST: usize = 3000;
 
-/// By namespace and name, as text: they are read when a namespace is made stricter, which is seldom.
+/// Kept as text: they are read when a namespace is made stricter, which is seldom.
 #[derive(Debug, Default)]
-pub struct Existing(BTreeMap<String, BTreeMap<String, Kept>>);
+pub struct Existing {
+    /// By namespace and name.
+    pods: BTreeMap<String, BTreeMap<String, Kept>>,
+    /// Every text that a pod has, once: pods of one workload are alike.
+    texts: HashSet<Rc<str>>,
+}
 
 #[derive(Debug)]
 struct Kept {
     controller: Option<String>,
-    annotations: String,
-    /// Pods of one workload are alike.
+    annotations: Rc<str>,
     spec: Rc<str>,
 }
 
 impl Existing {
     pub fn put(&mut self, pod: &Value) {
-        let pods = self.0.entry(pod.namespace().into()).or_default();
-        let spec = pod["spec"].to_string();
-        let alike = pods.values().find(|kept| *kept.spec == *spec).map(|kept| kept.spec.clone());
         let kept = Kept {
             controller: pod.controller().map(|owner| owner.uid.into()),
-            annotations: pod.at(&["metadata", "annotations"]).to_string(),
-            spec: alike.unwrap_or_else(|| spec.into()),
+            annotations: self.shared(pod.at(&["metadata", "annotations"]).to_string()),
+            spec: self.shared(pod["spec"].to_string()),
         };
-        pods.insert(pod.name().into(), kept);
+        let pods = self.pods.entry(pod.namespace().into()).or_default();
+        if let Some(before) = pods.insert(pod.name().into(), kept) {
+            self.forget(before);
+        }
+    }
+
+    fn shared(&mut self, text: String) -> Rc<str> {
+        if let Some(known) = self.texts.get(text.as_str()) {
+            return known.clone();
+        }
+        let text: Rc<str> = text.into();
+        self.texts.insert(text.clone());
+        text
+    }
+
+    fn forget(&mut self, kept: Kept) {
+        for text in [kept.annotations, kept.spec] {
+            // The set has it, and this: no pod is left that does.
+            if Rc::strong_count(&text) == 2 {
+                self.texts.remove(&text);
+            }
+        }
     }
 
     pub fn remove(&mut self, pod: &Value) {
-        let Some(pods) = self.0.get_mut(pod.namespace()) else { return };
-        pods.remove(pod.name());
+        let Some(pods) = self.pods.get_mut(pod.namespace()) else { return };
+        let gone = pods.remove(pod.name());
         if pods.is_empty() {
-            self.0.remove(pod.namespace());
+            self.pods.remove(pod.namespace());
+        }
+        if let Some(gone) = gone {
+            self.forget(gone);
         }
     }
 
@@ -118,7 +143,7 @@ impl Existing {
 
     fn prioritised(&self, namespace: &str) -> Vec<(&String, &Kept)> {
         let mut seen = HashSet::new();
-        let pods = self.0.get(namespace).into_iter().flatten();
+        let pods = self.pods.get(namespace).into_iter().flatten();
         let (mut first, more): (Vec<_>, Vec<_>) =
             pods.partition(|(_, kept)| kept.controller.as_ref().is_none_or(|uid| seen.insert(uid)));
         first.extend(more);
@@ -131,5 +156,34 @@ fn in_words(name: &str, count: usize, why: &str) -> String {
         1 => format!("{name}: {why}"),
         2 => format!("{name} (and 1 other pod): {why}"),
         _ => format!("{name} (and {} other pods): {why}", count - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orch_sdk::serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str, kind: &str) -> Value {
+        json!({ "metadata": { "namespace": "shop", "name": name }, "spec": { "hostPID": kind == "root" } })
+    }
+
+    #[test]
+    fn a_text_is_kept_once_and_goes_with_its_last_pod() {
+        let mut existing = Existing::default();
+        for i in 0..100 {
+            existing.put(&pod(&format!("web-{i}"), "web"));
+        }
+        existing.put(&pod("root", "root"));
+        assert_eq!(existing.texts.len(), 3, "two specs, no annotations: {:?}", existing.texts);
+        existing.put(&pod("root", "web"));
+        assert_eq!(existing.texts.len(), 2);
+        for i in 0..100 {
+            existing.remove(&pod(&format!("web-{i}"), "web"));
+        }
+        assert_eq!(existing.texts.len(), 2, "one pod is left that has them");
+        existing.remove(&pod("root", "web"));
+        assert!(existing.texts.is_empty() && existing.pods.is_empty());
     }
 }
