@@ -125,7 +125,7 @@ mod tests {
         let error = refused(World::Cni, LanguageName::Js);
         assert!(error.contains("componentize-qjs keeps what a driver is lent"), "{error}");
         assert!(error.ends_with("there is one for scheduler, admission, controller"), "{error}");
-        assert!(refused(World::Csi, LanguageName::Go).contains("the SDK does not carry it"));
+        assert!(refused(World::Csi, LanguageName::Js).contains("there is one for scheduler"));
         assert!(fs::read_dir(directory.path()).unwrap().next().is_none());
     }
 

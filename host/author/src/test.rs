@@ -18,6 +18,7 @@ use admission::Check;
 use api::Scripted;
 use cni::Driver;
 use controller::Controller;
+use csi::Driver as StorageDriver;
 use outcome::Outcome;
 use scheduler::Policy;
 use script::{Case, Objects, Script};
@@ -26,6 +27,7 @@ mod admission;
 mod api;
 mod cni;
 mod controller;
+mod csi;
 mod objects;
 mod outcome;
 mod scheduler;
@@ -54,8 +56,6 @@ pub enum TestError {
     NotPlaced { pod: String, node: String },
     #[error("the case {case:?} must ask with `{what}`")]
     Asks { case: String, what: &'static str },
-    #[error("{0} plugins cannot be scripted: use the unit tests of the project's language")]
-    World(World),
     #[error(transparent)]
     Load(#[from] LoadError),
     #[error("the cluster's state was not taken: {0}")]
@@ -161,6 +161,7 @@ enum Subject {
     Admission(Check),
     Controller(Controller),
     Cni(Driver),
+    Csi(StorageDriver),
 }
 
 impl Subject {
@@ -186,7 +187,10 @@ impl Subject {
                 let component = engine.load_cni(name, artifact, limits).await?;
                 Ok(Subject::Cni(Driver::new(component, script).await?))
             }
-            World::Csi => Err(TestError::World(artifact.world)),
+            World::Csi => {
+                let component = engine.load_csi(name, artifact, &config, limits).await?;
+                Ok(Subject::Csi(StorageDriver::new(component)))
+            }
         }
     }
 
@@ -195,6 +199,7 @@ impl Subject {
             Subject::Scheduler(policy) => policy.change(objects),
             Subject::Admission(check) => check.change(objects),
             Subject::Controller(controller) => controller.change(objects),
+            Subject::Csi(driver) => driver.put(&objects.directories),
             Subject::Cni(_) => Ok(()), // it is shown no objects
         }
     }
@@ -204,7 +209,7 @@ impl Subject {
             Subject::Scheduler(policy) => policy.remove(names),
             Subject::Admission(check) => check.remove(names),
             Subject::Controller(controller) => controller.remove(names),
-            Subject::Cni(_) => Ok(()),
+            Subject::Cni(_) | Subject::Csi(_) => Ok(()),
         }
     }
 
@@ -212,7 +217,9 @@ impl Subject {
     fn metrics(&self) -> BTreeMap<String, f64> {
         match self {
             Subject::Controller(controller) => controller.metrics(),
-            Subject::Scheduler(_) | Subject::Admission(_) | Subject::Cni(_) => BTreeMap::new(),
+            Subject::Scheduler(_) | Subject::Admission(_) | Subject::Cni(_) | Subject::Csi(_) => {
+                BTreeMap::new()
+            }
         }
     }
 
@@ -224,6 +231,7 @@ impl Subject {
             Subject::Admission(check) => check.ask(case),
             Subject::Controller(controller) => controller.ask(case).await,
             Subject::Cni(driver) => driver.ask(case).await,
+            Subject::Csi(driver) => driver.ask(case).await,
         }
     }
 }

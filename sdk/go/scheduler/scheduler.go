@@ -1,4 +1,5 @@
-// Package scheduler is for scheduling policies: filters and scores over resident nodes.
+// Package scheduler is for scheduling policies: filters and scores over resident nodes, and the other
+// extension points for policies that have their functions too.
 package scheduler
 
 import (
@@ -39,6 +40,84 @@ func (Base) ObjectChanged(string) error                  { return nil }
 func (Base) ObjectGone(string)                           {}
 func (Base) Filter(string, NodeSet) (Verdict, error)     { return Verdict{}, nil }
 func (Base) Score(_ string, n NodeSet) ([]uint32, error) { return make([]uint32, n.Count()), nil }
+
+// Queue is a Policy that orders the pods that wait. It and the interfaces below need
+// `witWorld: scheduler-full` in orch-plugin.yaml.
+type Queue interface {
+	// Rank: higher goes first; among equals the one that waits longer.
+	Rank(pod string) (int64, error)
+}
+
+// Preemption is a Policy that makes room for pods that fit nowhere.
+type Preemption interface {
+	// Propose says who may go; the host finds out what fits without them. `nodes`: those that no
+	// plugin called unresolvable.
+	Propose(pod string, nodes NodeSet) (Plan, error)
+	// Choose picks one of the candidates by its position; a negative one: nobody is evicted.
+	Choose(pod string, candidates []Eviction) (int, error)
+}
+
+// Reserve is a Policy that holds what a pod will use on the node that was chosen.
+type Reserve interface {
+	// Reserve sends the pod back to the queue by an error.
+	Reserve(pod string, node uint32) error
+	// Unreserve: the pod will not be bound after all. Also called for what was never reserved.
+	Unreserve(pod string, node uint32) error
+}
+
+// Permit is a Policy that lets a pod go to its node, makes it wait, or sends it back.
+type Permit interface {
+	Permit(pod string, node uint32) (Permission, error)
+}
+
+// PreBind is a Policy that says what must be so before the pod is bound.
+type PreBind interface {
+	PreBind(pod string, node uint32) (Advice, error)
+}
+
+// Eviction is pods, by uid, that may have to leave a node, those to be spared first coming first.
+type Eviction struct {
+	Node    uint32
+	Victims []string
+}
+
+// Plan is what a preemption proposes: NotEligible, when set, is why the pod may not preempt.
+type Plan struct {
+	Proposals   []Eviction
+	NotEligible string
+}
+
+// Permission allows, unless the pod waits (at most so many milliseconds) or is rejected (why).
+type Permission struct {
+	Wait     uint32
+	Rejected string
+}
+
+// PatchType is the kind of a Patch.
+type PatchType uint8
+
+const (
+	JSONPatch PatchType = iota
+	MergePatch
+	StrategicPatch
+	Apply
+)
+
+// Patch is a write that the host makes, as far as spec.permissions allow it.
+type Patch struct {
+	APIVersion, Kind, Namespace, Name string
+	// Subresource is `status`, or empty.
+	Subresource string
+	Type        PatchType
+	Body        string
+}
+
+// Advice is what must be so before the pod is bound. Wait: it is not yet, and the pod waits for so many
+// milliseconds at most; asked again whenever something changed that the policy reads.
+type Advice struct {
+	Patches []Patch
+	Wait    uint32
+}
 
 // Scope is what the answer for one node depends on.
 type Scope uint8

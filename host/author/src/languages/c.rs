@@ -58,6 +58,7 @@ impl Language for C {
             .args(["-Os", "-Wall", "-mexec-model=reactor", "-Wl,--strip-all", "-I", BINDINGS, "-Isdk/c"])
             .args(sources(&project.directory)?)
             .arg("sdk/c/orch.c")
+            .args(defaults(project))
             .arg(bindings.join(format!("{world}.c")))
             .arg(bindings.join(format!("{world}_component_type.o")))
             .arg("-o")
@@ -74,6 +75,12 @@ fn bindings(project: &Project) -> Result<(), AuthorError> {
     let autodrop_borrows = wit_bindgen_c::Enabled::Yes;
     let mut generator = wit_bindgen_c::Opts { autodrop_borrows, ..Default::default() }.build();
     Contracts::read(project)?.generate(project, generator.as_mut(), &project.directory.join(BINDINGS))
+}
+
+/// What the SDK answers in place of functions that the plugin does not define.
+fn defaults(project: &Project) -> Option<String> {
+    let defaults = format!("sdk/c/{}.c", project.world);
+    project.directory.join(&defaults).exists().then_some(defaults)
 }
 
 /// The project's own files, but for its test (`test.c`, which has a `main`).

@@ -66,7 +66,8 @@ fn minor(version: &str) -> Option<u32> {
 /// The component's main package is generated code; around it go the SDK's side of the world and the
 /// import of the project.
 fn bindings(project: &Project) -> Result<(), AuthorError> {
-    let glue = embedded::below(&format!("sdk/go/_component/{}", project.wit_world))?;
+    // Of its packages only those are compiled that the bindings of `project.wit_world` import.
+    let glue = embedded::below(&format!("sdk/go/_component/{}", project.world))?;
     if glue.is_empty() {
         return Err(AuthorError::Bindings {
             language: project.language,

@@ -16,7 +16,7 @@ pub struct Js;
 
 impl Language for Js {
     fn lacks(&self, _world: World) -> &'static str {
-        "componentize-qjs keeps what a driver is lent beyond the end of the call, which the host takes for a trap"
+        "componentize-qjs keeps what a driver is lent until its answer is freed, after the end of the call, which the host takes for a trap"
     }
 
     fn tools(&self, directory: &Path) -> Vec<Tool> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orch_plugin::Cut;
-use orch_plugin::calls::NodeSet;
 use orch_plugin::calls::scheduler::{Delta, Normalization, SchedulerPlugin, Verdict};
+use orch_plugin::calls::{CallError, NodeSet};
 use orch_plugin::worlds::SchedulerComponent;
 use serde_json::Value;
 
@@ -13,6 +13,9 @@ use super::TestError;
 use super::objects::{name_of, node, pod, whole};
 use super::outcome::Outcome;
 use super::script::{Case, Expect, Objects};
+
+mod placed;
+mod preemption;
 
 pub struct Policy {
     component: Arc<SchedulerComponent>,
@@ -42,44 +45,73 @@ impl Policy {
     }
 
     pub fn remove(&mut self, names: &[String]) -> Result<(), TestError> {
-        for name in names {
-            let object = self.known.remove(name).ok_or_else(|| TestError::NotThere(name.clone()))?;
-            let identity = Cut::new(&["metadata.uid"]).apply(&object);
-            let delta = match kind(&object) {
-                "Node" => self.nodes.remove(text(&object["metadata"]["name"])).map(Delta::NodeRemove),
-                "Pod" => Some(Delta::PodRemove(text(&object["metadata"]["uid"]).into())),
-                _ => Some(Delta::ObjectRemove(identity)),
-            };
-            let wanted = self.cut(&object).is_some();
-            self.sync(&delta.filter(|_| wanted).into_iter().collect::<Vec<_>>())?;
-        }
-        Ok(())
+        names.iter().try_for_each(|name| self.forget(name))
     }
 
-    pub fn ask(&self, case: &Case) -> Result<Outcome, TestError> {
+    fn forget(&mut self, name: &str) -> Result<(), TestError> {
+        let object = self.known.remove(name).ok_or_else(|| TestError::NotThere(name.into()))?;
+        let identity = Cut::new(&["metadata.uid"]).apply(&object);
+        let delta = match kind(&object) {
+            "Node" => self.nodes.remove(text(&object["metadata"]["name"])).map(Delta::NodeRemove),
+            "Pod" => Some(Delta::PodRemove(text(&object["metadata"]["uid"]).into())),
+            _ => Some(Delta::ObjectRemove(identity)),
+        };
+        let wanted = self.cut(&object).is_some();
+        self.sync(&delta.filter(|_| wanted).into_iter().collect::<Vec<_>>())
+    }
+
+    pub fn ask(&mut self, case: &Case) -> Result<Outcome, TestError> {
         let Some(source) = &case.pod else {
             return Err(TestError::Asks { case: case.name.clone(), what: "pod" });
         };
-        let description = self.component.description();
-        let json = Cut::new(&description.pod).apply(&pod(source)?);
-        let expect = &case.expect;
+        let pod = pod(source)?;
         let mut outcome = Outcome::default();
+        match &case.on {
+            Some(node) => self.place(&pod, node, case, &mut outcome)?,
+            None => self.consider(&pod, &case.expect, &mut outcome)?,
+        }
+        Ok(outcome)
+    }
+
+    /// The questions of a cycle: its place in the queue, where it can go, where best, who would make room.
+    fn consider(&self, pod: &Value, expect: &Expect, outcome: &mut Outcome) -> Result<(), TestError> {
+        let (json, points) = (self.question(pod), self.component.description().points);
+        if expect.rank.is_some() {
+            if !points.queue {
+                outcome.fail("the policy does not order the queue");
+                return Ok(());
+            }
+            let rank = outcome.timed("rank", || self.component.rank(&json));
+            let Some(rank) = outcome.result(expect.error.as_deref(), rank) else { return Ok(()) };
+            outcome.same("rank", expect.rank.as_ref(), &rank);
+        }
         let everywhere: Vec<u32> = self.nodes.values().copied().collect();
-        let verdict = if description.points.filter {
-            outcome.timed("filter", || self.component.filter(&json, &set_of(&everywhere)))
-        } else {
-            Ok(Verdict::Nodes(Vec::new()))
+        let verdict = match points.filter {
+            true => outcome.timed("filter", || self.filtered(&json, &everywhere)),
+            false => Ok(Verdict::Nodes(Vec::new())),
         };
         let verdict = match verdict {
             Ok(verdict) => verdict,
             Err(error) => {
                 outcome.result::<(), _>(expect.error.as_deref(), Err(error));
-                return Ok(outcome);
+                return Ok(());
             }
         };
-        let Some(feasible) = self.judged(&verdict, expect, &mut outcome) else { return Ok(outcome) };
-        self.ranked(&json, &feasible, expect, &mut outcome);
-        Ok(outcome)
+        let Some(feasible) = self.judged(&verdict, expect, outcome) else { return Ok(()) };
+        if expect.asks_for_room() {
+            return self.make_room(&json, &verdict, expect, outcome);
+        }
+        self.ranked(&json, &feasible, expect, outcome);
+        Ok(())
+    }
+
+    /// The pod to be placed, as the policy asked for it.
+    fn question(&self, pod: &Value) -> String {
+        Cut::new(&self.component.description().pod).apply(pod)
+    }
+
+    fn filtered(&self, pod: &str, nodes: &[u32]) -> Result<Verdict, CallError> {
+        self.component.filter(pod, &set_of(nodes))
     }
 
     /// The feasible nodes; `None` where the pod can go nowhere.

@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use orch_plugin::calls::cni::Pod;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::TestError;
+use super::csi::Storage;
 
 /// `tests/NAME.yaml` (or `.json`).
 #[derive(Debug, Deserialize)]
@@ -54,6 +55,9 @@ impl From<Sandbox> for Pod {
     }
 }
 
+/// What is in a directory, by path: a file's text, or null for a directory.
+pub type Contents = BTreeMap<String, Option<String>>;
+
 /// Nodes and pods are whole objects, or short forms: see `objects.rs`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +69,9 @@ pub struct Objects {
     /// Of any kind.
     #[serde(default)]
     pub objects: Vec<Value>,
+    /// What a storage driver is lent, by name.
+    #[serde(default)]
+    pub directories: BTreeMap<String, Contents>,
 }
 
 /// One question. Cases of a script share the cluster: what one changes, the next finds.
@@ -80,6 +87,11 @@ pub struct Case {
     pub remove: Vec<String>,
     /// Asks a scheduling policy about a pod.
     pub pod: Option<Value>,
+    /// The node that was chosen for it: what remains to be done there.
+    pub on: Option<String>,
+    /// Whether it stays there; otherwise it is let go at the end.
+    #[serde(default = "stays")]
+    pub bound: bool,
     /// Asks an admission check about a request: an AdmissionRequest, of which `operation`, `resource`
     /// (a plural, or as in the request) and `object` are enough.
     pub request: Option<Map<String, Value>>,
@@ -91,7 +103,13 @@ pub struct Case {
     pub attach: Option<Sandbox>,
     /// Asks it to disconnect the one of this id.
     pub detach: Option<String>,
+    /// Calls a storage driver.
+    pub storage: Option<Storage>,
     pub expect: Expect,
+}
+
+fn stays() -> bool {
+    true
 }
 
 #[derive(Debug, Deserialize)]
@@ -121,6 +139,19 @@ pub struct Expect {
     pub scores: Option<BTreeMap<String, u32>>,
     /// Feasible nodes, the best first; equal ones by name.
     pub order: Option<Vec<String>>,
+    /// The pod's place in the queue.
+    pub rank: Option<i64>,
+    /// By node: the pods that would have to go.
+    pub evictions: Option<BTreeMap<String, Vec<String>>>,
+    /// The node where they go; null: nobody goes.
+    #[serde(default, deserialize_with = "present")]
+    pub chosen: Option<Option<String>>,
+    /// Why the pod may not preempt.
+    pub not_eligible: Option<String>,
+    /// How long the pod may wait on its node, for permission or until all is ready; 0: not at all.
+    pub wait_ms: Option<u32>,
+    /// Parts of the writes before it is bound.
+    pub patches: Option<Vec<Value>>,
 
     /// True, or part of the message that refuses the request.
     pub admitted: Option<bool>,
@@ -146,6 +177,13 @@ pub struct Expect {
     /// Among what is asked of the sandbox: `add-address node 10.0.0.1/32`.
     pub calls: Option<Vec<String>>,
     pub keys: Option<Vec<String>>,
+
+    /// Parts of what a storage driver answers.
+    pub answer: Option<Value>,
+    /// All that is in these directories.
+    pub directories: Option<BTreeMap<String, Contents>>,
+    /// What these directories show: `v/data read-only`, or null for nothing.
+    pub mounts: Option<BTreeMap<String, Option<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -155,6 +193,17 @@ pub struct Denied {
     pub reason: Option<String>,
     /// Part of it.
     pub message: Option<String>,
+}
+
+impl Expect {
+    pub fn asks_for_room(&self) -> bool {
+        self.evictions.is_some() || self.chosen.is_some() || self.not_eligible.is_some()
+    }
+}
+
+/// Null is a value.
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Deserialize::deserialize(value).map(Some)
 }
 
 impl Script {
@@ -176,5 +225,23 @@ mod tests {
         assert!(script("cases: [{name: a, pod: {name: p}, expect: {feasible: [a]}}]").is_ok());
         let error = script("cases: [{name: a, pod: {name: p}, expect: {feasable: [a]}}]").unwrap_err();
         assert!(error.to_string().contains("feasable"), "{error}");
+    }
+
+    #[test]
+    fn storage_calls_are_read_and_misspelt_ones_refused() {
+        let read = |call: &str| {
+            let script = format!("cases: [{{name: a, storage: {call}, expect: {{}}}}]");
+            serde_saphyr::from_str::<Script>(&script).map_err(|error| error.to_string())
+        };
+        assert!(read("probe").is_ok());
+        let capability = "{accessMode: multi-node-reader-only, mountFlags: [noatime]}";
+        assert!(
+            read(&format!("{{stage: {{volume: {{volumeId: v, capability: {capability}}}, staging: s}}}}"))
+                .is_ok()
+        );
+        assert!(read("{createVolume: {name: v, source: {snapshot: s}}}").is_ok());
+        assert!(read("{createVolume: {name: v, size: 1}}").unwrap_err().contains("size"));
+        assert!(read("{unpublish: {volumeId: v}}").unwrap_err().contains("target"));
+        assert!(read("{mount: {volumeId: v}}").unwrap_err().contains("mount"));
     }
 }

@@ -58,10 +58,6 @@ pub fn plays(language: LanguageName, directory: &Path) {
 /// The script that every project comes with passes, and tells a wrong answer from a right one.
 fn answers_scripts(built: &Built, world: World) {
     let script = built.project.directory.join(format!("tests/{world}.yaml"));
-    if !script.exists() {
-        assert!(matches!(world, World::Csi), "{world} can be scripted");
-        return;
-    }
     let subject = built.project.directory.clone();
     test(&Tested { subject: subject.clone(), scripts: Vec::new() }).unwrap();
     if built.project.language == LanguageName::Python {
@@ -72,7 +68,8 @@ fn answers_scripts(built: &Built, world: World) {
         .replace("[c, a]", "[a, c]")
         .replace("code: 403", "code: 422")
         .replace("hello, shop", "hi")
-        .replace("ips: [10.244.3.2]", "ips: [10.244.3.3]");
+        .replace("ips: [10.244.3.2]", "ips: [10.244.3.3]")
+        .replace("v/data read-only", "v/data");
     std::fs::write(&script, wrong).unwrap();
     let error = test(&Tested { subject, scripts: Vec::new() }).unwrap_err().to_string();
     assert!(error.starts_with("1 of "), "{error}");

@@ -1,15 +1,14 @@
 //! Directories in memory, for a driver's own tests.
 
 use std::any::Any;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Answer, Code, Directory, Entry, Error, Usage};
 
 /// Handles that are clones of one another are one directory.
 #[derive(Debug, Clone, Default)]
-pub struct Memory(Rc<RefCell<State>>);
+pub struct Memory(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,29 +27,41 @@ pub struct Mount {
 
 const LARGEST: usize = 64 << 10;
 
+/// Whether they are one directory, not whether the same is in them.
+impl PartialEq for Memory {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Memory {}
+
 impl Memory {
     pub fn new() -> Self {
         Memory::default()
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub fn mounted(&self) -> Option<Mount> {
-        self.0.borrow().mounted.clone()
+        self.state().mounted.clone()
+    }
+
+    /// All that is in it, by path; `None` is a directory.
+    pub fn tree(&self) -> BTreeMap<String, Option<Vec<u8>>> {
+        self.state().entries.clone()
     }
 
     /// Every file, by path.
     pub fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let state = self.0.borrow();
-        let files = state.entries.iter().filter_map(|(path, file)| Some((path.clone(), file.clone()?)));
-        files.collect()
-    }
-
-    fn is(&self, other: &Memory) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        self.tree().into_iter().filter_map(|(path, file)| Some((path, file?))).collect()
     }
 
     fn below(&self, path: &str) -> Vec<(String, Option<Vec<u8>>)> {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let state = self.0.borrow();
+        let state = self.state();
         let below = state.entries.iter().filter_map(|(known, file)| {
             let rest = if known == path { Some("") } else { known.strip_prefix(&prefix) };
             rest.map(|rest| (rest.to_string(), file.clone()))
@@ -59,7 +70,7 @@ impl Memory {
     }
 
     fn is_directory(&self, path: &str) -> bool {
-        path.is_empty() || matches!(self.0.borrow().entries.get(path), Some(None))
+        path.is_empty() || matches!(self.state().entries.get(path), Some(None))
     }
 }
 
@@ -86,7 +97,7 @@ impl Directory for Memory {
         check(path)?;
         let ends = path.match_indices('/').map(|(end, _)| end).chain([path.len()]);
         for parent in ends.map(|end| &path[..end]).filter(|parent| !parent.is_empty()) {
-            let mut state = self.0.borrow_mut();
+            let mut state = self.state();
             if let Some(_file) = state.entries.entry(parent.into()).or_insert(None) {
                 return Err(error(Code::FailedPrecondition, "a file is there", parent));
             }
@@ -98,7 +109,7 @@ impl Directory for Memory {
         check(path)?;
         let prefix = format!("{path}/");
         let is_in = |known: &str| path.is_empty() || known == path || known.starts_with(&prefix);
-        self.0.borrow_mut().entries.retain(|known, _| !is_in(known));
+        self.state().entries.retain(|known, _| !is_in(known));
         Ok(())
     }
 
@@ -118,7 +129,7 @@ impl Directory for Memory {
 
     fn read(&self, path: &str) -> Answer<Vec<u8>> {
         check(path)?;
-        match self.0.borrow().entries.get(path) {
+        match self.state().entries.get(path) {
             Some(Some(contents)) => Ok(contents.clone()),
             Some(None) => Err(error(Code::FailedPrecondition, "a directory", path)),
             None => Err(error(Code::NotFound, "no such file", path)),
@@ -137,7 +148,7 @@ impl Directory for Memory {
         if !self.is_directory(parent) {
             return Err(error(Code::NotFound, "no such directory", parent));
         }
-        self.0.borrow_mut().entries.insert(path.into(), Some(contents.into()));
+        self.state().entries.insert(path.into(), Some(contents.into()));
         Ok(())
     }
 
@@ -155,7 +166,7 @@ impl Directory for Memory {
             let place = [target_path, rest.as_str()].into_iter().filter(|part| !part.is_empty());
             let place = place.collect::<Vec<_>>().join("/");
             if !place.is_empty() {
-                target.0.borrow_mut().entries.insert(place, file);
+                target.state().entries.insert(place, file);
             }
         }
         Ok(())
@@ -178,20 +189,20 @@ impl Directory for Memory {
         }
         let target = memory(target)?;
         match target.mounted() {
-            Some(mount) if mount.source.is(self) && mount.path == path && mount.read_only == read_only => {
+            Some(mount) if mount.source == *self && mount.path == path && mount.read_only == read_only => {
                 Ok(())
             }
             Some(_) => Err(error(Code::AlreadyExists, "something else is mounted there", path)),
             None => {
                 let mount = Mount { source: self.clone(), path: path.into(), read_only };
-                target.0.borrow_mut().mounted = Some(mount);
+                target.state().mounted = Some(mount);
                 Ok(())
             }
         }
     }
 
     fn unmount(&self) -> Answer<()> {
-        self.0.borrow_mut().mounted = None;
+        self.state().mounted = None;
         Ok(())
     }
 

@@ -36,10 +36,31 @@ func Describe() Description {
 	if from.Scores {
 		to.Points |= Points_Score
 	}
+	to.Points |= taken(scheduler.Exported())
 	for _, interest := range from.Interests {
 		to.Interests = append(to.Interests, orch_host_interests.Interest{ApiVersion: interest.APIVersion, Kind: interest.Kind, Fields: interest.Fields})
 	}
 	return to
+}
+
+// The extension points whose functions the policy has.
+func taken(policy scheduler.Policy) (points Points) {
+	if _, ok := policy.(scheduler.Queue); ok {
+		points |= Points_Queue
+	}
+	if _, ok := policy.(scheduler.Preemption); ok {
+		points |= Points_Preemption
+	}
+	if _, ok := policy.(scheduler.Reserve); ok {
+		points |= Points_Reserve
+	}
+	if _, ok := policy.(scheduler.Permit); ok {
+		points |= Points_Permit
+	}
+	if _, ok := policy.(scheduler.PreBind); ok {
+		points |= Points_PreBind
+	}
+	return points
 }
 
 func Configure(config string) answer { return of(scheduler.Exported().Configure(config)) }
