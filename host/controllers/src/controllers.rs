@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Account, Api};
-use crate::controller::{Running, kinds_of};
+use crate::controller::Running;
 use crate::informers::{Informers, KindName, resource};
 use crate::metrics::Metrics;
 use crate::queue::WorkQueue;

@@ -13,6 +13,7 @@ use crate::{NetworkError, Pods, attach, dns, nft, services};
 
 pub struct Config {
     pub data_dir: PathBuf,
+    pub node_name: String,
     pub node_ip: Ipv4Addr,
     /// This node's share: `10.244.0.0/24`. Its base address is the node's own, for DNS.
     pub node_pod_cidr: String,
@@ -46,7 +47,7 @@ impl Network {
         let address = server.address;
         tokio::spawn(server.serve(client.clone(), config.cluster_domain.clone(), stop.clone()));
         let ranges = services::Ranges { pods: config.pod_cidr.clone() };
-        tokio::spawn(services::proxy(client.clone(), ranges, stop.clone()));
+        tokio::spawn(services::proxy(client.clone(), config.node_name, ranges, stop.clone()));
         tokio::spawn(publish_dns(client, config.cluster_dns, address, stop));
         let pods = Pods::open(
             attachments(&config.data_dir),

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use orch_plugin::calls::scheduler::{Eviction, Plan, Scope, Verdict};
+use orch_plugin::calls::scheduler::{Description, Eviction, Plan, Scope, Verdict};
 use orch_plugin::calls::{CallError, NodeSet};
 
 use crate::cluster::{Change, Cluster};
@@ -119,7 +119,8 @@ impl Core {
             Plan::NotEligible(why) => return Ok(Err(why)),
             Plan::Proposals(proposals) => self.sane(proposals),
         };
-        let mut found = self.candidates(lineup, pod, &proposals, diagnosis, now)?;
+        let swayed = self.swayed(lineup, pod, &set_of(proposals.iter().map(|proposal| proposal.node)), now);
+        let mut found = self.candidates(&swayed, pod, &proposals, diagnosis, now)?;
         for _ in 0..CHOICES {
             if found.is_empty() {
                 break;
@@ -127,11 +128,32 @@ impl Core {
             self.residents[policy].bring_up_to_date(&self.cluster, now)?;
             let Some(choice) = self.residents[policy].plugin.choose(&question, &found)? else { break };
             let eviction = found.swap_remove(choice);
-            if self.holds(lineup, pod, &eviction, now)? {
+            if self.holds(&swayed, pod, &eviction, now)? {
                 return Ok(Ok(eviction));
             }
         }
         Ok(Err(no_victims(diagnosis, &nodes)))
+    }
+
+    /// The filters that may judge these nodes otherwise when pods leave them: those that look beyond a
+    /// node, and those that reject one. What another accepts it accepts with fewer pods, too; it need
+    /// not hear of hundreds of victims on hundreds of nodes.
+    fn swayed(&mut self, lineup: &[usize], pod: &PodInfo, nodes: &NodeSet, now: Instant) -> Vec<usize> {
+        let (residents, cluster) = (&mut self.residents, &self.cluster);
+        let swayed = |position: &usize| {
+            let resident = &mut residents[*position];
+            let Description { points, filter_scope, .. } = resident.description();
+            if !points.filter || *filter_scope == Scope::Cluster {
+                return points.filter;
+            }
+            let judged = resident
+                .bring_up_to_date(cluster, now)
+                .and_then(|()| resident.judge(pod, cluster.live(), cluster.live()));
+            judged.map_or(true, |judged| {
+                judged.pod.is_some() || !nodeset::is_empty(&nodeset::intersection(&judged.rejected, nodes))
+            })
+        };
+        lineup.iter().copied().filter(swayed).collect()
     }
 
     /// Proposals about pods that are where the plugin says, one for each node.
@@ -150,7 +172,7 @@ impl Core {
     /// The fewest victims on each node that let the pod fit there.
     fn candidates(
         &mut self,
-        lineup: &[usize],
+        swayed: &[usize],
         pod: &Arc<PodInfo>,
         proposals: &[Eviction],
         diagnosis: &Diagnosis,
@@ -162,12 +184,12 @@ impl Core {
             resident.description().filter_scope == Scope::Cluster
                 && diagnosis.rejected_by.contains(&resident.name)
         };
-        if !lineup.iter().any(looks_beyond) {
-            return self.simulate(lineup, pod, proposals, now);
+        if !swayed.iter().any(looks_beyond) {
+            return self.simulate(swayed, pod, proposals, now);
         }
         let mut found = Vec::new();
         for proposal in proposals {
-            found.extend(self.simulate(lineup, pod, std::slice::from_ref(proposal), now)?);
+            found.extend(self.simulate(swayed, pod, std::slice::from_ref(proposal), now)?);
         }
         Ok(found)
     }
@@ -176,26 +198,26 @@ impl Core {
     /// the first victim of every node in one round, then the second ones, ….
     fn simulate(
         &mut self,
-        lineup: &[usize],
+        swayed: &[usize],
         pod: &Arc<PodInfo>,
         proposals: &[Eviction],
         now: Instant,
     ) -> Result<Vec<Eviction>, CallError> {
-        proposals.iter().flat_map(|p| &p.victims).for_each(|uid| self.pretend_gone(uid));
-        let found = self.spare(lineup, pod, proposals, now);
-        proposals.iter().flat_map(|p| &p.victims).for_each(|uid| self.pretend_back(uid));
+        proposals.iter().flat_map(|p| &p.victims).for_each(|uid| self.pretend_gone(swayed, uid));
+        let found = self.spare(swayed, pod, proposals, now);
+        proposals.iter().flat_map(|p| &p.victims).for_each(|uid| self.pretend_back(swayed, uid));
         found
     }
 
     fn spare(
         &mut self,
-        lineup: &[usize],
+        swayed: &[usize],
         pod: &Arc<PodInfo>,
         proposals: &[Eviction],
         now: Instant,
     ) -> Result<Vec<Eviction>, CallError> {
         let all: NodeSet = set_of(proposals.iter().map(|proposal| proposal.node));
-        let fits = self.fits(lineup, pod, &all, now)?;
+        let fits = self.fits(swayed, pod, &all, now)?;
         let mut evictions: HashMap<u32, Vec<String>> =
             nodeset::indexes(&fits).map(|n| (n, Vec::new())).collect();
         let rounds = proposals.iter().map(|proposal| proposal.victims.len()).max().unwrap_or(0);
@@ -205,10 +227,10 @@ impl Core {
                 .filter(|proposal| evictions.contains_key(&proposal.node))
                 .filter_map(|proposal| Some((proposal.node, proposal.victims.get(round)?)))
                 .collect();
-            back.iter().for_each(|(_, uid)| self.pretend_back(uid));
-            let fits = self.fits(lineup, pod, &set_of(back.iter().map(|(node, _)| *node)), now)?;
+            back.iter().for_each(|(_, uid)| self.pretend_back(swayed, uid));
+            let fits = self.fits(swayed, pod, &set_of(back.iter().map(|(node, _)| *node)), now)?;
             for (node, uid) in back.into_iter().filter(|(node, _)| !nodeset::contains(&fits, *node)) {
-                self.pretend_gone(uid);
+                self.pretend_gone(swayed, uid);
                 evictions.entry(node).or_default().push(uid.clone());
             }
         }
@@ -222,50 +244,50 @@ impl Core {
     /// Does the pod fit when just these are gone?
     fn holds(
         &mut self,
-        lineup: &[usize],
+        swayed: &[usize],
         pod: &Arc<PodInfo>,
         eviction: &Eviction,
         now: Instant,
     ) -> Result<bool, CallError> {
-        eviction.victims.iter().for_each(|uid| self.pretend_gone(uid));
-        let fits = self.fits_either_way(lineup, pod, eviction.node, now);
-        eviction.victims.iter().for_each(|uid| self.pretend_back(uid));
+        eviction.victims.iter().for_each(|uid| self.pretend_gone(swayed, uid));
+        let fits = self.fits_either_way(swayed, pod, eviction.node, now);
+        eviction.victims.iter().for_each(|uid| self.pretend_back(swayed, uid));
         fits
     }
 
     /// With the pods that are to come to the node, and without them.
     fn fits_either_way(
         &mut self,
-        lineup: &[usize],
+        swayed: &[usize],
         pod: &Arc<PodInfo>,
         node: u32,
         now: Instant,
     ) -> Result<bool, CallError> {
         let only = set_of([node]);
-        let fits = nodeset::contains(&self.fits(lineup, pod, &only, now)?, node);
+        let fits = nodeset::contains(&self.fits(swayed, pod, &only, now)?, node);
         let expected = expected_at(&self.nominated, node);
         if !fits || expected.is_empty() {
             return Ok(fits);
         }
         pretend_that_none_come(&mut self.residents, &expected, &self.cluster);
-        let alone = self.fits(lineup, pod, &only, now);
+        let alone = self.fits(swayed, pod, &only, now);
         pretend_that_they_came(&mut self.residents, &expected, &self.cluster);
         Ok(nodeset::contains(&alone?, node))
     }
 
-    /// Those of the nodes that no filter rejects in the state as the plugins are told now.
+    /// Those of the nodes that none of these filters rejects in the state as it is told now.
     fn fits(
         &mut self,
-        lineup: &[usize],
+        filters: &[usize],
         pod: &Arc<PodInfo>,
         nodes: &NodeSet,
         now: Instant,
     ) -> Result<NodeSet, CallError> {
         let mut feasible = nodes.clone();
-        for position in lineup {
+        for position in filters {
             let resident = &mut self.residents[*position];
-            if !resident.description().points.filter || nodeset::is_empty(&feasible) {
-                continue;
+            if nodeset::is_empty(&feasible) {
+                break;
             }
             let verdict = resident.filter_once(pod, &self.cluster, &feasible, now);
             match unless_ignored(&resident.name, resident.settings.failure_policy, verdict)? {
@@ -281,15 +303,15 @@ impl Core {
         Ok(feasible)
     }
 
-    fn pretend_gone(&mut self, uid: &str) {
+    fn pretend_gone(&mut self, swayed: &[usize], uid: &str) {
         let change = Change::PodGone(uid.into());
-        pretend(&mut self.residents, &change, &self.cluster);
+        swayed.iter().for_each(|position| self.residents[*position].pretend(&change, &self.cluster));
     }
 
-    fn pretend_back(&mut self, uid: &str) {
+    fn pretend_back(&mut self, swayed: &[usize], uid: &str) {
         let Some((pod, node)) = self.cluster.pod(uid) else { return };
         let change = Change::Pod(pod.clone(), node);
-        pretend(&mut self.residents, &change, &self.cluster);
+        swayed.iter().for_each(|position| self.residents[*position].pretend(&change, &self.cluster));
     }
 
     fn evict(&mut self, pod: &Arc<PodInfo>, eviction: Eviction, now: Instant, effects: &mut Vec<Effect>) {

@@ -2,6 +2,7 @@
 
 mod plan;
 mod rules;
+mod sticky;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,25 +20,31 @@ use crate::nft;
 const GATHER: Duration = Duration::from_millis(5);
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Keeps the node's rules true to Services and EndpointSlices until stopped. The rules stay behind:
-/// traffic goes on while the daemon is away.
-pub async fn proxy(client: Arc<dyn Client>, ranges: Ranges, stop: CancellationToken) {
-    let watch = |resource: Resource| {
-        informer::start(client.clone(), Target::all(&resource), ListOptions::default(), stop.clone())
+/// Keeps the node's rules true to Services, EndpointSlices and the ports that its pods want of it,
+/// until stopped. The rules stay behind: traffic goes on while the daemon is away.
+pub async fn proxy(client: Arc<dyn Client>, node_name: String, ranges: Ranges, stop: CancellationToken) {
+    let watch = |resource: Resource, field_selector: String| {
+        let options = ListOptions { field_selector, ..ListOptions::default() };
+        informer::start(client.clone(), Target::all(&resource), options, stop.clone())
     };
-    let (services, mut service_events) = watch(Resource::core("services"));
-    let (slices, mut slice_events) = watch(Resource::new("discovery.k8s.io", "v1", "endpointslices"));
+    let (services, mut service_events) = watch(Resource::core("services"), String::new());
+    let slices = Resource::new("discovery.k8s.io", "v1", "endpointslices");
+    let (slices, mut slice_events) = watch(slices, String::new());
+    let (pods, mut pod_events) = watch(Resource::core("pods"), format!("spec.nodeName={node_name}"));
     // Before the first lists are in, the rules of the last run are the better truth.
-    if synced(&mut service_events).await.is_none() || synced(&mut slice_events).await.is_none() {
-        return;
+    for events in [&mut service_events, &mut slice_events, &mut pod_events] {
+        if synced(events).await.is_none() {
+            return;
+        }
     }
     let mut kernel = None;
     loop {
-        match bring(&mut kernel, &ranges, &services, &slices).await {
+        match bring(&mut kernel, &ranges, &services, &slices, &pods).await {
             Ok(()) => {
                 let changed = tokio::select! {
                     event = service_events.recv() => event.is_some(),
                     event = slice_events.recv() => event.is_some(),
+                    some = host_ports_change(&mut pod_events) => some.is_some(),
                     _ = stop.cancelled() => false,
                 };
                 if !changed {
@@ -58,6 +65,20 @@ pub async fn proxy(client: Arc<dyn Client>, ranges: Ranges, stop: CancellationTo
     }
 }
 
+/// Returns when a pod came, changed or went that wants ports of the node.
+async fn host_ports_change(events: &mut UnboundedReceiver<Event>) -> Option<()> {
+    loop {
+        match events.recv().await? {
+            Event::Added(pod) | Event::Modified { now: pod, .. } | Event::Deleted(pod)
+                if plan::wants_host_ports(&pod) =>
+            {
+                return Some(());
+            }
+            _ => {}
+        }
+    }
+}
+
 async fn synced(events: &mut UnboundedReceiver<Event>) -> Option<()> {
     while !matches!(events.recv().await?, Event::Synced) {}
     Some(())
@@ -69,9 +90,14 @@ async fn bring(
     ranges: &Ranges,
     services: &Objects,
     slices: &Objects,
+    pods: &Objects,
 ) -> Result<(), crate::NetworkError> {
-    let (services, slices) = (services.all(), slices.all());
-    let plan = plan::plan(services.iter().map(|s| &**s), slices.iter().map(|s| &**s));
+    let (services, slices, pods) = (services.all(), slices.all(), pods.all());
+    let plan = plan::plan(
+        services.iter().map(|service| &**service),
+        slices.iter().map(|slice| &**slice),
+        pods.iter().map(|pod| &**pod),
+    );
     let mut script = String::new();
     let (changes, next) = match kernel {
         Some(rules) => rules.toward(&plan),

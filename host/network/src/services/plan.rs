@@ -1,9 +1,13 @@
-//! Which Service ports lead where: Services and EndpointSlices in, map elements out. Pure.
+//! Which ports lead where: Services, EndpointSlices and the node's pods in, fronts with their
+//! endpoints out. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use serde_json::Value;
+
+/// Upstream's default, three hours.
+const AFFINITY_SECONDS: u64 = 10_800;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Protocol {
@@ -38,16 +42,32 @@ pub enum Front {
     Address(Ipv4Addr, Protocol, u16),
     /// A NodePort, on every address of the node.
     Node(Protocol, u16),
+    /// A pod's `hostPort` without a `hostIP`, on every address of the node.
+    Host(Protocol, u16),
 }
 
-/// Every front with the endpoints that answer for it, in a stable order; none: refuse.
+/// Who answers for a front.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Backends {
+    /// In a stable order; none: refuse.
+    pub endpoints: Vec<SocketAddrV4>,
+    /// How long a client is led to the endpoint that answered it, since it last knocked
+    /// (`sessionAffinity: ClientIP`).
+    pub affinity_seconds: Option<u64>,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    pub fronts: BTreeMap<Front, Vec<SocketAddrV4>>,
+    pub fronts: BTreeMap<Front, Backends>,
 }
 
-/// Reads the ports of every Service, and the ready endpoints of its slices.
-pub fn plan<'a>(services: impl Iterator<Item = &'a Value>, slices: impl Iterator<Item = &'a Value>) -> Plan {
+/// Reads the ports of every Service, the ready endpoints of its slices, and the `hostPort`s of the
+/// node's pods.
+pub fn plan<'a>(
+    services: impl Iterator<Item = &'a Value>,
+    slices: impl Iterator<Item = &'a Value>,
+    pods: impl Iterator<Item = &'a Value>,
+) -> Plan {
     let mut by_service: BTreeMap<(String, String), Vec<&Value>> = BTreeMap::new();
     for slice in slices {
         let name = text(&slice["metadata"]["labels"]["kubernetes.io/service-name"]);
@@ -59,13 +79,46 @@ pub fn plan<'a>(services: impl Iterator<Item = &'a Value>, slices: impl Iterator
         let slices = by_service.get(&key).map_or(&[][..], Vec::as_slice);
         for port in list(&service["spec"]["ports"]) {
             let Some(protocol) = Protocol::parse(&port["protocol"]) else { continue };
-            let endpoints = endpoints(slices, port, protocol);
+            let backends = Backends {
+                endpoints: endpoints(slices, port, protocol),
+                affinity_seconds: affinity(&service["spec"]),
+            };
             for front in fronts(&service["spec"], port, protocol) {
-                plan.fronts.insert(front, endpoints.clone());
+                plan.fronts.insert(front, backends.clone());
             }
         }
     }
+    for (front, endpoint) in pods.flat_map(host_ports) {
+        plan.fronts.insert(front, Backends { endpoints: vec![endpoint], affinity_seconds: None });
+    }
     plan
+}
+
+/// Whether any container of the pod asks for a port of the node.
+pub fn wants_host_ports(pod: &Value) -> bool {
+    ports_of(pod).any(|port| number(&port["hostPort"]).is_some())
+}
+
+/// Ports of all containers; those of init containers that end before the others begin do no harm.
+fn ports_of(pod: &Value) -> impl Iterator<Item = &Value> {
+    let spec = &pod["spec"];
+    let containers = list(&spec["initContainers"]).iter().chain(list(&spec["containers"]));
+    containers.flat_map(|container| list(&container["ports"]))
+}
+
+fn host_ports(pod: &Value) -> Vec<(Front, SocketAddrV4)> {
+    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+    let ip = pod["status"]["podIP"].as_str().and_then(|ip| ip.parse().ok());
+    let Some(ip) = ip.filter(|_| !ended && pod["spec"]["hostNetwork"] != true) else { return Vec::new() };
+    let mapped = |port: &Value| {
+        let (protocol, host_port) = (Protocol::parse(&port["protocol"])?, number(&port["hostPort"])?);
+        let front = match port["hostIP"].as_str() {
+            None | Some("" | "0.0.0.0") => Front::Host(protocol, host_port),
+            Some(address) => Front::Address(address.parse().ok()?, protocol, host_port),
+        };
+        Some((front, SocketAddrV4::new(ip, number(&port["containerPort"])?)))
+    };
+    ports_of(pod).filter_map(mapped).collect()
 }
 
 fn fronts(spec: &Value, port: &Value, protocol: Protocol) -> Vec<Front> {
@@ -86,6 +139,11 @@ fn fronts(spec: &Value, port: &Value, protocol: Protocol) -> Vec<Front> {
         fronts.push(Front::Node(protocol, node_port));
     }
     fronts
+}
+
+fn affinity(spec: &Value) -> Option<u64> {
+    let seconds = &spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"];
+    (spec["sessionAffinity"] == "ClientIP").then(|| seconds.as_u64().unwrap_or(AFFINITY_SECONDS))
 }
 
 /// Ready ones; when there are none, those that still serve while they terminate (as upstream does).
@@ -150,8 +208,9 @@ mod tests {
 
     fn backends(spec: Value, endpoints: Value) -> Vec<(Front, Vec<String>)> {
         let (service, slice) = (service(spec), slice(endpoints));
-        let plan = plan([&service].into_iter(), [&slice].into_iter());
-        plan.fronts.into_iter().map(|(f, e)| (f, e.iter().map(ToString::to_string).collect())).collect()
+        let plan = plan([&service].into_iter(), [&slice].into_iter(), [].into_iter());
+        let words = |to: Backends| to.endpoints.iter().map(ToString::to_string).collect();
+        plan.fronts.into_iter().map(|(front, to)| (front, words(to))).collect()
     }
 
     fn cluster_ip() -> Value {
@@ -181,6 +240,51 @@ mod tests {
             backends(cluster_ip(), json!([]))[0].1.is_empty(),
             "a front without endpoints stays, to refuse"
         );
+    }
+
+    #[test]
+    fn affinity_lasts_as_long_as_the_service_says() {
+        let seconds = |more: Value| {
+            let mut spec = cluster_ip();
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let service = service(spec);
+            let plan = plan([&service].into_iter(), [].into_iter(), [].into_iter());
+            plan.fronts.into_values().next().unwrap().affinity_seconds
+        };
+        assert_eq!(seconds(json!({"sessionAffinity": "None"})), None);
+        assert_eq!(seconds(json!({"sessionAffinity": "ClientIP"})), Some(10_800));
+        let config = json!({"clientIP": {"timeoutSeconds": 60}});
+        assert_eq!(
+            seconds(json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": config})),
+            Some(60)
+        );
+    }
+
+    #[test]
+    fn host_ports_lead_to_the_pod_while_it_has_an_address() {
+        let pod = |status: Value| {
+            let ports = json!([
+                {"containerPort": 80, "hostPort": 8080},
+                {"containerPort": 80, "hostPort": 8080, "hostIP": "127.0.0.1"},
+                {"containerPort": 53, "hostPort": 53, "protocol": "UDP"},
+                {"containerPort": 9},
+            ]);
+            json!({"spec": {"containers": [{"ports": ports}]}, "status": status})
+        };
+        let fronts = |pod: &Value| plan([].into_iter(), [].into_iter(), [pod].into_iter()).fronts;
+        let running = pod(json!({"phase": "Running", "podIP": "10.244.0.5"}));
+        let found = fronts(&running);
+        let to = |front: Front| found[&front].endpoints[0].to_string();
+        assert_eq!(to(Front::Host(Protocol::Tcp, 8080)), "10.244.0.5:80");
+        assert_eq!(to(Front::Address(Ipv4Addr::LOCALHOST, Protocol::Tcp, 8080)), "10.244.0.5:80");
+        assert_eq!(to(Front::Host(Protocol::Udp, 53)), "10.244.0.5:53");
+        assert_eq!(found.len(), 3);
+        assert!(wants_host_ports(&running));
+        assert!(fronts(&pod(json!({"phase": "Pending"}))).is_empty());
+        assert!(fronts(&pod(json!({"phase": "Failed", "podIP": "10.244.0.5"}))).is_empty());
+        let mut on_the_host = running.clone();
+        on_the_host["spec"]["hostNetwork"] = true.into();
+        assert!(fronts(&on_the_host).is_empty());
     }
 
     #[test]

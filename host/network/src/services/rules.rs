@@ -3,12 +3,14 @@
 //!
 //! A front leads (`svc`, `node`) to a chain shared by all fronts with the same number K of endpoints;
 //! the chain draws a number below K and looks the endpoint up under front and number (`ep`, `node-ep`).
+//! Fronts with session affinity lead to chains of their own ([`super::sticky`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::plan::{Front, Plan};
+use super::sticky::{self, Sticky};
 use crate::nft::TABLE;
 
 /// The network that is not behind the node's own address.
@@ -19,7 +21,7 @@ pub struct Ranges {
 }
 
 /// Marks a connection whose source must become the node's, so that the answer comes back this way.
-const MASQUERADE: &str = "0x4000";
+pub const MASQUERADE: &str = "0x4000";
 
 /// Elements by map or set name; a set's elements have no value.
 type Elements = BTreeMap<&'static str, BTreeMap<String, String>>;
@@ -43,6 +45,10 @@ table {TABLE} {{
   }}
   chain pick-node {{
     meta l4proto {{ tcp, udp, sctp }} dnat ip to meta l4proto . th dport . meta mark map @node-ep
+  }}
+  chain host {{
+    meta mark set 0
+    goto pick-node
   }}
   chain dispatch {{
     ip daddr . meta l4proto . th dport vmap @svc
@@ -90,6 +96,7 @@ pub struct Rules {
     elements: Elements,
     /// Endpoint counts that have their chains. Chains are few and stay.
     counts: BTreeSet<usize>,
+    sticky: Sticky,
 }
 
 impl Rules {
@@ -97,8 +104,10 @@ impl Rules {
     pub fn toward(&self, plan: &Plan) -> (String, Rules) {
         let wanted = elements(plan);
         let mut counts = self.counts.clone();
-        let mut script = String::new();
-        for count in plan.fronts.values().map(Vec::len).filter(|n| *n > 0) {
+        let sticky = Sticky::of(plan);
+        let (mut script, left) = self.sticky.toward(&sticky);
+        let drawn = plan.fronts.values().filter(|to| to.affinity_seconds.is_none());
+        for count in drawn.map(|to| to.endpoints.len()).filter(|n| *n > 0) {
             if counts.insert(count) {
                 script += &chains(count);
             }
@@ -117,7 +126,8 @@ impl Rules {
                 added.map(|(k, v)| if v.is_empty() { k.clone() } else { format!("{k} : {v}") }),
             );
         }
-        (script, Rules { elements: wanted, counts })
+        script += &left;
+        (script, Rules { elements: wanted, counts, sticky })
     }
 }
 
@@ -151,22 +161,32 @@ fn elements(plan: &Plan) -> Elements {
     let mut put = |name: &'static str, key: String, value: String| {
         all.entry(name).or_default().insert(key, value);
     };
-    for (front, endpoints) in &plan.fronts {
+    for (front, to) in &plan.fronts {
+        let count = to.endpoints.len();
         let (maps, key) = match front {
             Front::Address(ip, protocol, port) => {
                 (["svc", "ep", "refused", "n"], format!("{ip} . {} . {port}", protocol.word()))
             }
-            Front::Node(protocol, port) => {
+            Front::Node(protocol, port) | Front::Host(protocol, port) => {
                 (["node", "node-ep", "node-refused", "node"], format!("{} . {port}", protocol.word()))
             }
         };
         let [verdicts, lookups, refused, chain] = maps;
-        if endpoints.is_empty() {
+        let chain = match front {
+            // One pod of this node, which may see who its client is.
+            Front::Host(..) => "host".to_owned(),
+            Front::Address(..) | Front::Node(..) if to.affinity_seconds.is_some() => sticky::chain(front),
+            Front::Address(..) | Front::Node(..) => format!("{chain}{count}"),
+        };
+        if to.endpoints.is_empty() {
             put(refused, key, String::new());
             continue;
         }
-        put(verdicts, key.clone(), format!("goto {chain}{}", endpoints.len()));
-        for (number, endpoint) in endpoints.iter().enumerate() {
+        put(verdicts, key.clone(), format!("goto {chain}"));
+        if to.affinity_seconds.is_some() {
+            continue;
+        }
+        for (number, endpoint) in to.endpoints.iter().enumerate() {
             put(lookups, format!("{key} . {number}"), format!("{} . {}", endpoint.ip(), endpoint.port()));
         }
     }
@@ -177,18 +197,37 @@ fn elements(plan: &Plan) -> Elements {
 }
 
 fn backends(plan: &Plan) -> BTreeSet<Ipv4Addr> {
-    plan.fronts.values().flatten().map(SocketAddrV4::ip).copied().collect()
+    plan.fronts.values().flat_map(|to| &to.endpoints).map(SocketAddrV4::ip).copied().collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::Protocol;
+    use super::super::plan::{Backends, Protocol};
     use super::*;
 
     fn plan(endpoints: &[&str]) -> Plan {
         let front = Front::Address(Ipv4Addr::new(10, 96, 0, 7), Protocol::Tcp, 80);
         let endpoints = endpoints.iter().map(|e| e.parse().unwrap()).collect();
-        Plan { fronts: [(front, endpoints)].into() }
+        Plan { fronts: [(front, Backends { endpoints, affinity_seconds: None })].into() }
+    }
+
+    fn sticky(endpoints: &[&str], seconds: u64) -> Plan {
+        let mut plan = plan(endpoints);
+        plan.fronts.values_mut().for_each(|to| to.affinity_seconds = Some(seconds));
+        plan
+    }
+
+    #[test]
+    fn an_endpoint_that_stays_keeps_its_clients() {
+        let (script, rules) = Rules::default().toward(&sticky(&["10.244.0.2:80", "10.244.0.3:80"], 60));
+        assert!(script.contains("{ 10.96.0.7 . tcp . 80 : goto s-10.96.0.7-tcp-80 }"), "{script}");
+        let (script, rules) = rules.toward(&sticky(&["10.244.0.2:80", "10.244.0.4:80"], 60));
+        assert!(!script.contains("set inet orch s-10.96.0.7-tcp-80-10.244.0.2-80"), "{script}");
+        assert!(script.contains("delete set inet orch s-10.96.0.7-tcp-80-10.244.0.3-80"), "{script}");
+        assert!(rules.toward(&sticky(&["10.244.0.2:80", "10.244.0.4:80"], 60)).0.is_empty());
+        let (script, _) = rules.toward(&plan(&["10.244.0.2:80", "10.244.0.4:80"]));
+        let led = script.find("goto n2").unwrap();
+        assert!(led < script.find("delete chain inet orch s-10.96.0.7-tcp-80").unwrap(), "{script}");
     }
 
     #[test]
@@ -217,12 +256,22 @@ mod tests {
                 let ranges = Ranges { pods: "10.244.0.0/16".into() };
                 let mut rules = Rules::default();
                 crate::nft::apply(&skeleton(&ranges)).await.unwrap();
-                for step in
-                    [&["10.244.0.2:80", "10.244.0.3:80"][..], &["10.244.0.3:80"], &[], &["10.244.0.9:81"]]
-                {
+                let steps: [(&[&str], Option<u64>); 8] = [
+                    (&["10.244.0.2:80", "10.244.0.3:80"], None),
+                    (&["10.244.0.3:80"], Some(60)),
+                    (&["10.244.0.2:80", "10.244.0.3:80"], Some(60)),
+                    (&["10.244.0.2:80"], Some(7200)),
+                    (&[], Some(7200)),
+                    (&["10.244.0.9:81"], Some(60)),
+                    (&["10.244.0.9:81"], None),
+                    (&[], None),
+                ];
+                for (step, seconds) in steps {
                     let mut wanted = plan(step);
+                    wanted.fronts.values_mut().for_each(|to| to.affinity_seconds = seconds);
                     let endpoints = wanted.fronts.values().next().cloned().unwrap();
-                    wanted.fronts.insert(Front::Node(Protocol::Udp, 30053), endpoints);
+                    wanted.fronts.insert(Front::Node(Protocol::Udp, 30053), endpoints.clone());
+                    wanted.fronts.insert(Front::Host(Protocol::Tcp, 8080), endpoints);
                     let (script, next) = rules.toward(&wanted);
                     crate::nft::apply(&script).await.unwrap_or_else(|e| panic!("{e}\n{script}"));
                     rules = next;

@@ -158,6 +158,7 @@ fn node_pod_cidr(config: &Config) -> anyhow::Result<String> {
 fn network_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_network::Config> {
     Ok(orch_network::Config {
         data_dir: config.data_dir.clone(),
+        node_name: config.node_name.clone(),
         node_ip: address,
         node_pod_cidr: node_pod_cidr(config)?,
         pod_cidr: config.pod_cidr.clone(),
