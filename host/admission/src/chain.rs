@@ -99,13 +99,16 @@ impl Chain {
             checks.iter().find(selected).unwrap_or(serving).clone()
         };
         let serving = checks.iter().filter(|c| !c.is_trial());
-        serving.map(canary).filter(|c| c.mutates() == mutates && !c.accounts() && c.wants(review)).collect()
+        let decides =
+            |c: &Arc<Check>| c.mutates() == mutates && !c.accounts() && c.wants(review, &*self.state);
+        serving.map(canary).filter(decides).collect()
     }
 
     /// Those who count the objects of the request's namespace, in order.
     pub(crate) fn accountants(&self, review: &Review<'_>) -> Vec<Arc<Check>> {
         let checks = self.checks.load();
-        checks.iter().filter(|c| !c.is_trial() && c.accounts() && c.wants(review)).cloned().collect()
+        let counts = |c: &&Arc<Check>| !c.is_trial() && c.accounts() && c.wants(review, &*self.state);
+        checks.iter().filter(counts).cloned().collect()
     }
 
     /// Lets versions that decide nothing judge the same object, and notes where they differ.
@@ -202,8 +205,9 @@ impl Check {
         self.plugin.description().interests.iter().any(|interest| interest.kind == crate::account::EVERY)
     }
 
-    fn wants(&self, review: &Review<'_>) -> bool {
+    fn wants(&self, review: &Review<'_>, state: &dyn State) -> bool {
         review.matches(&self.plugin.description().rules)
+            && review.asked().matters(&self.plugin.conditions(), &|name| state.namespace(name))
     }
 
     fn is_trial(&self) -> bool {

@@ -11,8 +11,7 @@ use serde_json::Value;
 use crate::Review;
 use crate::review::operation_name;
 
-/// Finds a namespace by name.
-pub type Namespaces<'a> = &'a dyn Fn(&str) -> Option<Arc<Value>>;
+pub use orch_plugin::relevance::Namespaces;
 
 /// Read once from its object, asked for every request.
 #[derive(Debug, Clone)]

@@ -28,6 +28,9 @@ pub trait State: Send + Sync + 'static {
     /// The current objects of a kind and every later change.
     fn open(&self, api_version: &str, kind: &str) -> Box<dyn Feed>;
 
+    /// A namespace as it is stored, for those who go by its labels.
+    fn namespace(&self, name: &str) -> Option<Arc<Value>>;
+
     /// The objects of every kind in those namespaces that hold an object of one of `governors`
     /// (`apiVersion` and `kind`), and every later change.
     fn open_governed(&self, governors: &[(String, String)]) -> Box<dyn Feed>;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orch_client::{DeleteOptions, Identity, Propagation, WriteOptions};
 use orch_object::Kind;
 use orch_plugin::calls::admission::{Operation, Rule};
+use orch_plugin::relevance::Asked;
 use orch_plugin::trial::Subject;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -239,15 +240,18 @@ impl Review<'_> {
         rules.iter().any(|rule| {
             rule.operations.contains(&self.operation)
                 && rule.api_groups.iter().any(|g| g == "*" || *g == self.kind.group)
-                && rule.resources.iter().any(|r| self.resource_matches(r))
+                && rule.resources.iter().any(|resource| self.asked().is(resource))
         })
     }
 
-    /// `pods`, `pods/status`, `pods/*`, `*` (no sub-resources), `*/*`, `*/scale`.
-    fn resource_matches(&self, pattern: &str) -> bool {
-        let (resource, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
-        (resource == "*" || resource == self.kind.plural)
-            && (subresource == "*" || subresource == self.subresource)
+    /// What a check's conditions look at.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked {
+            resource: &self.kind.plural,
+            subresource: self.subresource,
+            groups: &self.identity.groups,
+            namespace: namespace_of(self),
+        }
     }
 }
 

@@ -64,6 +64,10 @@ impl Feed for Once {
 }
 
 impl State for World {
+    fn namespace(&self, _: &str) -> Option<Arc<Value>> {
+        None
+    }
+
     fn open(&self, _: &str, kind: &str) -> Box<dyn Feed> {
         let objects = self.objects.lock();
         let of_kind = objects.iter().filter(|(of, _)| of == kind);

@@ -6,6 +6,7 @@
 mod support;
 
 use std::fs;
+use std::path::PathBuf;
 
 use orch_author::{LanguageName, NewProject, World, create};
 
@@ -46,17 +47,57 @@ projects! {
     js_controller: Js Controller;
 }
 
+/// A new project for a world beside the usual one, some of its text replaced.
+fn edited(language: LanguageName, world: World, wit_world: &str, edits: &[(&str, &str, &str)]) -> PathBuf {
+    let directory = support::projects().join(format!("{}-{wit_world}", language.folder()));
+    let _ = fs::remove_dir_all(&directory); // of a run before
+    create(&NewProject { name: "edited".into(), world, language, directory: directory.clone() }).unwrap();
+    let manifest = ("orch-plugin.yaml", "name:", &*format!("witWorld: {wit_world}\nname:"));
+    for (file, from, to) in edits.iter().chain([&manifest]) {
+        let (path, text) = (directory.join(file), fs::read_to_string(directory.join(file)).unwrap());
+        assert!(text.contains(from), "{file} has no {from:?}");
+        fs::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+    directory
+}
+
+/// Its script says that a request is admitted that the check would refuse: it does not matter.
+fn says_what_matters(language: LanguageName, file: &str, before: &str, conditions: &str) {
+    let edits = [
+        (file, before, &*format!("{conditions}{before}")),
+        (
+            "tests/admission.yaml",
+            "denied: {code: 403, reason: Forbidden, message: example.com/owner}",
+            "admitted: true",
+        ),
+    ];
+    support::plays(language, &edited(language, World::Admission, "admission-relevance", &edits));
+}
+
+#[test]
+fn a_check_in_go_says_what_matters() {
+    let conditions = "func (Edited) Conditions() []admission.Condition {\n\treturn []admission.Condition{{Resources: []string{\"namespaces\"}, Groups: []string{\"crew\"}}}\n}\n\n";
+    says_what_matters(LanguageName::Go, "plugin.go", "func (Edited) Review", conditions);
+}
+
+#[test]
+fn a_check_in_javascript_says_what_matters() {
+    let conditions =
+        "conditions() {\n    return [{ resources: [\"namespaces\"], groups: [\"crew\"] }];\n  }\n  ";
+    says_what_matters(LanguageName::Js, "plugin.js", "review(", conditions);
+}
+
+#[test]
+fn a_check_in_python_says_what_matters() {
+    let conditions = "    def conditions(self):\n        from orch_sdk.admission import Condition\n        return [Condition([\"namespaces\"], [\"crew\"])]\n\n";
+    says_what_matters(LanguageName::Python, "plugin.py", "    def review", conditions);
+}
+
 /// Beyond filters and scores: a policy in Go at every extension point, asked by a script at each.
 #[test]
 fn go_at_every_extension_point() {
-    let directory = support::projects().join("go-points");
-    let _ = fs::remove_dir_all(&directory); // of a run before
-    let (world, language) = (World::Scheduler, LanguageName::Go);
-    create(&NewProject { name: "points".into(), world, language, directory: directory.clone() }).unwrap();
-    let manifest = directory.join("orch-plugin.yaml");
-    let full = format!("{}witWorld: scheduler-full\n", fs::read_to_string(&manifest).unwrap());
-    fs::write(manifest, full).unwrap();
+    let directory = edited(LanguageName::Go, World::Scheduler, "scheduler-full", &[]);
     fs::write(directory.join("plugin.go"), include_str!("points/plugin.go")).unwrap();
     fs::write(directory.join("tests/scheduler.yaml"), include_str!("points/scheduler.yaml")).unwrap();
-    support::plays(language, &directory);
+    support::plays(LanguageName::Go, &directory);
 }

@@ -158,6 +158,8 @@ pub mod controller {
 }
 
 pub mod admission {
+    use std::sync::Arc;
+
     use super::{CallError, Interest};
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +182,14 @@ pub mod admission {
         pub rules: Vec<Rule>,
         pub interests: Vec<Interest>,
         pub mutates: bool,
+    }
+
+    /// What a request must be to be worth a call: see `relevance` in `wit/admission`.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct Condition {
+        pub resources: Vec<String>,
+        pub groups: Vec<String>,
+        pub namespace_labels: Vec<String>,
     }
 
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,6 +215,10 @@ pub mod admission {
     pub trait AdmissionPlugin: Send + Sync + 'static {
         fn name(&self) -> &str;
         fn description(&self) -> &Description;
+        /// Requests beside these need not be reviewed; they change with the configuration.
+        fn conditions(&self) -> Arc<[Condition]> {
+            Arc::default()
+        }
         /// As in [`super::scheduler::SchedulerPlugin::instance`].
         fn instance(&self) -> u64;
         fn sync(&self, deltas: &[Delta]) -> Result<(), CallError>;

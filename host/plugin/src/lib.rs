@@ -10,6 +10,7 @@
 pub mod calls;
 pub mod interest;
 pub mod lifecycle;
+pub mod relevance;
 pub mod trial;
 pub mod worlds;
 

@@ -94,4 +94,13 @@ fn an_admission_check_of_0_1_0_reviews() {
     let request = json!({"operation": "CREATE", "resource": {"group": "", "version": "v1", "resource": "pods"}, "object": {"spec": {}}});
     let admitted = plugin.review(&request.to_string()).unwrap().unwrap();
     assert!(admitted.patch.contains("tolerations"), "{}", admitted.patch);
+    assert!(plugin.conditions().is_empty(), "there was no interface `relevance`");
+}
+
+#[test]
+fn an_admission_check_of_0_1_1_says_what_matters() {
+    let artifact = kept("0.1.1", "node-restriction");
+    assert_eq!((artifact.world, artifact.abi.as_str()), (World::Admission, "0.1.1"));
+    let plugin = support::engine().load_admission("old", &artifact, &json!({}), Limits::default()).unwrap();
+    assert_eq!(plugin.conditions()[0].groups, ["system:nodes"]);
 }

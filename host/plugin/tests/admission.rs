@@ -41,6 +41,25 @@ fn namespaces_are_known_as_they_come_and_go() {
 }
 
 #[test]
+fn checks_say_which_requests_matter() {
+    assert!(load("priority").conditions().is_empty());
+    let restriction = load("node-restriction").conditions();
+    assert_eq!(
+        (restriction.len(), restriction[0].groups.as_slice()),
+        (1, ["system:nodes".into()].as_slice())
+    );
+    let security = load("pod-security");
+    let by_label = security.conditions();
+    assert!(by_label[0].resources.contains(&"pods".into()) && by_label[0].resources.contains(&"jobs".into()));
+    assert!(!by_label[0].resources.contains(&"namespaces".into()));
+    assert_eq!(by_label[0].namespace_labels, ["pod-security.kubernetes.io/*"]);
+    security.configure(&json!({"defaults": {"enforce": "baseline"}})).unwrap();
+    assert!(security.conditions().is_empty(), "the defaults concern every namespace");
+    security.configure(&json!({})).unwrap();
+    assert_eq!(security.conditions(), by_label);
+}
+
+#[test]
 fn pods_get_their_account_and_its_token() {
     let check = load("service-account-admission");
     assert!(check.description().mutates);

@@ -6,43 +6,10 @@ mod support;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use orch_plugin::Limits;
-use orch_plugin::calls::cni::{CniPlugin, Pod, Route, SandboxNetwork, Side};
+use orch_plugin::calls::cni::{CniPlugin, Pod};
 use orch_plugin::worlds::CniComponent;
-use parking_lot::Mutex;
-
-#[derive(Default)]
-struct Recorder(Mutex<Vec<String>>);
-
-impl Recorder {
-    fn call(&self, call: String) -> Result<(), String> {
-        self.0.lock().push(call);
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl SandboxNetwork for Recorder {
-    async fn add_veth(&self, node: &str, sandbox: &str, mtu: u32) -> Result<(), String> {
-        self.call(format!("veth {node} {sandbox} {mtu}"))
-    }
-    async fn remove_veth(&self, node: &str) -> Result<(), String> {
-        self.call(format!("remove {node}"))
-    }
-    async fn add_address(&self, side: Side, cidr: &str) -> Result<(), String> {
-        self.call(format!("address {side:?} {cidr}"))
-    }
-    async fn add_route(&self, side: Side, route: Route) -> Result<(), String> {
-        self.call(format!("route {side:?} {}", route.destination))
-    }
-    async fn add_neighbour(&self, ip: &str) -> Result<(), String> {
-        self.call(format!("neighbour {ip}"))
-    }
-    async fn set_sysctl(&self, side: Side, key: &str, value: &str) -> Result<(), String> {
-        self.call(format!("sysctl {side:?} {key}={value}"))
-    }
-}
+use support::sandbox::Sandbox;
 
 async fn routed() -> Arc<CniComponent> {
     let loaded = support::engine().load_cni("routed", &support::policy("routed"), Limits::default()).await;
@@ -57,21 +24,21 @@ fn pod(id: &str) -> Pod {
 
 #[tokio::test]
 async fn sandboxes_are_connected_through_the_hosts_capabilities() {
-    let (driver, sandbox) = (routed().await, Arc::new(Recorder::default()));
+    let (driver, sandbox) = (routed().await, Arc::new(Sandbox::default()));
     let attachment = driver.add(sandbox.clone(), &pod("aabbccddeeff00")).await.unwrap();
     assert_eq!(attachment.ips, ["10.244.7.1"]);
     assert_eq!(attachment.node_interface, "orchaabbccddeef");
-    let calls = std::mem::take(&mut *sandbox.0.lock());
+    let calls = sandbox.take_calls();
     assert_eq!(calls[0], "veth orchaabbccddeef eth0 1400");
     assert!(calls.contains(&"route Node 10.244.7.1/32".into()), "{calls:?}");
     driver.del(sandbox.clone(), &attachment).await.unwrap();
-    assert_eq!(*sandbox.0.lock(), ["remove orchaabbccddeef"]);
+    assert_eq!(sandbox.take_calls(), ["remove orchaabbccddeef"]);
     assert!(driver.attachments().await.is_empty());
 }
 
 #[tokio::test]
 async fn what_is_attached_survives_a_restart_of_the_driver() {
-    let (first, sandbox) = (routed().await, Arc::new(Recorder::default()));
+    let (first, sandbox) = (routed().await, Arc::new(Sandbox::default()));
     let attachment = first.add(sandbox.clone(), &pod("a")).await.unwrap();
     let second = routed().await;
     second.restore(&first.attachments().await).await.unwrap();

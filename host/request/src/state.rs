@@ -28,6 +28,11 @@ impl CachedState {
 }
 
 impl State for CachedState {
+    fn namespace(&self, name: &str) -> Option<Arc<Value>> {
+        let kind = self.kinds.current().by_kind("v1", "Namespace")?.clone();
+        self.cache.get(&key::of(&kind, "", name)).map(|stored| stored.value())
+    }
+
     fn open(&self, api_version: &str, kind: &str) -> Box<dyn Feed> {
         let prefix = self.kinds.current().by_kind(api_version, kind).map(|kind| key::kind_prefix(kind, None));
         if prefix.is_none() {

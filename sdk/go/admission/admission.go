@@ -20,6 +20,23 @@ type Check interface {
 	Review(request Request) (Admitted, error)
 }
 
+// Relevance is a Check that says which requests matter to it. It needs `witWorld: admission-relevance` in
+// orch-plugin.yaml.
+type Relevance interface {
+	// Conditions spare other requests the call; asked after each Configure.
+	Conditions() []Condition
+}
+
+// Condition is what a request must be to matter: all that is said must hold. Resources of the rules that
+// no condition names always matter; of several that name one, one must hold.
+type Condition struct {
+	Resources []string
+	// Groups: whoever asks is in one of these.
+	Groups []string
+	// NamespaceLabels: the namespace has a label with one of these keys; `example.com/*`: that begins so.
+	NamespaceLabels []string
+}
+
 // Base keeps nothing.
 type Base struct{}
 

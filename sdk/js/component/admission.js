@@ -36,3 +36,10 @@ export const check = {
     }
   }),
 };
+
+export const relevance = {
+  conditions: unanswered(() => {
+    const condition = ({ resources, groups = [], namespaceLabels = [] }) => ({ resources, groups, namespaceLabels });
+    return plugin.conditions().map(condition);
+  }),
+};

@@ -21,6 +21,18 @@ export interface Description {
   mutates?: boolean;
 }
 
+/**
+ * What a request must be to matter: all that is said must hold. Resources of the rules that no condition
+ * names always matter; of several that name one, one must hold.
+ */
+export interface Condition {
+  resources: string[];
+  /** Whoever asks is in one of these groups. */
+  groups?: string[];
+  /** The namespace has a label with one of these keys; `example.com/*`: that begins so. */
+  namespaceLabels?: string[];
+}
+
 /** `admission.k8s.io/v1` AdmissionRequest. */
 export class Request {
   constructor(source: string | object);
@@ -59,6 +71,8 @@ export class Check {
   describe(): Description;
   /** `spec.config`; what is thrown refuses the plugin: name the field. */
   configure(config: Json): void;
+  /** Spare other requests the call; asked after each `configure`. Needs `witWorld: admission-relevance`. */
+  conditions(): Condition[];
   /** An object of interest, current at every `review`. */
   objectChanged(object: Json): void;
   objectGone(identity: Json): void;

@@ -45,6 +45,9 @@ export class Check {
     throw new Error("describe says which requests are reviewed");
   }
   configure(_config) {}
+  conditions() {
+    return [];
+  }
   objectChanged(_object) {}
   objectGone(_identity) {}
   review(_request) {}

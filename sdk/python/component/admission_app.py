@@ -7,6 +7,7 @@ from componentize_py_types import Err
 from orch_component import Guarded, interests_of, json_of, named
 from orch_sdk import admission as sdk
 from orch_sdk import exported
+from wit_world import exports
 from wit_world.exports import check as wit
 
 _check = exported()()
@@ -43,3 +44,14 @@ class Check(Guarded):
             raise Err(wit.Denial(denied.code, denied.reason, denied.message)) from None
         patch = admitted.patch(request)
         return wit.Admitted(json.dumps(patch) if patch else "", list(admitted.warnings))
+
+
+if hasattr(exports, "Relevance"):
+    from wit_world.exports import relevance as wit_relevance
+
+    class Relevance(Guarded):
+        def conditions(self):
+            return [
+                wit_relevance.Condition(list(one.resources), list(one.groups), list(one.namespace_labels))
+                for one in _check.conditions()
+            ]

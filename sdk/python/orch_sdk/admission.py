@@ -6,7 +6,7 @@ from .interest import Interest
 from .objects import parsed
 from .patch import diff
 
-__all__ = ["Admitted", "Check", "Denied", "Description", "Interest", "Request", "Rule"]
+__all__ = ["Admitted", "Check", "Condition", "Denied", "Description", "Interest", "Request", "Rule"]
 
 
 @dataclass
@@ -26,6 +26,18 @@ class Description:
     interests: list = field(default_factory=list)
     #: `review` may change the object.
     mutates: bool = False
+
+
+@dataclass
+class Condition:
+    """What a request must be to matter: all that is said must hold. Resources of the rules that no
+    condition names always matter; of several that name one, one must hold."""
+
+    resources: list
+    #: Whoever asks is in one of these groups.
+    groups: list = field(default_factory=list)
+    #: The namespace has a label with one of these keys; `example.com/*`: that begins so.
+    namespace_labels: list = field(default_factory=list)
 
 
 @dataclass
@@ -92,6 +104,11 @@ class Check:
 
     def configure(self, config):
         """`spec.config`. An exception refuses the plugin: name the field."""
+
+    def conditions(self):
+        """`Condition`s that spare other requests the call; asked after each `configure`. Needs
+        `witWorld: admission-relevance` in `orch-plugin.yaml`."""
+        return []
 
     def object_changed(self, object):
         """An object of interest, current at every `review`."""

@@ -21,6 +21,11 @@ pub trait Check: Default + 'static {
         Ok(())
     }
 
+    /// What a request must be to matter, as this is configured; nothing said: whatever the rules name.
+    fn conditions(&self) -> Vec<Condition> {
+        Vec::new()
+    }
+
     /// A change of an object of interest, current at every `review`.
     fn sync(&mut self, _delta: Delta) -> Result<(), String> {
         Ok(())
@@ -81,7 +86,6 @@ impl Description {
     }
 
     pub fn reviews(mut self, operations: &[Operation], api_groups: &[&str], resources: &[&str]) -> Self {
-        let owned = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
         self.rules.push(Rule {
             operations: operations.to_vec(),
             api_groups: owned(api_groups),
@@ -100,6 +104,38 @@ impl Description {
         self.mutates = true;
         self
     }
+}
+
+/// All that is said must hold; what is left empty says nothing. Resources of the rules that no condition
+/// names always matter; of several conditions that name one, one must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Condition {
+    /// As in the rules.
+    pub resources: Vec<String>,
+    /// Whoever asks is in one of these groups.
+    pub groups: Vec<String>,
+    /// The request's namespace has a label with one of these keys; `example.com/*`: that begins so.
+    pub namespace_labels: Vec<String>,
+}
+
+impl Condition {
+    pub fn on(resources: &[&str]) -> Self {
+        Condition { resources: owned(resources), ..Condition::default() }
+    }
+
+    pub fn groups(mut self, groups: &[&str]) -> Self {
+        self.groups = owned(groups);
+        self
+    }
+
+    pub fn namespace_labels(mut self, keys: &[&str]) -> Self {
+        self.namespace_labels = owned(keys);
+        self
+    }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use orch_client::Identity;
 use orch_object::{Kind, Scope, Strategy};
 use orch_plugin::calls::Interest;
-use orch_plugin::calls::admission::{Delta, Description, Operation, Rule};
+use orch_plugin::calls::admission::{Condition, Delta, Description, Operation, Rule};
 use serde_json::json;
 
 use super::*;
@@ -14,6 +14,7 @@ type Answer = Box<dyn Fn(&str) -> Result<Result<Admitted, Denial>, CallError> + 
 
 struct Fake {
     description: Description,
+    conditions: Vec<Condition>,
     instance: AtomicU64,
     synced: Mutex<Vec<Delta>>,
     answer: Answer,
@@ -25,6 +26,9 @@ impl AdmissionPlugin for Fake {
     }
     fn description(&self) -> &Description {
         &self.description
+    }
+    fn conditions(&self) -> Arc<[Condition]> {
+        self.conditions.clone().into()
     }
     fn instance(&self) -> u64 {
         self.instance.load(Ordering::SeqCst)
@@ -53,6 +57,7 @@ fn fake(mutates: bool, answer: Answer) -> Arc<Fake> {
             }],
             mutates,
         },
+        conditions: Vec::new(),
         instance: AtomicU64::new(1),
         synced: Mutex::default(),
         answer,
@@ -72,6 +77,10 @@ fn trapped() -> CallError {
 struct Script(Arc<Mutex<Vec<Vec<Change>>>>);
 
 impl State for Script {
+    fn namespace(&self, name: &str) -> Option<Arc<Value>> {
+        let namespace = |labels| Arc::new(json!({"metadata": {"name": name, "labels": labels}}));
+        Some(namespace(if name == "default" { json!({"strict": ""}) } else { json!({}) }))
+    }
     fn open(&self, _: &str, _: &str) -> Box<dyn Feed> {
         Box::new(self.clone())
     }
@@ -181,6 +190,27 @@ fn a_denial_that_misses_something_is_about_that() {
     assert_eq!(status.details, Some(json!({"name": "gone", "kind": "namespaces"})));
     let longer = r#"pods "a" is forbidden: serviceaccount "b" not found"#;
     assert_eq!(super::missing(longer), None);
+}
+
+#[test]
+fn who_says_what_matters_is_asked_about_nothing_else() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let asked = |groups: &[&str], labels: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        let check = fake(false, Box::new(|_| Err(trapped())));
+        let mut check = Arc::into_inner(check).unwrap();
+        check.conditions = vec![Condition {
+            resources: vec!["pods".into()],
+            groups: owned(groups),
+            namespace_labels: owned(labels),
+        }];
+        chain.install("picky", Settings::default(), Arc::new(check));
+        run(&chain, &mut json!({})).is_err()
+    };
+    assert!(asked(&[], &[]) && asked(&[], &["strict"]));
+    assert!(
+        !asked(&["system:nodes"], &[]) && !asked(&[], &["lax"]) && !asked(&["system:nodes"], &["strict"])
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use orch_plugin::Cut;
 use orch_plugin::calls::admission::{AdmissionPlugin, Admitted, Delta, Denial, Operation, Rule};
+use orch_plugin::relevance::Asked;
 use orch_plugin::worlds::AdmissionComponent;
 use serde_json::{Map, Value, json};
 
@@ -54,7 +55,9 @@ impl Check {
         let request = completed(source)?;
         let mut outcome = Outcome::default();
         let expect = &case.expect;
-        if !self.component.description().rules.iter().any(|rule| matches(rule, &request)) {
+        if !self.component.description().rules.iter().any(|rule| matches(rule, &request))
+            || !self.matters(&request)
+        {
             // The host does not ask about such a request: it is let through as it is.
             judge(Ok(Admitted::default()), &request, expect, &mut outcome);
             return Ok(outcome);
@@ -64,6 +67,17 @@ impl Check {
             judge(answer, &request, expect, &mut outcome);
         }
         Ok(outcome)
+    }
+
+    fn matters(&self, request: &Value) -> bool {
+        let groups: Vec<String> = request["userInfo"]["groups"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|group| text(group).into())
+            .collect();
+        let namespaces = |name: &str| self.known.get(&format!("Namespace {name}")).cloned().map(Arc::new);
+        asked(request, &groups).matters(&self.component.conditions(), &namespaces)
     }
 
     fn cut(&self, object: &Value) -> Option<String> {
@@ -167,15 +181,23 @@ fn matches(rule: &Rule, request: &Value) -> bool {
                 Operation::Connect => "CONNECT",
             }
     });
-    let resource = &request["resource"];
-    let plural = resource["resource"].as_str().unwrap_or_default();
-    let name = match request["subResource"].as_str() {
-        Some(sub) if !sub.is_empty() => format!("{plural}/{sub}"),
-        _ => plural.to_string(),
-    };
-    let among = |known: &[String], value: &str| known.iter().any(|known| known == "*" || known == value);
-    let group = resource["group"].as_str().unwrap_or_default();
-    operation && among(&rule.api_groups, group) && among(&rule.resources, &name)
+    let group = text(&request["resource"]["group"]);
+    operation
+        && rule.api_groups.iter().any(|known| known == "*" || known == group)
+        && rule.resources.iter().any(|resource| asked(request, &[]).is(resource))
+}
+
+fn asked<'a>(request: &'a Value, groups: &'a [String]) -> Asked<'a> {
+    Asked {
+        resource: text(&request["resource"]["resource"]),
+        subresource: text(&request["subResource"]),
+        groups,
+        namespace: text(&request["namespace"]),
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 #[cfg(test)]

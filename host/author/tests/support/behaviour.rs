@@ -13,8 +13,9 @@ use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin, Verdict};
 use orch_plugin::{Artifact, Limits, PluginEngine};
 use serde_json::{Value, json};
 
+use super::api::Recorder;
 use super::directory::{Disk, Mount};
-use super::fakes::{Api, Sandbox};
+use super::sandbox::Sandbox;
 
 /// Ranks nodes by a label and keeps pods off those that have none.
 pub fn scheduler(engine: &Arc<PluginEngine>, artifact: &Artifact) {
@@ -53,14 +54,15 @@ pub fn admission(engine: &Arc<PluginEngine>, artifact: &Artifact) {
 
 /// Greets namespaces with an Event.
 pub async fn controller(engine: &Arc<PluginEngine>, artifact: &Artifact) {
-    let api = Arc::new(Api::default());
+    let shop = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    let api = Arc::new(Recorder { objects: vec![shop], ..Recorder::default() });
     let controller =
         engine.load_controller("c", artifact, &json!({}), Limits::default(), api.clone()).await.unwrap();
     let watches = &controller.description().watches;
     assert_eq!((watches.len(), watches[0].interest.kind.as_str()), (1, "Namespace"));
     controller.reconcile("shop").await.unwrap();
     controller.reconcile("gone").await.unwrap();
-    assert_eq!(*api.events.lock().await, ["Normal Greeted: hello, shop"]);
+    assert_eq!(*api.calls.lock(), ["Normal Greeted hello, shop"]);
 }
 
 /// Gives each pod the lowest free address, routed.
@@ -79,7 +81,7 @@ pub async fn cni(engine: &Arc<PluginEngine>, artifact: &Artifact) {
     assert!(driver.add(sandbox.clone(), &pod("c")).await.is_err(), "the range holds two");
     driver.del(sandbox.clone(), &first).await.unwrap();
     assert_eq!(driver.add(sandbox.clone(), &pod("c")).await.unwrap().ips, first.ips);
-    let calls = sandbox.calls.lock().await.join("\n");
+    let calls = sandbox.take_calls().join("\n");
     for call in [
         &format!("veth {} eth0 1400", first.node_interface),
         "address Sandbox 10.244.3.1/32",

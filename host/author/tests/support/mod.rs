@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use orch_author::{AuthorError, Built, LanguageName, NewProject, Tested, World, build, create, test};
 use orch_plugin::{Artifact, PluginEngine, Source};
 
+#[path = "../../../plugin/tests/support/api.rs"]
+mod api;
 mod behaviour;
 #[path = "../../../plugin/tests/csi/directory.rs"]
 mod directory;
-mod fakes;
+#[path = "../../../plugin/tests/support/sandbox.rs"]
+mod sandbox;
 mod tools;
 
 /// Creates, builds, loads and calls a project; says loudly that it did not where a toolchain is absent.

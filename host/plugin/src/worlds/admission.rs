@@ -2,25 +2,44 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
-use wasmtime::component::HasSelf;
+use wasmtime::Store;
+use wasmtime::component::{HasSelf, InstancePre};
 
-use super::bindings::admission::exports::orch::admission::check as wit;
-use super::bindings::admission::{Admission, AdmissionPre};
+use super::bindings::admission::AdmissionRelevance;
+use super::bindings::admission::exports::orch::admission::{check as wit, relevance};
 use super::resident::{Instance, Instantiate, Resident};
 use super::scheduler::configured;
 use super::{Context, HostState, pre_instantiate};
 use crate::calls::CallError;
-use crate::calls::admission::{AdmissionPlugin, Admitted, Delta, Denial, Description, Operation, Rule};
+use crate::calls::admission::{
+    AdmissionPlugin, Admitted, Condition, Delta, Denial, Description, Operation, Rule,
+};
 use crate::{Artifact, Limits, LoadError, PluginEngine, Snapshot, World};
 
 /// A loaded admission check.
 pub struct AdmissionComponent {
     description: Description,
+    conditions: Mutex<Arc<[Condition]>>,
     resident: Resident<Make>,
 }
 
-struct Make(AdmissionPre<HostState<()>>);
+/// A linked component and where its functions are.
+struct Make {
+    component: InstancePre<HostState<()>>,
+    check: wit::GuestIndices,
+    /// Since 0.1.1, and not of every component.
+    relevance: Option<relevance::GuestIndices>,
+}
+
+struct Exports {
+    check: wit::Guest,
+    relevance: Option<relevance::Guest>,
+}
+
+/// The most that a component may say of what matters to it.
+const MOST_CONDITIONS: usize = 64;
 
 impl PluginEngine {
     /// Instantiates an admission check, asks what it is and gives it its configuration.
@@ -32,39 +51,70 @@ impl PluginEngine {
         limits: Limits,
     ) -> Result<Arc<AdmissionComponent>, LoadError> {
         let pre = pre_instantiate(self, artifact, World::Admission, |linker| {
-            Admission::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+            AdmissionRelevance::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
         })?;
-        let pre =
-            AdmissionPre::new(pre).map_err(|cause| LoadError::Link { world: World::Admission, cause })?;
+        let make = Make::new(pre).map_err(|cause| LoadError::Link { world: World::Admission, cause })?;
         let context = Context::new(self, name, artifact, limits);
-        let make = Make(pre);
         let mut first = make.instantiate(&context).map_err(|error| context.describe_failed(&error))?;
         let description = describe(&context, &mut first)?;
         let config = config.to_string();
         configured(&context, make.configure(&context, &mut first, &config))?;
+        let conditions = conditions(&context, &mut first).map_err(|error| LoadError::Describe {
+            plugin: context.name.to_string(),
+            cause: error.to_string(),
+        })?;
         Ok(Arc::new(AdmissionComponent {
             description,
+            conditions: Mutex::new(conditions),
             resident: Resident::new(context, make, first, config),
         }))
     }
 }
 
-fn describe(context: &Context, instance: &mut Instance<Admission>) -> Result<Description, LoadError> {
+fn describe(context: &Context, instance: &mut Instance<Exports>) -> Result<Description, LoadError> {
     let begun = context.begin(&mut instance.store, "describe", false);
-    let result = instance.exports.orch_admission_check().call_describe(&mut instance.store);
+    let result = instance.exports.check.call_describe(&mut instance.store);
     let description = context.end(begun, &instance.store, result);
     description
         .map(Description::from)
         .map_err(|error| LoadError::Describe { plugin: context.name.to_string(), cause: error.to_string() })
 }
 
-impl Instantiate for Make {
-    type Exports = Admission;
+/// What matters to an instance as it is configured.
+fn conditions(context: &Context, instance: &mut Instance<Exports>) -> Result<Arc<[Condition]>, CallError> {
+    let Some(relevance) = &instance.exports.relevance else { return Ok(Arc::default()) };
+    let begun = context.begin(&mut instance.store, "conditions", false);
+    let result = relevance.call_conditions(&mut instance.store);
+    let conditions = context.end(begun, &instance.store, result)?;
+    if conditions.len() > MOST_CONDITIONS {
+        return Err(context.refused("conditions", format!("more than {MOST_CONDITIONS} conditions")));
+    }
+    Ok(conditions.into_iter().map(Condition::from).collect())
+}
 
-    fn instantiate(&self, context: &Context) -> wasmtime::Result<Instance<Admission>> {
+impl Make {
+    fn new(component: InstancePre<HostState<()>>) -> wasmtime::Result<Self> {
+        Ok(Make {
+            check: wit::GuestIndices::new(&component)?,
+            relevance: relevance::GuestIndices::new(&component).ok(),
+            component,
+        })
+    }
+
+    fn load(&self, store: &mut Store<HostState<()>>) -> wasmtime::Result<Exports> {
+        let instance = self.component.instantiate(&mut *store)?;
+        let relevance = self.relevance.as_ref().map(|indices| indices.load(&mut *store, &instance));
+        Ok(Exports { check: self.check.load(&mut *store, &instance)?, relevance: relevance.transpose()? })
+    }
+}
+
+impl Instantiate for Make {
+    type Exports = Exports;
+
+    fn instantiate(&self, context: &Context) -> wasmtime::Result<Instance<Exports>> {
         let mut store = context.store(());
         let begun = context.begin(&mut store, "instantiate", false);
-        let exports = self.0.instantiate(&mut store);
+        let exports = self.load(&mut store);
         drop(begun);
         Ok(Instance { exports: exports?, store })
     }
@@ -72,11 +122,11 @@ impl Instantiate for Make {
     fn configure(
         &self,
         context: &Context,
-        instance: &mut Instance<Admission>,
+        instance: &mut Instance<Exports>,
         config: &str,
     ) -> Result<Result<(), String>, CallError> {
         let begun = context.begin(&mut instance.store, "configure", false);
-        let result = instance.exports.orch_admission_check().call_configure(&mut instance.store, config);
+        let result = instance.exports.check.call_configure(&mut instance.store, config);
         context.end(begun, &instance.store, result)
     }
 }
@@ -96,7 +146,11 @@ impl AdmissionComponent {
 
     /// A new configuration on the resident state as it is.
     pub fn configure(&self, config: &Value) -> Result<(), CallError> {
-        self.resident.configure(&config.to_string())
+        self.resident.configure(&config.to_string())?;
+        let changed =
+            self.resident.call("conditions", |instance, _, context| conditions(context, instance))?;
+        *self.conditions.lock() = changed;
+        Ok(())
     }
 }
 
@@ -114,6 +168,10 @@ impl AdmissionPlugin for AdmissionComponent {
         &self.description
     }
 
+    fn conditions(&self) -> Arc<[Condition]> {
+        self.conditions.lock().clone()
+    }
+
     fn instance(&self) -> u64 {
         self.resident.instance()
     }
@@ -123,7 +181,7 @@ impl AdmissionPlugin for AdmissionComponent {
         self.resident
             .call("sync", |instance, _, context| {
                 let begun = context.begin(&mut instance.store, "sync", false);
-                let result = instance.exports.orch_admission_check().call_sync(&mut instance.store, &deltas);
+                let result = instance.exports.check.call_sync(&mut instance.store, &deltas);
                 context.end(begun, &instance.store, result)
             })?
             .map_err(|message| self.resident.context.refused("sync", message))
@@ -133,7 +191,7 @@ impl AdmissionPlugin for AdmissionComponent {
         let request = request.to_string();
         let verdict = self.resident.call("review", |instance, _, context| {
             let begun = context.begin(&mut instance.store, "review", false);
-            let result = instance.exports.orch_admission_check().call_review(&mut instance.store, &request);
+            let result = instance.exports.check.call_review(&mut instance.store, &request);
             context.end(begun, &instance.store, result)
         })?;
         let verdict = verdict.map(Admitted::from).map_err(Denial::from);
@@ -189,6 +247,13 @@ impl From<wit::Rule> for Rule {
     fn from(rule: wit::Rule) -> Self {
         let operations = rule.operations.into_iter().map(Operation::from).collect();
         Rule { operations, api_groups: rule.api_groups, resources: rule.resources }
+    }
+}
+
+impl From<relevance::Condition> for Condition {
+    fn from(condition: relevance::Condition) -> Self {
+        let relevance::Condition { resources, groups, namespace_labels } = condition;
+        Condition { resources, groups, namespace_labels }
     }
 }
 

@@ -25,8 +25,16 @@ impl ControllerApi for Recorder {
     fn resources(&self) -> Vec<ServedResource> {
         Vec::new()
     }
-    async fn get(&self, _: &str, kind: &str, _: &str, _: &str, _: bool) -> Result<Option<String>, ApiError> {
-        let found = self.objects.iter().find(|object| object["kind"] == kind);
+    async fn get(
+        &self,
+        _: &str,
+        kind: &str,
+        _: &str,
+        name: &str,
+        _: bool,
+    ) -> Result<Option<String>, ApiError> {
+        let is_it = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+        let found = self.objects.iter().find(is_it);
         Ok(found.map(Value::to_string))
     }
     async fn list(&self, _: &str, _: &str, _: &str, _: &str, _: &str) -> Result<Vec<String>, ApiError> {

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use orch_plugin::{Artifact, PluginEngine, Source};
 
 pub mod api;
+pub mod sandbox;
 
 /// One engine for all tests of a process: it reserves address space.
 pub fn engine() -> Arc<PluginEngine> {

@@ -7,7 +7,7 @@ mod labels;
 use std::collections::BTreeMap;
 
 use orch_sdk::Value;
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Condition, Delta, Denial, Description, Operation, Request};
 use orch_sdk::object::Object;
 
 const NODE: &str = "system:node:";
@@ -44,6 +44,11 @@ impl Check for NodeRestriction {
                 "Pod",
                 &["metadata.annotations", "metadata.uid", "spec.nodeName", "spec.serviceAccountName"],
             )
+    }
+
+    /// Others than nodes are nobody's business here.
+    fn conditions(&self) -> Vec<Condition> {
+        vec![Condition::on(&["*/*"]).groups(&[NODES])]
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {

@@ -15,7 +15,7 @@ mod policy;
 use std::collections::BTreeMap;
 
 use orch_sdk::Value;
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Condition, Delta, Denial, Description, Operation, Request};
 use orch_sdk::object::Object;
 
 use config::Config;
@@ -26,6 +26,12 @@ use policy::{Level, Policy, Standard};
 /// Of pods. Any other may change what the standards are about.
 const HARMLESS: [&str; 8] =
     ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"];
+
+/// Pods, and what makes them.
+const OF_CORE: [&str; 5] =
+    ["pods", "pods/ephemeralcontainers", "pods/resize", "podtemplates", "replicationcontrollers"];
+const OF_APPS: [&str; 4] = ["daemonsets", "deployments", "replicasets", "statefulsets"];
+const OF_BATCH: [&str; 2] = ["cronjobs", "jobs"];
 
 #[derive(Default)]
 pub struct PodSecurity {
@@ -40,20 +46,9 @@ impl Check for PodSecurity {
     fn describe() -> Description {
         let operations = [Operation::Create, Operation::Update];
         Description::new()
-            .reviews(
-                &operations,
-                &[""],
-                &[
-                    "namespaces",
-                    "pods",
-                    "pods/ephemeralcontainers",
-                    "pods/resize",
-                    "podtemplates",
-                    "replicationcontrollers",
-                ],
-            )
-            .reviews(&operations, &["apps"], &["daemonsets", "deployments", "replicasets", "statefulsets"])
-            .reviews(&operations, &["batch"], &["cronjobs", "jobs"])
+            .reviews(&operations, &[""], &[&["namespaces"], &OF_CORE[..]].concat())
+            .reviews(&operations, &["apps"], &OF_APPS)
+            .reviews(&operations, &["batch"], &OF_BATCH)
             .reads("v1", "Namespace", &["metadata.labels"])
             .reads("v1", "Pod", &existing::FIELDS)
     }
@@ -61,6 +56,16 @@ impl Check for PodSecurity {
     fn configure(&mut self, config: &Value) -> Result<(), String> {
         self.config = Config::read(config)?;
         Ok(())
+    }
+
+    /// What namespaces say of themselves always matters; what is in them where they say anything, or
+    /// where the defaults do.
+    fn conditions(&self) -> Vec<Condition> {
+        if !self.config.defaults.is_privileged() {
+            return Vec::new();
+        }
+        let in_namespaces = Condition::on(&[&OF_CORE[..], &OF_APPS, &OF_BATCH].concat());
+        vec![in_namespaces.namespace_labels(&[&format!("{}*", policy::PREFIX)])]
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::fmt;
 use orch_sdk::Value;
 use orch_sdk::object::Object;
 
-const PREFIX: &str = "pod-security.kubernetes.io/";
+pub const PREFIX: &str = "pod-security.kubernetes.io/";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Level {

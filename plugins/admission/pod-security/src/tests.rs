@@ -41,6 +41,22 @@ fn pods_are_refused_where_the_namespace_says_so() {
 }
 
 #[test]
+fn only_labels_make_pods_matter_unless_the_defaults_do() {
+    let mut check = PodSecurity::default();
+    let conditions = check.conditions();
+    assert_eq!(conditions[0].namespace_labels, ["pod-security.kubernetes.io/*"]);
+    let asked: Vec<String> =
+        PodSecurity::describe().rules.into_iter().flat_map(|rule| rule.resources).collect();
+    let spared = &conditions[0].resources;
+    assert_eq!(
+        asked.iter().filter(|resource| !spared.contains(resource)).collect::<Vec<_>>(),
+        ["namespaces"]
+    );
+    check.configure(&json!({"defaults": {"warn": "restricted"}})).unwrap();
+    assert_eq!(check.conditions(), []);
+}
+
+#[test]
 fn updates_count_when_images_change_or_containers_come() {
     let mut check = check(enforce("baseline"));
     let mut update =

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Check, Delta, Denial, Description, Operation, Rule};
-use crate::bindings::admission::exports::orch::admission::check as wit;
+use super::{Admitted, Check, Condition, Delta, Denial, Description, Operation, Rule};
+use crate::bindings::admission::exports::orch::admission::{check as wit, relevance};
 use crate::bindings::scheduler::orch::host::interests;
 
 /// Implemented by `export_admission!`: where the one instance of the check lives.
@@ -37,6 +37,17 @@ impl<T: Exports> wit::Guest for T {
             Ok(Admitted { patch, warnings }) => Ok(wit::Admitted { patch, warnings }),
             Err(Denial { code, reason, message }) => Err(wit::Denial { code, reason, message }),
         }
+    }
+}
+
+impl<T: Exports> relevance::Guest for T {
+    fn conditions() -> Vec<relevance::Condition> {
+        let condition = |Condition { resources, groups, namespace_labels }| relevance::Condition {
+            resources,
+            groups,
+            namespace_labels,
+        };
+        T::with(|check| check.conditions()).into_iter().map(condition).collect()
     }
 }
 

@@ -194,6 +194,9 @@ impl Request {
 struct Nothing;
 
 impl crate::State for Nothing {
+    fn namespace(&self, _: &str) -> Option<Arc<Value>> {
+        None
+    }
     fn open(&self, _: &str, _: &str) -> Box<dyn crate::Feed> {
         unreachable!("there are no components")
     }
