@@ -93,11 +93,20 @@ fn a_check_in_python_says_what_matters() {
     says_what_matters(LanguageName::Python, "plugin.py", "    def review", conditions);
 }
 
-/// Beyond filters and scores: a policy in Go at every extension point, asked by a script at each.
+/// Beyond filters and scores: a policy at every extension point, asked by a script at each.
+fn takes_part_everywhere(language: LanguageName, file: &str, plugin: &str) {
+    let directory = edited(language, World::Scheduler, "scheduler-full", &[]);
+    fs::write(directory.join(file), plugin).unwrap();
+    fs::write(directory.join("tests/scheduler.yaml"), include_str!("points/scheduler.yaml")).unwrap();
+    support::plays(language, &directory);
+}
+
 #[test]
 fn go_at_every_extension_point() {
-    let directory = edited(LanguageName::Go, World::Scheduler, "scheduler-full", &[]);
-    fs::write(directory.join("plugin.go"), include_str!("points/plugin.go")).unwrap();
-    fs::write(directory.join("tests/scheduler.yaml"), include_str!("points/scheduler.yaml")).unwrap();
-    support::plays(LanguageName::Go, &directory);
+    takes_part_everywhere(LanguageName::Go, "plugin.go", include_str!("points/plugin.go"));
+}
+
+#[test]
+fn c_at_every_extension_point() {
+    takes_part_everywhere(LanguageName::C, "plugin.c", include_str!("points/plugin.c"));
 }
