@@ -22,6 +22,8 @@ const BATCH: usize = 128;
 /// So many changes are passed on although nobody asks: a plugin that is seldom asked (preemption) must
 /// neither fill the memory with what waits for it nor be told of a whole day at once.
 const FULL: usize = 8 * BATCH;
+/// Forms kept of pods that were pretended away and back. They are a few hundred bytes each.
+const MOST_FORMS: usize = 32 * 1024;
 /// After a failed sync, no new try before this.
 const SYNC_PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,9 @@ pub(crate) struct Resident {
     objects: HashMap<String, u64>,
     /// Pods told to be where they are not, or not where they are, by uid.
     pretended: HashMap<Arc<str>, Change>,
+    /// Forms of pods that were pretended to be there: whoever looks for room pretends of the same pods
+    /// again and again, and what was parsed of them is not kept.
+    forms: HashMap<Arc<str>, String>,
     pending: Vec<Delta>,
     /// What was passed on unasked failed: a fresh instance must be told everything.
     failed: Option<CallError>,
@@ -152,6 +157,7 @@ impl Resident {
             pods: HashMap::new(),
             objects: HashMap::new(),
             pretended: HashMap::new(),
+            forms: HashMap::new(),
             pending: Vec::new(),
             failed: None,
             instance: plugin.instance(),
@@ -179,11 +185,16 @@ impl Resident {
     /// node's neighbours.
     pub fn apply(&mut self, change: &Change) -> Heard {
         match change {
-            Change::Pod(pod, _) => drop(self.pretended.remove(&pod.uid)),
-            Change::PodGone(uid) => drop(self.pretended.remove(uid)),
+            Change::Pod(pod, _) => self.forget_pretence(&pod.uid),
+            Change::PodGone(uid) => self.forget_pretence(uid),
             Change::Node(..) | Change::NodeGone(_) | Change::Object(_) | Change::ObjectGone(_) => {}
         }
         self.hear(change)
+    }
+
+    fn forget_pretence(&mut self, uid: &str) {
+        self.pretended.remove(uid);
+        self.forms.remove(uid);
     }
 
     /// Takes note of a pod's coming or going that is not so, or takes that back. A fresh instance is
@@ -200,7 +211,19 @@ impl Resident {
             true => self.pretended.remove(uid),
             false => self.pretended.insert(uid.clone(), change.clone()),
         };
-        self.hear(change);
+        match change {
+            Change::Pod(pod, node) => self.pretend_pod(pod, *node),
+            _ => drop(self.hear(change)),
+        }
+    }
+
+    fn pretend_pod(&mut self, pod: &PodInfo, node: u32) {
+        let Some(cut) = &self.cuts.pod else { return };
+        if self.forms.len() >= MOST_FORMS {
+            self.forms.clear();
+        }
+        let form = self.forms.entry(pod.uid.clone()).or_insert_with(|| cut.apply(&pod.object())).clone();
+        self.tell_pod(pod, node, form);
     }
 
     fn hear(&mut self, change: &Change) -> Heard {
@@ -266,17 +289,23 @@ impl Resident {
             return Heard::default();
         }
         let form = cut.apply(&pod.object());
+        let told = self.tell_pod(pod, node, form);
+        Heard { told, may_help: told && (before.is_some() || depends) }
+    }
+
+    /// False: it was told just that.
+    fn tell_pod(&mut self, pod: &PodInfo, node: u32, form: String) -> bool {
         let told = Told { node, shape: pod.shape, hash: self.hasher.hash_one(&form) };
-        self.pods.insert(pod.uid.clone(), told);
-        if before.filter(same_place).is_some_and(|before| before.hash == told.hash) {
-            return Heard::default();
+        let before = self.pods.insert(pod.uid.clone(), told);
+        if before.is_some_and(|before| before.node == node && before.hash == told.hash) {
+            return false;
         }
         if let Some(before) = before.filter(|before| before.node != node) {
             self.touched.node(before.node);
         }
         self.touched.node(node);
         self.note(Delta::PodUpsert(pod.uid.to_string(), node, form));
-        Heard { told: true, may_help: before.is_some() || depends }
+        true
     }
 
     /// Brings the plugin's state up to date, from the beginning when its instance is a fresh one.

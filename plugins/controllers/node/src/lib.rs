@@ -1,12 +1,19 @@
 //! What a node says of itself keeps new pods away: that it is not ready, that its network is not there, that
 //! it is cordoned become taints (`pkg/controller/nodelifecycle`, of which this is the pass over `NoSchedule`
-//! taints). Pressure is none yet: nothing here would relieve a node of it. Nobody is evicted.
+//! taints). Pressure is none yet: nothing here would relieve a node of it. Pods that do not tolerate a
+//! node's taints of effect `NoExecute` are evicted ([`eviction`]).
 //! <https://kubernetes.io/docs/concepts/architecture/nodes/#taint-nodes-by-condition>
 
-use orch_sdk::controller::{Api, Controller, Description, Error, Kind, Outcome, PatchType};
+mod eviction;
+
+use orch_sdk::controller::{
+    Api, Change, Controller, Description, Error, Kind, Outcome, PatchType, split_key,
+};
 use orch_sdk::object::Object;
 use orch_sdk::time::rfc3339;
 use orch_sdk::{Value, json};
+
+use eviction::Evictions;
 
 /// A condition, a status of it, and the taint that says so.
 const TAINTS: [(&str, &str, &str); 3] = [
@@ -18,31 +25,57 @@ const CORDONED: &str = "node.kubernetes.io/unschedulable";
 const EFFECT: &str = "NoSchedule";
 
 #[derive(Default)]
-pub struct Nodes;
+pub struct Nodes {
+    evictions: Evictions,
+}
 
 orch_sdk::export_controller!(Nodes);
 
 impl Controller for Nodes {
+    /// One worker: whose time is running is known in one place. A key is a node's name, or a pod's.
     fn describe() -> Description {
-        let fields =
+        let of_nodes =
             ["status.conditions[*].type", "status.conditions[*].status", "spec.unschedulable", "spec.taints"];
-        Description::new().concurrency(4).watches(Kind::NODE, &fields)
+        let of_pods = ["metadata.deletionTimestamp", "spec.nodeName", "spec.tolerations"];
+        Description::new().watches(Kind::NODE, &of_nodes).watches_mapped(Kind::POD, &of_pods)
+    }
+
+    fn keys(&mut self, _: usize, _: Change, pod: &Value, _: Option<&Value>) -> Vec<String> {
+        if self.evictions.concern(pod) { vec![pod.key()] } else { Vec::new() }
     }
 
     fn reconcile(&mut self, api: &dyn Api, key: &str) -> Result<Outcome, Error> {
-        let at = Kind::NODE.object("", key);
-        let Some(node) = api.get(at)? else { return Ok(Outcome::done()) };
-        let before = node.items(&["spec", "taints"]);
-        let after = tainted(&node, &rfc3339(api.now_ms()));
-        if after == before {
-            return Ok(Outcome::done());
-        }
-        let version = node.resource_version();
-        let body = json!({ "metadata": { "resourceVersion": version }, "spec": { "taints": after } });
-        match api.patch(at, PatchType::Merge, &body) {
-            Err(error) if !error.is_not_found() => Err(error.into()),
-            _ => Ok(Outcome::done()),
-        }
+        let next = match key.contains('/') {
+            true => {
+                let (namespace, name) = split_key(key);
+                self.evictions.of_pod(api, namespace, name)?
+            }
+            false => match api.get(Kind::NODE.object("", key))? {
+                Some(node) => {
+                    taint(api, &node)?;
+                    self.evictions.of_node(api, &node)?
+                }
+                None => {
+                    self.evictions.forget_node(key);
+                    None
+                }
+            },
+        };
+        Ok(next.map_or_else(Outcome::done, Outcome::requeue_after_ms))
+    }
+}
+
+fn taint(api: &dyn Api, node: &Value) -> Result<(), Error> {
+    let before = node.items(&["spec", "taints"]);
+    let after = tainted(node, &rfc3339(api.now_ms()));
+    if after == before {
+        return Ok(());
+    }
+    let version = node.resource_version();
+    let body = json!({ "metadata": { "resourceVersion": version }, "spec": { "taints": after } });
+    match api.patch(Kind::NODE.object("", node.name()), PatchType::Merge, &body) {
+        Err(error) if !error.is_not_found() => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -92,7 +125,7 @@ mod tests {
     /// Keys and effects of the taints after a pass.
     fn taints(node: Value) -> Vec<String> {
         let cluster = Cluster::with([node]);
-        Nodes.reconcile(&cluster, "n").unwrap();
+        Nodes::default().reconcile(&cluster, "n").unwrap();
         let node = cluster.object(Kind::NODE, "", "n");
         let taints = node.items(&["spec", "taints"]).iter();
         taints
@@ -122,9 +155,9 @@ mod tests {
         let cordoned = node("True", json!({ "unschedulable": true }));
         assert_eq!(taints(cordoned.clone()), ["node.kubernetes.io/unschedulable:NoSchedule"]);
         let cluster = Cluster::with([cordoned]);
-        Nodes.reconcile(&cluster, "n").unwrap();
+        Nodes::default().reconcile(&cluster, "n").unwrap();
         cluster.take_writes();
-        Nodes.reconcile(&cluster, "n").unwrap();
+        Nodes::default().reconcile(&cluster, "n").unwrap();
         assert!(cluster.take_writes().is_empty(), "what is right is left alone");
         let mut node = cluster.object(Kind::NODE, "", "n");
         node["spec"]["unschedulable"] = false.into();
