@@ -1,6 +1,7 @@
 //! Pods.
 
 pub(crate) mod defaults;
+mod label_keys;
 mod parts;
 pub(crate) mod qos;
 mod status;
@@ -40,6 +41,7 @@ fn prepare_create(pod: &mut Value) {
             "lastTransitionTime": pod["metadata"]["creationTimestamp"],
         }]);
     }
+    label_keys::write_into_selectors(pod);
 }
 
 /// Only a pod that a node runs has an agent to end it gracefully; others have no time.

@@ -90,7 +90,7 @@ impl InterPodAffinity {
         topology.upsert_pod(uid, node, &raw.text(), || {
             let (namespace, labels) = (raw.metadata.namespace.as_ref(), raw.labels()?);
             // A pod that runs in spite of terms that cannot be read has none.
-            let own = Terms::read(&raw, &labels).unwrap_or_else(|fault| {
+            let own = Terms::read(&raw).unwrap_or_else(|fault| {
                 let message = format!("the affinity of pod {namespace}/{uid} is ignored: {fault}");
                 orch_sdk::log::warn(&message);
                 Terms::default()

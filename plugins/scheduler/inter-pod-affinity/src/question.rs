@@ -38,7 +38,7 @@ impl Question {
         made_at: (u64, u64, u64),
     ) -> Result<Self, String> {
         let labels = raw.labels()?;
-        let terms = Terms::read(raw, &labels)?;
+        let terms = Terms::read(raw)?;
         let namespace = raw.metadata.namespace.as_ref();
         let meaning = known.meaning(namespace, namespaces.of(namespace), &labels);
         let hears = !config.ignore_preferred_terms_of_existing_pods || !terms.preferred.is_empty();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use orch_sdk::node::or_default;
-use orch_sdk::selector::{Operator, Requirement, Selector};
+use orch_sdk::selector::Selector;
 use orch_sdk::serde::Deserialize;
 use orch_sdk::topology::{Labels, RawPod};
 
@@ -46,8 +46,6 @@ struct Written {
     topology_key: String,
     namespaces: Option<Vec<String>>,
     namespace_selector: Option<Selector>,
-    match_label_keys: Option<Vec<String>>,
-    mismatch_label_keys: Option<Vec<String>>,
 }
 
 /// Pods that are meant, and the key of the domain they are to share or not to share.
@@ -81,9 +79,9 @@ pub struct Terms {
 }
 
 impl Terms {
-    pub fn read(raw: &RawPod<'_>, labels: &Labels) -> Result<Self, String> {
+    pub fn read(raw: &RawPod<'_>) -> Result<Self, String> {
         let Affinity { pod_affinity, pod_anti_affinity } = raw.spec::<Spec>()?.affinity;
-        let term = |written| complete(written, &raw.metadata.namespace, labels);
+        let term = |written| complete(written, &raw.metadata.namespace);
         let near = pod_affinity.preferred.into_iter().map(|it| (term(it.pod_affinity_term), it.weight));
         let apart =
             pod_anti_affinity.preferred.into_iter().map(|it| (term(it.pod_affinity_term), -it.weight));
@@ -95,24 +93,15 @@ impl Terms {
     }
 }
 
-/// What the term comes to for a pod with this namespace and these labels.
-fn complete(written: Written, namespace: &str, labels: &Labels) -> Term {
+/// What the term comes to for a pod in this namespace. What `matchLabelKeys` and `mismatchLabelKeys` add,
+/// the API server has written into the selector.
+fn complete(written: Written, namespace: &str) -> Term {
     let names = written.namespaces.unwrap_or_default();
     let own = names.is_empty() && written.namespace_selector.is_none();
-    let selector = written.label_selector.map(|mut selector| {
-        let add = |selector: &mut Selector, keys: Option<Vec<String>>, operator| {
-            for (key, value) in keys.iter().flatten().filter_map(|key| labels.get_key_value(key)) {
-                selector.require(Requirement { key: key.clone(), operator, values: vec![value.clone()] });
-            }
-        };
-        add(&mut selector, written.match_label_keys, Operator::In);
-        add(&mut selector, written.mismatch_label_keys, Operator::NotIn);
-        selector.canonical()
-    });
     Term {
         namespaces: if own { [namespace.to_string()].into() } else { names.into_iter().collect() },
         namespace_selector: written.namespace_selector.map(Selector::canonical),
-        selector,
+        selector: written.label_selector.map(Selector::canonical),
         key: written.topology_key,
     }
 }

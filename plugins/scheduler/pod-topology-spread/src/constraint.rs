@@ -62,12 +62,15 @@ impl Written {
         self.node_taints_policy.unwrap_or(Inclusion::Ignore) == Inclusion::Honor
     }
 
-    /// The selector with what `matchLabelKeys` adds of the pod's own labels.
+    /// The selector with what `matchLabelKeys` adds of the pod's own labels, unless the API server has
+    /// written it there, as it does since Kubernetes 1.34.
     pub fn selector(&self, labels: &Labels) -> Option<Selector> {
         let mut selector = self.label_selector.clone()?;
         for key in self.match_label_keys.iter().flatten() {
-            if let Some(value) = labels.get(key) {
-                selector.require(Requirement::equal(key, value));
+            if let Some(own) = labels.get(key).map(|value| Requirement::equal(key, value))
+                && !selector.requirements().contains(&own)
+            {
+                selector.require(own);
             }
         }
         Some(selector)

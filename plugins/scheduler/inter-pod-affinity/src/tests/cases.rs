@@ -153,25 +153,28 @@ fn placed_pods_select_the_namespace_of_the_one_that_comes() {
     assert_eq!(judged(&mut policy, &plain("web")), ruled_out(NOT_KEPT_APART, &[0, 1], false));
 }
 
+/// What the API server writes for `matchLabelKeys` and `mismatchLabelKeys` counts, the keys do not again.
 #[test]
-fn label_keys_match_and_mismatch_the_pods_own() {
+fn label_keys_count_as_they_were_written_into_the_selector() {
     let mut policy = four();
-    let revision = |revision: &str, keys: &str| {
+    let revision = |revision: &str, operator: &str| {
         let mut term = term("web", "host");
-        term[keys] = json!(["rev", "absent"]);
+        term["matchLabelKeys"] = json!(["rev"]);
+        term["labelSelector"]["matchExpressions"] =
+            json!([{"key": "rev", "operator": operator, "values": [revision]}]);
         let mut pod = pod("web", apart(&[term]));
-        pod["metadata"]["labels"]["rev"] = revision.into();
+        pod["metadata"]["labels"]["rev"] = "changed since".into();
         pod
     };
     let mut first = plain("web");
     first["metadata"]["labels"]["rev"] = "1".into();
     upsert(&mut policy, "1", 0, &first);
-    assert_eq!(judged(&mut policy, &revision("1", "matchLabelKeys")), ruled_out(NOT_APART, &[0], false));
-    assert!(judged(&mut policy, &revision("2", "matchLabelKeys")).is_empty());
-    assert!(judged(&mut policy, &revision("1", "mismatchLabelKeys")).is_empty());
-    assert_eq!(judged(&mut policy, &revision("2", "mismatchLabelKeys")), ruled_out(NOT_APART, &[0], false));
-    // The other way round: what a placed pod says is about its own labels.
-    upsert(&mut policy, "1", 1, &revision("1", "matchLabelKeys"));
+    assert_eq!(judged(&mut policy, &revision("1", "In")), ruled_out(NOT_APART, &[0], false));
+    assert!(judged(&mut policy, &revision("2", "In")).is_empty());
+    assert!(judged(&mut policy, &revision("1", "NotIn")).is_empty());
+    assert_eq!(judged(&mut policy, &revision("2", "NotIn")), ruled_out(NOT_APART, &[0], false));
+    // The other way round.
+    upsert(&mut policy, "1", 1, &revision("1", "In"));
     assert_eq!(judged(&mut policy, &first), ruled_out(NOT_KEPT_APART, &[1], false));
     first["metadata"]["labels"]["rev"] = "2".into();
     assert!(judged(&mut policy, &first).is_empty());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use orch_sdk::object::Object;
-use orch_sdk::selector::{Operator, Requirement, Selector};
+use orch_sdk::selector::Selector;
 use orch_sdk::{Value, json};
 
 use super::{NOT_APART, NOT_KEPT_APART, NOT_NEAR};
@@ -40,14 +40,7 @@ impl Cluster {
         let Some(selector) = term.get("labelSelector").filter(|selector| !selector.is_null()) else {
             return false;
         };
-        let mut selector = Selector::from_label_selector(selector).unwrap();
-        for (keys, operator) in [("matchLabelKeys", Operator::In), ("mismatchLabelKeys", Operator::NotIn)] {
-            for key in term.items(&[keys]).iter().filter_map(Value::as_str) {
-                if let Some(value) = owner.label(key) {
-                    selector.require(Requirement { key: key.into(), operator, values: vec![value.into()] });
-                }
-            }
-        }
+        let selector = Selector::from_label_selector(selector).unwrap();
         let names = term.items(&["namespaces"]);
         let by_labels = term.get("namespaceSelector");
         let here = match by_labels {

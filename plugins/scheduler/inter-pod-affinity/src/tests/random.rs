@@ -131,11 +131,6 @@ impl World<'_> {
             }
             _ => {}
         }
-        match self.dice.roll(6) {
-            0 => term["matchLabelKeys"] = json!(["tier"]),
-            1 => term["mismatchLabelKeys"] = json!(["tier"]),
-            _ => {}
-        }
         term
     }
 
