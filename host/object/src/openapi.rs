@@ -6,6 +6,7 @@
 //! whoever makes clients of it.
 
 mod gnostic;
+mod merge;
 mod operations;
 mod parameters;
 mod paths;
@@ -26,6 +27,7 @@ use paths::{ENCODED, Inquiry, Route};
 use schemas::META;
 
 pub use gnostic::{v2 as v2_protobuf, v3 as v3_protobuf};
+pub use merge::merge_v2;
 pub use v2::v2;
 
 /// The Kubernetes version whose API this is.

@@ -1,6 +1,10 @@
 //! What extension servers say of themselves: their resources, and where their schemas are.
 
+use std::sync::Arc;
+
+use orch_object::openapi::merge_v2;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{Aggregator, Remote};
 
@@ -24,12 +28,43 @@ pub struct RemoteVersion {
     pub current: bool,
     /// `serverRelativeURL` of its OpenAPI v3 document; empty: it has none.
     pub openapi: String,
+    /// Its part of OpenAPI v2, where it has one.
+    pub schemas: Option<Arc<Schemas>>,
+}
+
+/// Paths of OpenAPI v2, and what they refer to.
+#[derive(Debug)]
+pub struct Schemas {
+    document: Value,
+    pub hash: String,
+}
+
+impl PartialEq for Schemas {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
 }
 
 impl Discovered {
     pub fn new(mut versions: Vec<RemoteVersion>) -> Self {
         versions.sort_by(|a, b| (&a.group, &a.version).cmp(&(&b.group, &b.version)));
         Discovered { versions }
+    }
+
+    /// Of all documents of OpenAPI v2 together; empty: there are none.
+    pub fn fingerprint(&self) -> String {
+        self.schemas().map(|(_, schemas)| schemas.hash.as_str()).collect()
+    }
+
+    /// Puts what extension servers describe into the document of everything.
+    pub fn describe(&self, whole: &mut Value) {
+        for (version, schemas) in self.schemas() {
+            merge_v2(whole, &schemas.document, &prefix(&version.group, &version.version));
+        }
+    }
+
+    fn schemas(&self) -> impl Iterator<Item = (&RemoteVersion, &Schemas)> {
+        self.versions.iter().filter_map(|version| Some((version, &**version.schemas.as_ref()?)))
     }
 
     pub fn version(&self, remote: &Remote) -> Option<&RemoteVersion> {
@@ -46,6 +81,7 @@ impl RemoteVersion {
             resources: Vec::new(),
             current: false,
             openapi: String::new(),
+            schemas: None,
         }
     }
 
@@ -67,7 +103,21 @@ pub async fn ask(aggregator: &Aggregator, remote: &Remote) -> Option<RemoteVersi
         None => plain(aggregator, remote).await?,
     };
     let openapi = openapi(aggregator, remote).await.unwrap_or_default();
-    Some(RemoteVersion { resources, current: true, openapi, ..RemoteVersion::unknown(remote) })
+    let schemas = schemas(aggregator, remote).await.map(Arc::new);
+    Some(RemoteVersion { resources, current: true, openapi, schemas, ..RemoteVersion::unknown(remote) })
+}
+
+/// Where the paths of a group version begin.
+fn prefix(group: &str, version: &str) -> String {
+    format!("/apis/{group}/{version}/")
+}
+
+async fn schemas(aggregator: &Aggregator, remote: &Remote) -> Option<Schemas> {
+    let whole = document(aggregator, remote, "/openapi/v2", "application/json").await?;
+    let mut part = json!({});
+    merge_v2(&mut part, &whole, &prefix(&remote.group, &remote.version));
+    let hash = hex::encode(Sha256::digest(part.to_string()));
+    Some(Schemas { document: part, hash })
 }
 
 async fn document(

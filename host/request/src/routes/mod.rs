@@ -150,7 +150,7 @@ impl Routes {
             return Ok(full(200, "application/json", root_paths(&kinds)));
         }
         if trimmed == "/openapi/v2" {
-            return self.openapi.of(&kinds).v2(&headers).await;
+            return self.openapi.of(&kinds).v2(&headers, &self.aggregator.discovered()).await;
         }
         let remote = self.aggregator.discovered();
         self.discovery

@@ -12,6 +12,7 @@ use http::header::{
 use jiff::Timestamp;
 use orch_object::openapi::{self, Document};
 use orch_object::{Kinds, Status};
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -36,7 +37,7 @@ pub struct OpenApi {
     kinds: Arc<Kinds>,
     /// When the table became as it is.
     since: Timestamp,
-    v2: OnceCell<V2>,
+    v2: Mutex<Arc<Whole>>,
     /// `api/v1`, `apis/apps/v1`, …
     documents: BTreeMap<String, Document>,
 }
@@ -44,7 +45,7 @@ pub struct OpenApi {
 impl OpenApi {
     pub fn new(kinds: Arc<Kinds>) -> Self {
         let documents = openapi::documents(&kinds);
-        OpenApi { kinds, since: Timestamp::now(), v2: OnceCell::new(), documents }
+        OpenApi { kinds, since: Timestamp::now(), v2: Mutex::default(), documents }
     }
 
     /// `None`: no OpenAPI path.
@@ -75,23 +76,12 @@ impl OpenApi {
             V3_GNOSTIC => full(200, content_type, openapi::v3_protobuf(&openapi::v3(&self.kinds, document))),
             _ => full(200, content_type, openapi::v3(&self.kinds, document).to_string()),
         };
-        self.mark(&mut response, &etag);
+        mark(&mut response, &etag, self.since);
         if asked == hash {
             let for_ever = HeaderValue::from_static("public, immutable");
             response.headers_mut().insert(CACHE_CONTROL, for_ever);
         }
         response
-    }
-
-    /// What a client may keep the answer by.
-    fn mark(&self, response: &mut Response, etag: &str) {
-        let modified = self.since.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        for (name, value) in [(ETAG, etag), (LAST_MODIFIED, &modified)] {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
     }
 
     /// What extension servers have to say is found where they say.
@@ -109,6 +99,17 @@ impl OpenApi {
         }
         json!({ "paths": paths }).to_string()
     }
+}
+
+/// What a client may keep the answer by.
+fn mark(response: &mut Response, etag: &str, since: Timestamp) {
+    let modified = since.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    for (name, value) in [(ETAG, etag), (LAST_MODIFIED, &modified)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
 }
 
 /// 406, of which the answer says no more than what it depends on.
@@ -131,6 +132,21 @@ fn moved(name: &str, hash: &str, content_type: &'static str) -> Response {
         response.headers_mut().insert(LOCATION, place);
     }
     response
+}
+
+/// The document of everything, with what extension servers say; made when somebody asks for it.
+struct Whole {
+    /// Of what extension servers say.
+    remote: String,
+    /// When it became as it is.
+    since: Timestamp,
+    made: OnceCell<V2>,
+}
+
+impl Default for Whole {
+    fn default() -> Self {
+        Whole { remote: String::new(), since: Timestamp::now(), made: OnceCell::new() }
+    }
 }
 
 /// The document of everything: large, so kept compressed once somebody has asked for it.
@@ -157,8 +173,9 @@ const V3: Forms = [
 ];
 
 impl V2 {
-    fn new(kinds: &Kinds) -> V2 {
-        let document = openapi::v2(kinds);
+    fn new(kinds: &Kinds, remote: &Discovered) -> V2 {
+        let mut document = openapi::v2(kinds);
+        remote.describe(&mut document);
         let json = gzip::compressed(document.to_string().as_bytes());
         V2 { json, protobuf: gzip::compressed(&openapi::v2_protobuf(&document)) }
     }
@@ -166,30 +183,43 @@ impl V2 {
 
 impl OpenApi {
     /// `/openapi/v2`
-    pub async fn v2(self: Arc<Self>, headers: &HeaderMap) -> Result<Response, Status> {
+    pub async fn v2(&self, headers: &HeaderMap, remote: &Arc<Discovered>) -> Result<Response, Status> {
         let Some(content_type) = content_type(headers, &V2_TYPES) else {
             return Ok(refused(&["Accept-Encoding", "Accept"]));
         };
-        let etag = format!("\"{}\"", self.fingerprint());
-        let mut response = match is_known(headers, &etag, self.since) {
+        let whole = self.whole(remote);
+        let etag = format!("\"{}\"", self.fingerprint(&whole));
+        let mut response = match is_known(headers, &etag, whole.since) {
             true => full(304, content_type, Bytes::new()),
-            false => self.clone().v2_body(content_type, headers).await?,
+            false => self.v2_body(&whole, remote, content_type, headers).await?,
         };
         response.headers_mut().append(VARY, HeaderValue::from_static("Accept-Encoding"));
-        self.mark(&mut response, &etag);
+        mark(&mut response, &etag, whole.since);
         Ok(response)
     }
 
+    /// What was made before, as long as extension servers say the same.
+    fn whole(&self, remote: &Discovered) -> Arc<Whole> {
+        let fingerprint = remote.fingerprint();
+        let mut whole = self.v2.lock();
+        if whole.remote != fingerprint {
+            *whole = Arc::new(Whole { remote: fingerprint, ..Whole::default() });
+        }
+        whole.clone()
+    }
+
     async fn v2_body(
-        self: Arc<Self>,
+        &self,
+        whole: &Whole,
+        remote: &Arc<Discovered>,
         content_type: &'static str,
         headers: &HeaderMap,
     ) -> Result<Response, Status> {
         let make = || {
-            let kinds = self.kinds.clone();
-            tokio::task::spawn_blocking(move || V2::new(&kinds))
+            let (kinds, remote) = (self.kinds.clone(), remote.clone());
+            tokio::task::spawn_blocking(move || V2::new(&kinds, &remote))
         };
-        let made = self.v2.get_or_try_init(make).await.map_err(|error| {
+        let made = whole.made.get_or_try_init(make).await.map_err(|error| {
             tracing::error!(%error, "the OpenAPI document cannot be made");
             Status::new(500, "InternalError", "the OpenAPI document cannot be made")
         })?;
@@ -203,8 +233,9 @@ impl OpenApi {
     }
 
     /// Of all documents together.
-    fn fingerprint(&self) -> String {
+    fn fingerprint(&self, whole: &Whole) -> String {
         let mut hasher = Sha256::new();
+        hasher.update(&whole.remote);
         for document in self.documents.values() {
             hasher.update(openapi::fingerprint(&self.kinds, document));
         }

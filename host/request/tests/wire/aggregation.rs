@@ -26,6 +26,10 @@ async fn extension(group: &str, name: &str) -> Outside {
                 let url = format!("/openapi/v3{base}?hash=ABC");
                 Reply::Json(json!({ "paths": { (&base[1..]): { "serverRelativeURL": url } } }))
             }
+            "/openapi/v2" => Reply::Json(json!({ "swagger": "2.0",
+                "paths": { format!("{base}/flunders"): { "get": { "schema": { "$ref": "#/definitions/example.Flunder" } } },
+                    "/apis/other.example/v1/": {} },
+                "definitions": { "example.Flunder": { "type": "object" }, "example.Unused": {} } })),
             path if path == base => Reply::Json(json!({ "kind": "APIResourceList", "apiVersion": "v1",
                 "groupVersion": format!("{group}/v1"), "resources": [{ "name": "flunders", "singularName": "flunder",
                     "namespaced": true, "kind": "Flunder", "verbs": ["get"] }] })),
@@ -89,6 +93,15 @@ async fn another_server_becomes_part_of_the_api() {
     assert_eq!(index["paths"][format!("apis/{group}/v1")]["serverRelativeURL"], url);
     assert_eq!(api.get(&url).await.expect(200)["of"], "the extension");
 
+    let whole = api.get("/openapi/v2").await;
+    let (etag, whole) = (whole.headers["etag"].clone(), whole.expect(200));
+    assert!(whole["paths"][format!("/apis/{group}/v1/flunders")].is_object());
+    assert!(
+        whole["paths"]["/api/v1/pods"].is_object() && whole["paths"]["/apis/other.example/v1/"].is_null()
+    );
+    assert_eq!(whole["definitions"]["example.Flunder"]["type"], "object");
+    assert!(whole["definitions"]["example.Unused"].is_null());
+
     // Requests, in the name of who asks.
     let path = format!("/apis/{group}/v1/namespaces/{namespace}/flunders");
     let flunder = api.get(&format!("{path}/f?pretty=true")).await.expect(200);
@@ -112,6 +125,12 @@ async fn another_server_becomes_part_of_the_api() {
     assert_eq!(table.expect(200)["rows"][0]["cells"][1], format!("{namespace}/api"));
     api.delete(&format!("{SERVICES}/v1.{group}")).await.expect(200);
     assert_eq!(api.get(&format!("{path}/f")).await.code, 404);
+    let forgotten = async {
+        while api.get("/openapi/v2").await.headers["etag"] == etag {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), forgotten).await.expect("its part goes with it");
 }
 
 #[tokio::test]
