@@ -46,16 +46,7 @@ impl Allowance {
 
 impl Keys {
     pub fn new(issuer: Issuer) -> Result<Self, OidcError> {
-        let failed = |what: &str| OidcError::Client { issuer: issuer.url.clone(), why: what.to_string() };
-        let mut builder =
-            reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
-        if !issuer.certificate_authority.is_empty() {
-            let pem = issuer.certificate_authority.as_bytes();
-            let authorities =
-                reqwest::Certificate::from_pem_bundle(pem).map_err(|error| failed(&error.to_string()))?;
-            builder = builder.tls_certs_only(authorities);
-        }
-        let http = builder.build().map_err(|error| failed(&error.to_string()))?;
+        let http = http(&issuer)?;
         let allowance = Mutex::new(Allowance { left: BURST, since: Instant::now() });
         Ok(Keys { issuer, http, current: ArcSwapOption::empty(), allowance })
     }
@@ -106,20 +97,41 @@ impl Keys {
     }
 
     async fn get(&self, url: &str) -> Result<Value, OidcError> {
-        let failed = |why: String| OidcError::Fetch { url: url.into(), why };
-        let mut response = self.http.get(url).send().await.map_err(|error| failed(causes(&error)))?;
-        if !response.status().is_success() {
-            return Err(failed(format!("it answers {}", response.status())));
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| failed(causes(&error)))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LARGEST {
-                return Err(failed(format!("it is larger than {LARGEST} bytes")));
-            }
-        }
-        serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
+        let body = answer(url, self.http.get(url)).await?;
+        serde_json::from_slice(&body)
+            .map_err(|error| OidcError::Fetch { url: url.into(), why: error.to_string() })
     }
+}
+
+/// What asks an issuer and those it names.
+pub fn http(issuer: &Issuer) -> Result<reqwest::Client, OidcError> {
+    let failed = |what: &str| OidcError::Client { issuer: issuer.url.clone(), why: what.to_string() };
+    let mut builder =
+        reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+    if !issuer.certificate_authority.is_empty() {
+        let pem = issuer.certificate_authority.as_bytes();
+        let authorities =
+            reqwest::Certificate::from_pem_bundle(pem).map_err(|error| failed(&error.to_string()))?;
+        builder = builder.tls_certs_only(authorities);
+    }
+    builder.build().map_err(|error| failed(&error.to_string()))
+}
+
+/// The body of an answer that succeeds and is not too large.
+pub async fn answer(url: &str, request: reqwest::RequestBuilder) -> Result<Vec<u8>, OidcError> {
+    let failed = |why: String| OidcError::Fetch { url: url.into(), why };
+    let mut response = request.send().await.map_err(|error| failed(causes(&error)))?;
+    if !response.status().is_success() {
+        return Err(failed(format!("it answers {}", response.status())));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(causes(&error)))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST {
+            return Err(failed(format!("it is larger than {LARGEST} bytes")));
+        }
+    }
+    Ok(body)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -6,8 +6,8 @@ use orch_object::cel::{self, Environment, Meter, PER_CALL, Program, Type};
 use orch_object::names;
 use serde_json::Value;
 
+use super::OidcError;
 use super::config::{ClaimRule, ExtraMapping, Jwt, Mapping, UserRule};
-use super::{OidcError, texts};
 
 const CREDENTIAL: &str = "authentication.kubernetes.io/credential-id";
 const BOTH: &str = "claim and expression can't both be set";
@@ -98,7 +98,7 @@ impl Mapper {
         let given = Claims { json: claims, variables: vec![("claims", cel::Value::from_json(claims))] };
         let mut identity = Identity {
             name: self.username(&given)?,
-            uid: self.uid.as_ref().map_or(Ok(String::new()), |source| source.text(&given, "uid"))?,
+            uid: self.uid.as_ref().map_or(Ok(String::new()), |source| source.text(&given))?,
             groups: self.groups.as_ref().map_or(Ok(Vec::new()), |source| source.texts(&given))?,
             extra: self.extra(&given)?,
         };
@@ -116,7 +116,10 @@ impl Mapper {
     }
 
     fn username(&self, claims: &Claims<'_>) -> Result<String, OidcError> {
-        let name = self.username.text(claims, "username")?;
+        let name = self.username.text(claims)?;
+        if name.is_empty() {
+            return Err(self.username.failed("a user needs a name"));
+        }
         if let Source::Claim { name: claim, .. } = &self.username
             && claim == "email"
             && claims.json.get("email_verified").is_some_and(|verified| *verified != true)
@@ -124,7 +127,7 @@ impl Mapper {
             let why = "the address is not verified".into();
             return Err(OidcError::Claim { claim: "email_verified".into(), why });
         }
-        Ok(name)
+        Ok(format!("{}{name}", self.username.prefix()))
     }
 
     fn extra(&self, claims: &Claims<'_>) -> Result<Vec<(String, Vec<String>)>, OidcError> {
@@ -152,31 +155,48 @@ struct Claims<'a> {
 }
 
 impl Source {
-    /// One text. `what`: `username`, which must be there and not be empty, or `uid`, which may be missing.
-    fn text(&self, claims: &Claims<'_>, what: &str) -> Result<String, OidcError> {
+    /// The one text that it must be, without the prefix.
+    fn text(&self, claims: &Claims<'_>) -> Result<String, OidcError> {
         match self {
-            Source::Claim { name, prefix } => match claims.json[name].as_str() {
-                Some(text) if !text.is_empty() => Ok(format!("{prefix}{text}")),
-                _ if what == "uid" => Ok(String::new()),
-                _ => {
-                    let why = "is not there, or not a string".into();
-                    Err(OidcError::Claim { claim: name.clone(), why })
-                }
+            Source::Claim { name, .. } => match claims.json[name].as_str() {
+                Some(text) => Ok(text.to_owned()),
+                None => Err(self.failed("is not there, or not a string")),
             },
             Source::Expression(expression) => match expression.run(&claims.variables)?.as_text() {
-                Some("") if what == "username" => Err(expression.failed("a user needs a name")),
                 Some(text) => Ok(text.to_owned()),
-                None => Err(expression.failed(&format!("{what} claim expression must return a string"))),
+                None => Err(self.failed("claim expression must return a string")),
             },
         }
     }
 
+    /// A text, or a list of them; a claim may be missing.
     fn texts(&self, claims: &Claims<'_>) -> Result<Vec<String>, OidcError> {
+        let (name, prefix) = match self {
+            Source::Claim { name, prefix } => (name, prefix),
+            Source::Expression(expression) => return expression.texts(&claims.variables),
+        };
+        let claim = &claims.json[name];
+        let listed = match claim {
+            Value::Null => &[],
+            Value::Array(items) => &items[..],
+            one => std::slice::from_ref(one),
+        };
+        let text = |item: &Value| item.as_str().map(|text| format!("{prefix}{text}"));
+        let texts: Option<Vec<String>> = listed.iter().map(text).collect();
+        texts.ok_or_else(|| self.failed("is neither a string nor a list of strings"))
+    }
+
+    fn prefix(&self) -> &str {
         match self {
-            Source::Claim { name, prefix } => {
-                Ok(texts(&claims.json[name]).iter().map(|text| format!("{prefix}{text}")).collect())
-            }
-            Source::Expression(expression) => expression.texts(&claims.variables),
+            Source::Claim { prefix, .. } => prefix,
+            Source::Expression(_) => "",
+        }
+    }
+
+    fn failed(&self, why: &str) -> OidcError {
+        match self {
+            Source::Claim { name, .. } => OidcError::Claim { claim: name.clone(), why: why.to_owned() },
+            Source::Expression(expression) => expression.failed(why),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Tokens of OpenID Connect issuers.
 
 mod config;
+mod distributed;
 mod keys;
 mod mapper;
 
@@ -12,8 +13,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::Value;
 
 use crate::tokens::Verified;
-use config::Jwt;
 pub use config::{Anonymous, AuthenticationConfig};
+use config::{Issuer, Jwt};
+use distributed::Distributed;
 use keys::Keys;
 use mapper::Mapper;
 
@@ -72,6 +74,8 @@ struct Provider {
     jwt: Jwt,
     keys: Keys,
     mapper: Mapper,
+    /// The groups, where another server has them.
+    groups: Option<Distributed>,
 }
 
 impl Oidc {
@@ -79,7 +83,9 @@ impl Oidc {
         let provider = |jwt: &Jwt| {
             let issuer = || jwt.issuer.url.clone();
             let mapper = Mapper::new(jwt).map_err(|why| OidcError::Client { issuer: issuer(), why })?;
-            Ok(Provider { jwt: jwt.clone(), keys: Keys::new(jwt.issuer.clone())?, mapper })
+            let claim = &jwt.claim_mappings.groups.claim;
+            let groups = (!claim.is_empty()).then(|| Distributed::new(claim, &jwt.issuer)).transpose()?;
+            Ok(Provider { jwt: jwt.clone(), keys: Keys::new(jwt.issuer.clone())?, mapper, groups })
         };
         config.jwt.iter().map(provider).collect::<Result<_, OidcError>>().map(Oidc)
     }
@@ -101,19 +107,10 @@ fn unverified_issuer(token: &str) -> Option<String> {
 
 impl Provider {
     async fn verify(&self, token: &str, audiences: &[String]) -> Result<Verified, OidcError> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| OidcError::Malformed)?;
-        if !ALGORITHMS.contains(&header.alg) {
-            return Err(OidcError::Malformed);
+        let mut claims = claims(token, &self.keys, &self.jwt.issuer).await?;
+        if let Some(groups) = &self.groups {
+            groups.expand(&mut claims).await?;
         }
-        let jwk = self.keys.find(header.kid.as_deref()).await?;
-        let key = DecodingKey::from_jwk(&jwk).map_err(OidcError::Token)?;
-        let mut validation = Validation::new(header.alg);
-        validation.set_issuer(&[&self.jwt.issuer.url]);
-        validation.set_audience(&self.jwt.issuer.audiences);
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        validation.validate_nbf = true;
-        let claims =
-            jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(OidcError::Token)?.claims;
         let identity = self.mapper.identity(&claims)?;
         let audiences = self.common_audiences(&claims, audiences)?;
         Ok(Verified { identity, audiences })
@@ -127,6 +124,22 @@ impl Provider {
             mine.filter(|audience| wanted.is_empty() || wanted.contains(audience)).cloned().collect();
         if common.is_empty() { Err(OidcError::Audience { wanted: wanted.to_vec() }) } else { Ok(common) }
     }
+}
+
+/// What a token says, once its signature, issuer, audience and time hold.
+async fn claims(token: &str, keys: &Keys, issuer: &Issuer) -> Result<Value, OidcError> {
+    let header = jsonwebtoken::decode_header(token).map_err(|_| OidcError::Malformed)?;
+    if !ALGORITHMS.contains(&header.alg) {
+        return Err(OidcError::Malformed);
+    }
+    let jwk = keys.find(header.kid.as_deref()).await?;
+    let key = DecodingKey::from_jwk(&jwk).map_err(OidcError::Token)?;
+    let mut validation = Validation::new(header.alg);
+    validation.set_issuer(&[&issuer.url]);
+    validation.set_audience(&issuer.audiences);
+    validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+    validation.validate_nbf = true;
+    Ok(jsonwebtoken::decode::<Value>(token, &key, &validation).map_err(OidcError::Token)?.claims)
 }
 
 /// A string, or a list of them.

@@ -42,6 +42,8 @@ struct Issuer {
     url: String,
     ca: String,
     keys: Arc<ArcSwap<Value>>,
+    /// What it answers where a token says that its groups are.
+    groups: Arc<ArcSwap<String>>,
     asked: Arc<AtomicUsize>,
     _dir: tempfile::TempDir,
 }
@@ -59,9 +61,10 @@ impl Issuer {
         let url = format!("https://{}", listener.local_addr().unwrap());
         let keys = Arc::new(ArcSwap::from_pointee(json!({ "keys": [first.jwk()] })));
         let asked = Arc::new(AtomicUsize::new(0));
-        let documents = (url.clone(), keys.clone(), asked.clone());
+        let groups = Arc::<ArcSwap<String>>::default();
+        let documents = (url.clone(), keys.clone(), asked.clone(), groups.clone());
         tokio::spawn(serve(listener, TlsAcceptor::from(Arc::new(tls)), documents));
-        Issuer { url, ca: pki.ca_certificate().to_string(), keys, asked, _dir: dir }
+        Issuer { url, ca: pki.ca_certificate().to_string(), keys, groups, asked, _dir: dir }
     }
 
     fn oidc(&self) -> Oidc {
@@ -89,15 +92,19 @@ impl Issuer {
     }
 }
 
-type Documents = (String, Arc<ArcSwap<Value>>, Arc<AtomicUsize>);
+type Documents = (String, Arc<ArcSwap<Value>>, Arc<AtomicUsize>, Arc<ArcSwap<String>>);
 
-async fn serve(listener: TcpListener, tls: TlsAcceptor, (url, keys, asked): Documents) {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, (url, keys, asked, groups): Documents) {
     while let Ok((stream, _)) = listener.accept().await {
         let Ok(mut stream) = tls.accept(stream).await else { continue };
         let mut request = [0; 4096];
         let read = stream.read(&mut request).await.unwrap();
         let body = if request[..read].starts_with(b"GET /.well-known/openid-configuration ") {
             json!({ "issuer": url, "jwks_uri": format!("{url}/keys") }).to_string()
+        } else if request[..read].starts_with(b"GET /groups ") {
+            let asked = String::from_utf8_lossy(&request[..read]).to_lowercase();
+            assert!(asked.contains("authorization: bearer f005ba11"), "{asked}");
+            groups.load().to_string()
         } else {
             asked.fetch_add(1, Ordering::Relaxed);
             keys.load().to_string()
@@ -151,9 +158,16 @@ async fn what_does_not_hold_is_refused() {
         ("hd", json!("evil.example")),
         ("email", json!("")),
         ("email_verified", json!(false)),
+        ("email", Value::Null),
+        ("sub", Value::Null),
+        ("sub", json!(7)),
+        ("roles", json!(["dev", 7])),
     ] {
         let mut claims = issuer.claims();
-        claims[claim] = value;
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
+            value => claims[claim] = value,
+        }
         assert!(verify(&oidc, &key.sign(&claims)).await.is_err(), "{claim}");
     }
     let forged = Key { id: "one", ..Key::new("other") };
@@ -191,11 +205,42 @@ async fn expressions_name_the_user() {
         ("email", json!("root@example.com"), "not root"),
         ("email", json!(7), "resulted in error: no such overload"),
         ("roles", json!([{}]), "resulted in error: no such overload"),
-        ("sub", json!(7), "uid claim expression must return a string"),
+        ("sub", json!(7), "claim expression must return a string"),
     ] {
         let mut claims = issuer.claims();
         claims[claim] = value;
         let refused = verify(&oidc, &key.sign(&claims)).await.map(|_| ()).unwrap_err().to_string();
         assert!(refused.contains(why), "{claim}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn groups_that_another_server_has_are_asked_for() {
+    let key = Key::new("one");
+    let issuer = Issuer::start(&key).await;
+    let oidc = issuer.oidc();
+    let mut claims = issuer.claims();
+    claims.as_object_mut().unwrap().remove("roles");
+    let without = verify(&oidc, &key.sign(&claims)).await.unwrap().identity;
+    assert_eq!(without.groups, ["system:authenticated"]);
+    claims["_claim_names"] = json!({ "roles": "src1" });
+    claims["_claim_sources"] =
+        json!({ "src1": { "endpoint": format!("{}/groups", issuer.url), "access_token": "f005ba11" } });
+    let now = jiff::Timestamp::now().as_second();
+    let answer = |audience: &str, claim: &str| {
+        let answer = json!({ "iss": issuer.url, "aud": audience, "exp": now + 600, claim: ["far"] });
+        issuer.groups.store(Arc::new(key.sign(&answer)));
+    };
+    answer("orch", "roles");
+    let identity = verify(&oidc, &key.sign(&claims)).await.unwrap().identity;
+    assert_eq!(identity.groups, ["oidc-far", "system:authenticated"]);
+    for (audience, claim) in [("elsewhere", "roles"), ("orch", "other")] {
+        answer(audience, claim);
+        assert!(verify(&oidc, &key.sign(&claims)).await.is_err(), "{audience} {claim}");
+    }
+    issuer.groups.store(Arc::new("no token".into()));
+    assert!(verify(&oidc, &key.sign(&claims)).await.is_err());
+    answer("orch", "roles");
+    claims["_claim_names"]["roles"] = "src2".into();
+    assert!(verify(&oidc, &key.sign(&claims)).await.is_err(), "a source that is not there");
 }
