@@ -137,6 +137,11 @@ impl Controllers {
         &self.0.metrics
     }
 
+    /// How many controllers run.
+    pub async fn running(&self) -> usize {
+        self.0.running.lock().await.len()
+    }
+
     /// Keys that wait in a controller's queue; `None`: no such controller.
     pub async fn waiting(&self, name: &str) -> Option<usize> {
         self.0.running.lock().await.get(name).map(|running| running.queue.len())

@@ -50,4 +50,4 @@ pub use metrics::Metrics;
 pub use oidc::{AuthenticationConfig, OidcError};
 pub use routes::{GIT_VERSION, Health};
 pub use server::{Config, NodesSlot, PluginLogsSlot, Server, ServerError, TracesSlot};
-pub use verbs::{Api, Call, Clock};
+pub use verbs::{Api, Call, Clock, Components};

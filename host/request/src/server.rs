@@ -37,7 +37,7 @@ use crate::signer;
 use crate::state::{CachedCluster, CachedState};
 use crate::surroundings::ServerSurroundings;
 use crate::tokens::{TokenError, Tokens};
-use crate::verbs::{Api, Parts, SystemClock};
+use crate::verbs::{Api, Components, Parts, SystemClock};
 use crate::{policies, upkeep};
 
 /// Where nodes are found; empty until the node agent is up.
@@ -175,6 +175,7 @@ impl Server {
             ),
             tokens,
             allocator: allocator.clone(),
+            components: Components::default(),
             converter,
             fairness: fairness.clone(),
             metrics,
@@ -197,6 +198,11 @@ impl Server {
         rbac.refresh();
         fairness::refresh(&api, &fairness);
         allocator.repair(jiff::Timestamp::now()).await?;
+        let store = cache.store().clone();
+        api.components.add("etcd-0", move || {
+            let store = store.clone();
+            async move { store.latest().await.map(drop).map_err(|error| error.to_string()) }
+        });
         let health = Health::default();
         let aggregator = Arc::new(Aggregator::new(cache, outbound.clone(), pki.front_proxy_client()?));
         Ok(Server {
@@ -244,6 +250,11 @@ impl Server {
     /// Where `/metrics` gets its counts.
     pub fn metrics(&self) -> Metrics {
         self.api.metrics.clone()
+    }
+
+    /// What ComponentStatuses tell of.
+    pub fn components(&self) -> &Components {
+        &self.api.components
     }
 
     /// The address it listens on; the port is known even when 0 was asked for.

@@ -157,6 +157,11 @@ impl Scheduler {
         self.take_out(name, true).await
     }
 
+    /// Returns when its thread has answered.
+    pub async fn answers(&self) -> Result<(), SchedulerError> {
+        self.take_out("", true).await.map(drop)
+    }
+
     async fn take_out(&self, name: &str, only_trial: bool) -> Result<bool, SchedulerError> {
         let (reply, removed) = oneshot::channel();
         self.send(Input::Remove(name.into(), reply, only_trial))?;

@@ -36,6 +36,11 @@ impl Object {
         })
     }
 
+    /// An object that is in no store: made for one answer.
+    pub fn unstored(key: &str, value: &Value) -> Arc<Self> {
+        Object::new(key.into(), 0, value.to_string().into(), &Arc::default())
+    }
+
     /// The parsed object: parsed by the first who asks, and shared while it is asked for or held. Who
     /// needs it often keeps the object and asks; who keeps the value keeps many times the bytes.
     pub fn value(&self) -> Arc<Value> {

@@ -1,7 +1,11 @@
 //! Kinds that come at run time, with real kubectl.
 
+use std::time::Duration;
+
 use orch_tests::host::{Host, KubectlIn};
-use orch_tests::kubectl;
+use orch_tests::{eventually, kubectl};
+
+const SOON: Duration = Duration::from_secs(20);
 
 const DEFINITION: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
@@ -60,12 +64,104 @@ fn a_definition_serves_its_kind_to_every_kubectl() {
     let kubectl = host.kubectl(&clients[0]);
     establish(&kubectl);
     kubectl.feed("create -f -", INSTANCE).unwrap();
+    migrated(&kubectl);
+    ranges(&kubectl);
     // Definitions outlive the daemon, and are there before the first request is answered.
     host.stop();
     host.up();
     let kubectl = host.kubectl(&clients[0]);
     assert!(kubectl.run("get ct mine").contains("* * * * 5"));
     assert_eq!(host.purge(), [""; 0]);
+}
+
+const POLICY: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: { name: few-replicas }
+spec:
+  paramKind: { apiVersion: v1, kind: ConfigMap }
+  matchConstraints:
+    resourceRules:
+    - { apiGroups: [stable.example.com], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [crontabs] }
+  validations:
+  - expression: object.spec.replicas <= int(params.data.most)
+    messageExpression: "'at most ' + params.data.most + ' replicas'"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: { name: few-replicas }
+spec:
+  policyName: few-replicas
+  validationActions: [Deny]
+  paramRef: { name: limits, namespace: default, parameterNotFoundAction: Deny }
+"#;
+
+const MIGRATION: &str = r#"
+apiVersion: storagemigration.k8s.io/v1
+kind: StorageVersionMigration
+metadata: { name: crontabs }
+spec: { resource: { group: stable.example.com, resource: crontabs } }
+"#;
+
+/// A policy with a parameter, from its apply to its end.
+fn governed(kubectl: &KubectlIn<'_>) {
+    kubectl.run("create configmap limits --from-literal=most=2");
+    kubectl.feed("apply -f -", POLICY).unwrap();
+    let listed = kubectl.run("get validatingadmissionpolicies,validatingadmissionpolicybindings");
+    assert!(listed.contains("few-replicas") && listed.contains("v1/ConfigMap"), "{listed}");
+    let patch = r#"patch ct mine --type=merge -p {"spec":{"replicas":4}}"#;
+    let why = eventually("the policy to hold", SOON, || match kubectl.ask(patch) {
+        Err(why) => Ok(why),
+        Ok(done) => Err(done),
+    });
+    let denied = "ValidatingAdmissionPolicy 'few-replicas' with binding 'few-replicas' denied request: at most 2 replicas";
+    assert!(why.contains(denied), "{why}");
+    kubectl.feed("delete -f -", POLICY).unwrap();
+    kubectl.run("delete configmap limits");
+    eventually("the policy to be forgotten", SOON, || kubectl.ask(patch));
+    kubectl.run(r#"patch ct mine --type=merge -p {"spec":{"replicas":3}}"#);
+}
+
+/// The host's own controllers at work, and what the parts of it say of themselves.
+fn migrated(kubectl: &KubectlIn<'_>) {
+    kubectl.feed("create -f -", MIGRATION).unwrap();
+    kubectl.run("wait --for=condition=Succeeded storageversionmigration/crontabs --timeout=20s");
+    let message = "get storageversionmigration crontabs -o jsonpath={.status.conditions[?(@.type==\"Running\")].status}";
+    eventually("the migration's end", SOON, || match kubectl.run(message).as_str() {
+        "False" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    let told = kubectl.run("get crd crontabs.stable.example.com -o jsonpath={.status.conditions[?(@.type==\"StorageMigrating\")].reason}");
+    assert_eq!(told, "MigrationSucceeded");
+    let components = kubectl.run("get componentstatuses");
+    for name in ["controller-manager", "etcd-0", "scheduler"] {
+        let line = components.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        assert!(line.contains("Healthy") && line.contains("ok"), "{components}");
+    }
+}
+
+const RANGE: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: ServiceCIDR
+metadata: { name: more }
+spec: { cidrs: [10.213.0.0/28] }
+"#;
+
+/// A further range stays as long as a Service has an address of it.
+fn ranges(kubectl: &KubectlIn<'_>) {
+    kubectl.feed("create -f -", RANGE).unwrap();
+    kubectl.run("wait --for=condition=Ready servicecidr/more --timeout=20s");
+    kubectl.run("create service clusterip far --clusterip=10.213.0.5 --tcp=80");
+    let parent = kubectl.run("get ipaddress 10.213.0.5 -o jsonpath={.spec.parentRef.name}");
+    assert_eq!(parent, "far");
+    kubectl.run("delete servicecidr more --wait=false");
+    let blocked = "get servicecidr more -o jsonpath={.status.conditions[0].reason}";
+    eventually("the range to be held", SOON, || match kubectl.run(blocked).as_str() {
+        "Terminating" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    kubectl.run("delete service far");
+    kubectl.run("wait --for=delete servicecidr/more --timeout=30s");
 }
 
 fn establish(kubectl: &KubectlIn<'_>) {
@@ -93,6 +189,7 @@ fn life(kubectl: &KubectlIn<'_>) {
     assert_eq!(kubectl.run("get ct mine -o jsonpath={.spec.replicas}{.metadata.generation}"), "32");
     applied(kubectl);
     refused(kubectl);
+    governed(kubectl);
     let events = kubectl.run("api-resources --api-group=stable.example.com");
     assert!(events.contains("crontabs") && events.contains("ct") && events.contains("CronTab"), "{events}");
     kubectl.run("delete ct mine");

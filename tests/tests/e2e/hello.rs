@@ -45,6 +45,7 @@ fn the_whole_path(host: &Host, kubectl: &KubectlIn) {
     node_port(host, kubectl);
     names(host, kubectl);
     streams(kubectl);
+    debug(kubectl);
     port_forward(host, kubectl);
     readiness(host, kubectl, &ip);
     scale(host, kubectl, &ip);
@@ -137,6 +138,20 @@ fn names(host: &Host, kubectl: &KubectlIn) {
 
 fn first_pod(kubectl: &KubectlIn) -> String {
     kubectl.run("get pods -l app=hello -o jsonpath={.items[0].metadata.name}")
+}
+
+/// A container beside that of a running pod, which sees its processes.
+fn debug(kubectl: &KubectlIn) {
+    let pod = first_pod(kubectl);
+    let image = "--image=example.orch.dev/hello:1 --target=web --container=look";
+    kubectl.run(&format!("debug {pod} {image} -- ps"));
+    let seen = eventually("what the debugging container saw", SOON, || {
+        let seen = kubectl.ask(&format!("logs {pod} -c look"))?;
+        if seen.contains("ps") { Ok(seen) } else { Err(seen) }
+    });
+    assert!(seen.lines().count() > 2, "only itself: {seen}");
+    let described = kubectl.run(&format!("describe pod {pod}"));
+    assert!(described.contains("Ephemeral Containers:") && described.contains("look:"), "{described}");
 }
 
 fn streams(kubectl: &KubectlIn) {

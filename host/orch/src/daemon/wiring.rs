@@ -74,6 +74,7 @@ impl Host {
             scheduler.metrics().register(registry);
             controllers.metrics().register(registry);
         });
+        tell_components(&server, &scheduler, &controllers);
         let users = Users {
             scheduler,
             controllers: controllers.clone(),
@@ -124,6 +125,24 @@ fn namespaces(client: Arc<dyn Client>, stop: CancellationToken) -> informer::Obj
 /// Exists while a ready host runs; `orch up --detach` waits for it.
 pub fn ready_file(data_dir: &Path) -> PathBuf {
     data_dir.join("run/ready")
+}
+
+/// What `kubectl get componentstatuses` asks.
+fn tell_components(server: &Server, scheduler: &Scheduler, controllers: &Controllers) {
+    let (scheduler, controllers) = (scheduler.clone(), controllers.clone());
+    server.components().add("scheduler", move || {
+        let scheduler = scheduler.clone();
+        async move { scheduler.answers().await.map_err(|error| error.to_string()) }
+    });
+    server.components().add("controller-manager", move || {
+        let controllers = controllers.clone();
+        async move {
+            match controllers.running().await {
+                0 => Err("no controller runs".into()),
+                _ => Ok(()),
+            }
+        }
+    });
 }
 
 /// Parts of the host itself: they may do everything, each under a name of its own.

@@ -1,9 +1,12 @@
 //! What a Service is given: a cluster IP and node ports.
 //!
 //! A value is reserved by an object of its own in the store, created before the Service is written
-//! and deleted after it is gone. Creation is a compare-and-swap, so a value has one owner however
-//! many hosts write at once; what a crash leaves behind, [`Allocator::repair`] releases.
+//! and deleted after it is gone: an address by its IPAddress, as upstream's. Creation is a
+//! compare-and-swap, so a value has one owner however many hosts write at once; what a crash leaves
+//! behind, [`Allocator::repair`] releases. Addresses are of the ServiceCIDRs that are ready.
 
+mod range;
+mod repair;
 mod reservation;
 mod service;
 
@@ -14,14 +17,15 @@ use orch_object::{Kind, Status};
 use orch_watch::Cache;
 use serde_json::Value;
 
-pub use reservation::Range;
+use range::Range;
 use reservation::Reservation;
 
 /// Hands out and takes back.
 #[derive(Clone)]
 pub struct Allocator {
     cache: Cache,
-    ips: Range,
+    /// The server's own range, until there is a ServiceCIDR.
+    first: ServiceCidr,
     ports: Range,
 }
 
@@ -62,8 +66,9 @@ impl ServiceCidr {
     pub fn address(&self, offset: u32) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.base) + offset)
     }
-    fn size(&self) -> u32 {
-        1 << (32 - u32::from(self.prefix))
+
+    fn range(&self) -> Range {
+        Range::of_network(self.base, self.prefix)
     }
 }
 
@@ -86,20 +91,22 @@ impl Held {
 
 impl Allocator {
     pub fn new(cache: Cache, cidr: ServiceCidr, node_ports: RangeInclusive<u16>) -> Self {
-        Allocator { cache, ips: Range::ips(cidr), ports: Range::ports(node_ports) }
+        Allocator { cache, first: cidr, ports: Range::of_ports(node_ports) }
     }
 
-    /// Completes the object with what it needs; other kinds need nothing.
+    /// Completes the object with what it needs; other kinds need nothing. A dry run is shown what could
+    /// be had, and nothing is reserved.
     pub async fn allocate(
         &self,
         kind: &Kind,
         object: &mut Value,
         old: Option<&Value>,
+        dry_run: bool,
     ) -> Result<Held, Status> {
         if !is_service(kind) {
             return Ok(Held::default());
         }
-        service::allocate(self, kind, object, old).await
+        service::allocate(self, kind, object, old, dry_run).await
     }
 
     /// Takes back everything of an object that is gone.

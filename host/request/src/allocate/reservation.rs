@@ -1,18 +1,19 @@
 //! One value of a range, held by one Service.
 
 use std::net::Ipv4Addr;
-use std::ops::RangeInclusive;
 
 use orch_object::Status;
 use orch_store::{Change, Expect, StoreError, Write};
 use serde_json::{Value, json};
 
-use super::{Allocator, ServiceCidr, service};
+use super::Allocator;
+use super::range::{self, Range};
 use crate::verbs::stamp;
 use crate::{causes, key};
 
-/// Younger reservations may belong to a write that is under way on another host.
-const SETTLED: jiff::SignedDuration = jiff::SignedDuration::from_secs(120);
+/// Whose an IPAddress is that stands for a Service's address.
+pub const MANAGED_BY: (&str, &str) = ("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io");
+pub const FAMILY: (&str, &str) = ("ipaddress.kubernetes.io/ip-family", "IPv4");
 
 /// A value, in the words of its Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,56 +27,14 @@ pub enum Reservation {
 #[derive(Debug)]
 pub enum Refusal {
     Taken,
+    /// Of no range, or of one that is not ready.
     OutOfRange,
     Exhausted,
     Store(Status),
 }
 
-/// Numbers that can be handed out.
-#[derive(Debug, Clone, Copy)]
-pub struct Range {
-    first: u32,
-    last: u32,
-    /// Below it values are for those who choose theirs; used last (KEP-3070, KEP-3668).
-    dynamic: u32,
-}
-
-impl Range {
-    pub fn ips(cidr: ServiceCidr) -> Self {
-        let size = cidr.size();
-        let base = u32::from(cidr.base);
-        // Not the network's own address, not its last.
-        let (first, last) = (base + 1, base + size - 2);
-        Range { first, last, dynamic: first + (size / 16).clamp(16.min(size / 4), 256) }
-    }
-
-    pub fn ports(ports: RangeInclusive<u16>) -> Self {
-        let (first, last) = (u32::from(*ports.start()), u32::from(*ports.end()));
-        let size = last.saturating_sub(first) + 1;
-        Range { first, last, dynamic: first + (size / 32).clamp(16.min(size / 4), 128) }
-    }
-
-    pub fn contains(&self, value: u32) -> bool {
-        (self.first..=self.last).contains(&value)
-    }
-
-    /// Every value, beginning at a random one of the dynamic part, the static part last.
-    fn candidates(&self) -> impl Iterator<Item = u32> + use<> {
-        use rand::RngExt;
-        let Range { first, last, dynamic } = *self;
-        let start = rand::rng().random_range(dynamic..=last);
-        (start..=last).chain(dynamic..start).chain(first..dynamic)
-    }
-}
-
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.first, self.last)
-    }
-}
-
 impl Reservation {
-    fn key(&self) -> String {
+    pub fn key(&self) -> String {
         match self {
             // Where upstream keeps them: networking.k8s.io/v1 IPAddress.
             Reservation::Ip(ip) => key::object("networking.k8s.io", "ipaddresses", "", &ip.to_string()),
@@ -85,7 +44,7 @@ impl Reservation {
         }
     }
 
-    fn object(&self, service: &Value) -> Value {
+    pub fn object(&self, service: &Value) -> Value {
         let metadata = &service["metadata"];
         let parent = json!({ "resource": "services",
             "namespace": metadata["namespace"], "name": metadata["name"] });
@@ -94,10 +53,9 @@ impl Reservation {
         match self {
             Reservation::Ip(ip) => json!({
                 "apiVersion": "networking.k8s.io/v1", "kind": "IPAddress",
-                "metadata": { "name": ip.to_string(), "uid": uid, "creationTimestamp": created, "labels": {
-                    "ipaddress.kubernetes.io/ip-family": "IPv4",
-                    "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io",
-                } },
+                "metadata": { "name": ip.to_string(), "uid": uid, "creationTimestamp": created,
+                    "labels": { FAMILY.0: FAMILY.1, MANAGED_BY.0: MANAGED_BY.1 },
+                    "managedFields": [owned(&created)] },
                 "spec": { "parentRef": parent },
             }),
             Reservation::Port(port, protocol) => json!({
@@ -109,26 +67,67 @@ impl Reservation {
     }
 }
 
+/// All of an IPAddress is the server's own.
+fn owned(since: &str) -> Value {
+    let label = |name: &str| format!("f:{name}");
+    json!({
+        "manager": "kube-apiserver", "operation": "Update", "apiVersion": "networking.k8s.io/v1",
+        "time": since, "fieldsType": "FieldsV1", "fieldsV1": {
+            "f:metadata": { "f:labels": { ".": {}, (label(FAMILY.0)): {}, (label(MANAGED_BY.0)): {} } },
+            "f:spec": { "f:parentRef": { ".": {}, "f:name": {}, "f:namespace": {}, "f:resource": {} } },
+        },
+    })
+}
+
 impl Allocator {
     /// Any free address.
-    pub(super) async fn any_ip(&self, service: &Value) -> Result<Reservation, Refusal> {
-        self.any(self.ips, service, |value| Reservation::Ip(Ipv4Addr::from(value))).await
+    pub(super) async fn any_ip(&self, service: &Value, dry_run: bool) -> Result<Reservation, Refusal> {
+        for range in self.ranges() {
+            let reservation = |value| Reservation::Ip(Ipv4Addr::from(value));
+            match self.any(range, service, reservation, dry_run).await {
+                Err(Refusal::Exhausted) => {}
+                found => return found,
+            }
+        }
+        Err(Refusal::Exhausted)
     }
 
     /// Any free port.
-    pub(super) async fn any_port(&self, service: &Value, protocol: &str) -> Result<Reservation, Refusal> {
+    pub(super) async fn any_port(
+        &self,
+        service: &Value,
+        protocol: &str,
+        dry_run: bool,
+    ) -> Result<Reservation, Refusal> {
         let port = |value| Reservation::Port(u16::try_from(value).unwrap_or_default(), protocol.into());
-        self.any(self.ports, service, port).await
+        self.any(self.ports, service, port, dry_run).await
     }
 
     /// This very value.
-    pub(super) async fn exactly(&self, wanted: &Reservation, service: &Value) -> Result<(), Refusal> {
+    pub(super) async fn exactly(
+        &self,
+        wanted: &Reservation,
+        service: &Value,
+        dry_run: bool,
+    ) -> Result<(), Refusal> {
         let in_range = match wanted {
-            Reservation::Ip(ip) => self.ips.contains(u32::from(*ip)),
+            Reservation::Ip(ip) => self.ranges().iter().any(|range| range.contains(u32::from(*ip))),
             Reservation::Port(port, _) => self.ports.contains(u32::from(*port)),
         };
         if !in_range {
             return Err(Refusal::OutOfRange);
+        }
+        self.reserve(wanted, service, dry_run).await
+    }
+
+    fn ranges(&self) -> Vec<Range> {
+        range::ready(&self.cache).unwrap_or_else(|| vec![self.first.range()])
+    }
+
+    async fn reserve(&self, wanted: &Reservation, service: &Value, dry_run: bool) -> Result<(), Refusal> {
+        if dry_run {
+            let taken = self.cache.get(&wanted.key()).is_some();
+            return if taken { Err(Refusal::Taken) } else { Ok(()) };
         }
         let change = Change::Put(stamp(&wanted.object(service)));
         let write = Write { key: wanted.key(), expect: Expect::Absent, change };
@@ -144,13 +143,14 @@ impl Allocator {
         range: Range,
         service: &Value,
         reservation: impl Fn(u32) -> Reservation,
+        dry_run: bool,
     ) -> Result<Reservation, Refusal> {
         for value in range.candidates() {
             let wanted = reservation(value);
             if self.cache.get(&wanted.key()).is_some() {
                 continue;
             }
-            match self.exactly(&wanted, service).await {
+            match self.reserve(&wanted, service, dry_run).await {
                 Ok(()) => return Ok(wanted),
                 Err(Refusal::Taken) => {}
                 Err(other) => return Err(other),
@@ -168,72 +168,5 @@ impl Allocator {
         if let Err(error) = self.cache.store().commit(write).await {
             tracing::warn!(?reservation, %error, "a reservation is released later");
         }
-    }
-
-    /// Releases what belongs to no Service, and reserves what a Service has without a reservation.
-    pub async fn repair(&self, now: jiff::Timestamp) -> Result<(), StoreError> {
-        self.cache.fresh().await?;
-        let services = self.cache.list(&key::prefix("", "services", None));
-        let mut used = std::collections::HashSet::new();
-        for service in &services.items {
-            let service = service.glance();
-            for reservation in service::reservations(&service) {
-                used.insert(reservation.key());
-                if self.cache.get(&reservation.key()).is_none() {
-                    // Taken or out of range: the Service keeps what it has.
-                    let _ = self.exactly(&reservation, &service).await;
-                }
-            }
-        }
-        for prefix in [
-            key::prefix("networking.k8s.io", "ipaddresses", None),
-            key::prefix("orch.dev", "nodeports", None),
-        ] {
-            for held in self.cache.list(&prefix).items {
-                if !used.contains(&*held.key) && settled(&held.glance(), now) {
-                    let change = Change::Delete(stamp(&held.glance()));
-                    let expect = Expect::Revision(held.revision);
-                    let write = Write { key: held.key.to_string(), expect, change };
-                    match self.cache.store().commit(write).await {
-                        Ok(_) | Err(StoreError::Conflict { .. }) => {}
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn settled(reservation: &Value, now: jiff::Timestamp) -> bool {
-    let created = reservation["metadata"]["creationTimestamp"].as_str().and_then(|t| t.parse().ok());
-    created.is_none_or(|created: jiff::Timestamp| now.duration_since(created) > SETTLED)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_value_is_a_candidate_once() {
-        let range = Range::ips("10.96.0.0/24".parse().unwrap());
-        let mut all: Vec<u32> = range.candidates().collect();
-        assert!(all[0] >= range.dynamic);
-        all.sort_unstable();
-        all.dedup();
-        assert_eq!(all.len(), 254);
-        assert_eq!(Ipv4Addr::from(all[0]), Ipv4Addr::new(10, 96, 0, 1));
-    }
-
-    #[test]
-    fn ranges_are_read_with_care() {
-        for text in ["10.96.0.0", "10.96.0.0/4", "10.96.0.0/33", "x/16", "10.96.0/16"] {
-            assert!(text.parse::<ServiceCidr>().is_err(), "{text}");
-        }
-        let cidr: ServiceCidr = "10.96.7.7/16".parse().unwrap();
-        assert_eq!(
-            (cidr.to_string().as_str(), cidr.address(1).to_string().as_str()),
-            ("10.96.0.0/16", "10.96.0.1")
-        );
     }
 }

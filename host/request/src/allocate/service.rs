@@ -33,94 +33,117 @@ pub async fn allocate(
     kind: &Kind,
     service: &mut Value,
     old: Option<&Value>,
+    dry_run: bool,
 ) -> Result<Held, Status> {
-    let mut held = Held::default();
     let had = old.map(reservations).unwrap_or_default();
     if let Some(old) = old {
         keep_address(service, old);
     }
-    let done = fill(allocator, service, &had, &mut held).await;
-    if let Err((field, value, detail)) = done {
-        held.release(allocator).await;
-        return Err(refused(kind, service, field, value, detail));
+    let mut taking = Taking { allocator, had, held: Held::default(), dry_run };
+    match fill(service, &mut taking).await {
+        Ok(()) => Ok(taking.held),
+        Err(problem) => {
+            taking.held.release(allocator).await;
+            Err(problem.into_status(kind, service))
+        }
     }
-    Ok(held)
 }
 
-type Problem = (String, Value, Result<String, Status>);
+/// One write's way to what its Service needs.
+struct Taking<'a> {
+    allocator: &'a Allocator,
+    /// What the Service has from before.
+    had: Vec<Reservation>,
+    /// What was reserved for this write.
+    held: Held,
+    dry_run: bool,
+}
 
-async fn fill(
-    allocator: &Allocator,
-    service: &mut Value,
-    had: &[Reservation],
-    held: &mut Held,
-) -> Result<(), Problem> {
+impl Taking<'_> {
+    async fn exactly(&mut self, wanted: Reservation, service: &Value) -> Result<(), Refusal> {
+        if self.had.contains(&wanted) || self.held.0.contains(&wanted) {
+            return Ok(());
+        }
+        self.allocator.exactly(&wanted, service, self.dry_run).await?;
+        self.hold(wanted);
+        Ok(())
+    }
+
+    /// What was only tried need not be given back.
+    fn hold(&mut self, reservation: Reservation) {
+        if !self.dry_run {
+            self.held.0.push(reservation);
+        }
+    }
+}
+
+/// Why a Service does not get what it needs.
+enum Problem {
+    /// A field asks for what cannot be had.
+    Field {
+        field: String,
+        value: Value,
+        detail: String,
+    },
+    Other(Status),
+}
+
+impl Problem {
+    fn into_status(self, kind: &Kind, service: &Value) -> Status {
+        match self {
+            Problem::Field { field, value, detail } => {
+                let error = FieldError { field, kind: FieldErrorKind::Invalid, value: Some(value), detail };
+                Status::invalid(kind, service["metadata"]["name"].as_str().unwrap_or_default(), &[error])
+            }
+            Problem::Other(status) => status,
+        }
+    }
+}
+
+async fn fill(service: &mut Value, taking: &mut Taking<'_>) -> Result<(), Problem> {
     drop_unneeded(service);
     if needs_address(&service["spec"]) {
-        let found = allocator.any_ip(service).await;
-        let found = found.map_err(|why| ("spec.clusterIPs".into(), json!([]), ip_problem(None, why)))?;
+        let found = taking.allocator.any_ip(service, taking.dry_run).await;
+        let found = found.map_err(|why| no_address(service, why))?;
         if let Reservation::Ip(ip) = &found {
             service["spec"]["clusterIP"] = ip.to_string().into();
         }
-        held.0.push(found);
+        taking.hold(found);
     } else if let Some(ip) = address(&service["spec"]) {
-        reserve(allocator, service, Reservation::Ip(ip), had, held).await.map_err(|why| {
-            let shown = json!([ip.to_string()]);
-            ("spec.clusterIPs".to_string(), shown, ip_problem(Some(ip), why))
-        })?;
+        let taken = taking.exactly(Reservation::Ip(ip), service).await;
+        taken.map_err(|why| not_this_address(ip, why))?;
     }
     let cluster_ip = service["spec"]["clusterIP"].clone();
     if cluster_ip.as_str().is_some_and(|ip| !ip.is_empty()) {
         service["spec"]["clusterIPs"] = json!([cluster_ip]);
     }
-    fill_ports(allocator, service, had, held).await
+    fill_ports(service, taking).await
 }
 
-async fn fill_ports(
-    allocator: &Allocator,
-    service: &mut Value,
-    had: &[Reservation],
-    held: &mut Held,
-) -> Result<(), Problem> {
+async fn fill_ports(service: &mut Value, taking: &mut Taking<'_>) -> Result<(), Problem> {
     if !has_node_ports(&service["spec"]) {
         return Ok(());
     }
+    let allocator = taking.allocator;
     let count = service["spec"]["ports"].as_array().map_or(0, Vec::len);
     for index in 0..count {
         let port = service["spec"]["ports"][index].clone();
         let field = format!("spec.ports[{index}].nodePort");
         match node_port(&port) {
             Some(number) => {
-                let wanted = Reservation::Port(number, protocol(&port));
-                reserve(allocator, service, wanted, had, held)
-                    .await
-                    .map_err(|why| (field, json!(number), port_problem(allocator, why)))?;
+                let taken = taking.exactly(Reservation::Port(number, protocol(&port)), service).await;
+                taken.map_err(|why| port_problem(allocator, field, number, why))?;
             }
             None => {
-                let found = allocator.any_port(service, &protocol(&port)).await;
-                let found = found.map_err(|why| (field, json!(0), port_problem(allocator, why)))?;
+                let found = allocator.any_port(service, &protocol(&port), taking.dry_run).await;
+                let found = found.map_err(|why| port_problem(allocator, field, 0, why))?;
                 if let Reservation::Port(number, _) = &found {
                     service["spec"]["ports"][index]["nodePort"] = (*number).into();
                 }
-                held.0.push(found);
+                taking.hold(found);
             }
         }
     }
-    Ok(())
-}
-
-async fn reserve(
-    allocator: &Allocator,
-    service: &Value,
-    wanted: Reservation,
-    had: &[Reservation],
-    held: &mut Held,
-) -> Result<(), Refusal> {
-    if had.contains(&wanted) || held.0.contains(&wanted) {
-        return Ok(());
-    }
-    allocator.exactly(&wanted, service).await?;
-    held.0.push(wanted);
     Ok(())
 }
 
@@ -172,21 +195,29 @@ fn protocol(port: &Value) -> String {
     port["protocol"].as_str().unwrap_or("TCP").to_string()
 }
 
-fn ip_problem(ip: Option<Ipv4Addr>, why: Refusal) -> Result<String, Status> {
-    let detail = match why {
-        Refusal::Taken => "provided IP is already allocated".to_string(),
-        Refusal::OutOfRange => "the provided IP is not in the valid range".to_string(),
-        Refusal::Exhausted => "range is full".to_string(),
-        Refusal::Store(status) => return Err(status),
-    };
-    Ok(match ip {
-        Some(ip) => format!("failed to allocate IP {ip}: {detail}"),
-        None => format!("failed to allocate a serviceIP: {detail}"),
-    })
+fn no_address(service: &Value, why: Refusal) -> Problem {
+    match why {
+        Refusal::Store(status) => Problem::Other(status),
+        Refusal::Taken | Refusal::OutOfRange | Refusal::Exhausted => {
+            let name = service["metadata"]["name"].as_str().unwrap_or_default();
+            let why = format!("failed to allocate a serviceIP for Service {name:?}: range is full");
+            Problem::Other(Status::internal_error(&why))
+        }
+    }
 }
 
-fn port_problem(allocator: &Allocator, why: Refusal) -> Result<String, Status> {
-    Ok(match why {
+fn not_this_address(ip: Ipv4Addr, why: Refusal) -> Problem {
+    let detail = match why {
+        Refusal::Taken => "provided IP is already allocated",
+        Refusal::OutOfRange | Refusal::Exhausted => "the provided network does not match the current range",
+        Refusal::Store(status) => return Problem::Other(status),
+    };
+    let detail = format!("failed to allocate IP {ip}: {detail}");
+    Problem::Field { field: "spec.clusterIPs".into(), value: json!([ip.to_string()]), detail }
+}
+
+fn port_problem(allocator: &Allocator, field: String, number: u16, why: Refusal) -> Problem {
+    let detail = match why {
         Refusal::Taken => "provided port is already allocated".into(),
         Refusal::OutOfRange => {
             format!(
@@ -194,24 +225,13 @@ fn port_problem(allocator: &Allocator, why: Refusal) -> Result<String, Status> {
                 allocator.ports
             )
         }
-        Refusal::Exhausted => "failed to allocate a nodePort: range is full".into(),
-        Refusal::Store(status) => return Err(status),
-    })
-}
-
-fn refused(
-    kind: &Kind,
-    service: &Value,
-    field: String,
-    value: Value,
-    detail: Result<String, Status>,
-) -> Status {
-    let detail = match detail {
-        Ok(detail) => detail,
-        Err(status) => return status,
+        Refusal::Exhausted => {
+            let why = "failed to allocate a nodePort: range is full";
+            return Problem::Other(Status::internal_error(why));
+        }
+        Refusal::Store(status) => return Problem::Other(status),
     };
-    let error = FieldError { field, kind: FieldErrorKind::Invalid, value: Some(value), detail };
-    Status::invalid(kind, service["metadata"]["name"].as_str().unwrap_or_default(), &[error])
+    Problem::Field { field, value: json!(number), detail }
 }
 
 #[cfg(test)]

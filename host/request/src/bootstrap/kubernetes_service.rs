@@ -5,12 +5,18 @@ use orch_object::Status;
 use serde_json::json;
 
 use super::{Bootstrap, apply_condition, ensure, ensure_fields};
+use crate::causes;
 use crate::verbs::{Api, Call, time};
 
 /// Who upstream says that the range is ready.
 const RANGE_MANAGER: &str = "kubernetes-service-cidr-controller";
 
 pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(), Status> {
+    // The Service's address is of this range.
+    let cidr = json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
+    let resource = Resource::new("networking.k8s.io", "v1", "servicecidrs");
+    ensure(api, call, Target::all(&resource), cidr).await?;
+    tell_ready(api, &resource).await?;
     let service = json!({
         "metadata": { "name": "kubernetes", "namespace": "default",
             "labels": { "component": "apiserver", "provider": "kubernetes" } },
@@ -29,16 +35,14 @@ pub async fn create(api: &Api, call: &Call, bootstrap: &Bootstrap) -> Result<(),
     } else {
         endpoints(api, call, bootstrap).await?;
     }
-    let cidr = json!({ "metadata": { "name": "kubernetes" }, "spec": { "cidrs": [bootstrap.service_cidr] } });
-    let resource = Resource::new("networking.k8s.io", "v1", "servicecidrs");
-    ensure(api, call, Target::all(&resource), cidr).await?;
-    tell_ready(api, &resource).await
+    Ok(())
 }
 
 /// Once: the range that the server was given is ready from birth.
 async fn tell_ready(api: &Api, resource: &Resource) -> Result<(), Status> {
     let key = crate::key::object(&resource.group, &resource.plural, "", "kubernetes");
-    let Some(range) = api.cache().get(&key) else { return Ok(()) };
+    let range = api.cache().get_fresh(&key).await.map_err(causes::store)?;
+    let Some(range) = range else { return Ok(()) };
     let conditions = range.value()["status"]["conditions"].clone();
     if conditions.as_array().into_iter().flatten().any(|condition| condition["type"] == "Ready") {
         return Ok(());

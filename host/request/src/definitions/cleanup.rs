@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{call, target};
 use crate::key;
-use crate::verbs::{Api, Modification, Part, time};
+use crate::verbs::{Api, Modification, Part, Reviewed, time};
 
 /// Between tries after a delete that failed.
 const RETRY: Duration = Duration::from_secs(1);
@@ -58,7 +58,8 @@ async fn delete_instances(api: &Api, kind: &Kind) -> Result<(), Status> {
             name: metadata["name"].as_str().unwrap_or_default().into(),
             subresource: String::new(),
         };
-        match api.delete_authorized(&call(), kind, &instance, &DeleteOptions::default()).await {
+        let options = DeleteOptions::default();
+        match api.delete_authorized(&call(), kind, &instance, &options, Reviewed::Object).await {
             Err(status) if !status.is_not_found() => return Err(status),
             _ => {}
         }

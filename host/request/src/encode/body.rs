@@ -71,7 +71,7 @@ pub fn refusal(status: &Status, accepted: Accepted) -> Response {
         response.headers_mut().insert(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let retry = status.details.as_ref().and_then(|d| d["retryAfterSeconds"].as_u64());
-    if let Some(seconds) = retry.or((status.code == 429).then_some(1)) {
+    if let Some(seconds) = retry {
         response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

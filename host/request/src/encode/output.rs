@@ -35,8 +35,8 @@ pub fn object(kind: &Kind, bytes: Bytes, value: impl FnOnce() -> Arc<Value>, sha
 
 /// A list: a frame around the items' own bytes.
 pub async fn list(listed: Listed, shape: Shape, format: Format) -> Result<Pieces, Status> {
-    let revision = listed.revision.to_string();
-    let metadata = list_meta(Some(&revision), listed.continue_token.as_deref(), listed.remaining);
+    let revision = (listed.revision > 0).then(|| listed.revision.to_string());
+    let metadata = list_meta(revision.as_deref(), listed.continue_token.as_deref(), listed.remaining);
     match (shape.form, format) {
         (Form::Object | Form::Discovery, Format::Protobuf) => list_of_messages(listed, &metadata).await,
         (Form::Object | Form::Discovery, Format::Json | Format::Yaml) => Ok(framed(listed, &metadata)),
@@ -111,7 +111,10 @@ fn unwritable(error: ProtobufError) -> Status {
 }
 
 fn list_meta(revision: Option<&str>, continue_token: Option<&str>, remaining: Option<usize>) -> Value {
-    let mut metadata = json!({ "resourceVersion": revision.unwrap_or_default() });
+    let mut metadata = json!({});
+    if let Some(revision) = revision {
+        metadata["resourceVersion"] = revision.into();
+    }
     if let Some(token) = continue_token {
         metadata["continue"] = token.into();
     }

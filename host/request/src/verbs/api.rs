@@ -14,6 +14,7 @@ use orch_watch::{Cache, Object};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use super::components::Components;
 use super::stamp;
 use super::turns::Turns;
 use crate::allocate::Allocator;
@@ -56,6 +57,7 @@ pub struct Parts {
     pub tokens: Arc<Tokens>,
     pub authenticator: Authenticator,
     pub allocator: Allocator,
+    pub components: Components,
     pub converter: Arc<Converter>,
     pub fairness: Fairness,
     pub metrics: Metrics,
@@ -72,6 +74,7 @@ pub struct Api {
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) authenticator: Authenticator,
     pub(crate) allocator: Allocator,
+    pub(crate) components: Components,
     pub(crate) converter: Arc<Converter>,
     pub(crate) fairness: Fairness,
     pub(crate) metrics: Metrics,
@@ -197,6 +200,7 @@ impl Api {
             tokens,
             authenticator,
             allocator,
+            components,
             fairness,
             metrics,
             auditor,
@@ -211,6 +215,7 @@ impl Api {
             tokens,
             authenticator,
             allocator,
+            components,
             fairness,
             metrics,
             auditor,

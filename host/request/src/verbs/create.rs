@@ -130,10 +130,9 @@ impl Api {
             tracing::debug!(version, "resourceVersion set on create");
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let held = self.allocator.allocate(kind, &mut object, None).await?;
+        let held = self.allocator.allocate(kind, &mut object, None, options.dry_run).await?;
         if options.dry_run {
-            // What it would have been given is shown, and given back.
-            held.release(&self.allocator).await;
+            held.keep();
             return Ok(Written { created: true, ..Written::unstored(object) });
         }
         let write = Write {

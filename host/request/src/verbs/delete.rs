@@ -12,6 +12,7 @@ use orch_watch::Object;
 use serde_json::{Value, json};
 
 use super::api::{Api, Call, Written, namespace};
+use super::modify::Reviewed;
 use super::{metadata, stamp};
 use crate::{causes, key};
 
@@ -56,7 +57,7 @@ impl Api {
         let kind = self.kind(&target.resource).await?;
         self.authorize(call, "delete", target)?;
         warn_of_orphans(call, &kind, options);
-        self.delete_authorized(call, &kind, target, options).await
+        self.delete_authorized(call, &kind, target, options, Reviewed::Object).await
     }
 
     pub(crate) async fn delete_authorized(
@@ -65,10 +66,11 @@ impl Api {
         kind: &Kind,
         target: &Target,
         options: &DeleteOptions,
+        reviewed: Reviewed<'_>,
     ) -> Result<Deleted, Status> {
         for _ in 0..TRIES {
             let current = self.current(kind, target).await?;
-            if let Some(deleted) = self.try_delete(call, kind, target, options, &current).await? {
+            if let Some(deleted) = self.try_delete(call, kind, target, options, reviewed, &current).await? {
                 return Ok(deleted);
             }
         }
@@ -82,13 +84,17 @@ impl Api {
         kind: &Kind,
         target: &Target,
         options: &DeleteOptions,
+        reviewed: Reviewed<'_>,
         current: &Object,
     ) -> Result<Option<Deleted>, Status> {
         let old = current.value();
         check_preconditions(options, &old, kind, &target.name)?;
-        let review = self.review(call, kind, target, Operation::Delete, Some(&old), Options::Delete(options));
-        self.mutate(call, &review, &mut Value::Null).await?;
-        self.admit(call, &review, &Value::Null).await?;
+        if !matches!(reviewed, Reviewed::Already) {
+            let options = Options::Delete(options);
+            let review = self.review(call, kind, target, Operation::Delete, Some(&old), options);
+            self.mutate(call, &review, &mut Value::Null).await?;
+            self.admit(call, &review, &Value::Null).await?;
+        }
         let plan = plan(kind, &old, options, self.clock.now());
         let key = key::of(kind, namespace(target), &target.name);
         let expect = Expect::Revision(current.revision);
@@ -126,7 +132,13 @@ pub(super) fn warn_of_orphans(call: &Call, kind: &Kind, options: &DeleteOptions)
     }
 }
 
-fn check_preconditions(options: &DeleteOptions, old: &Value, kind: &Kind, name: &str) -> Result<(), Status> {
+/// Refuses when the object is not the one, or not the version, that the options name.
+pub(crate) fn check_preconditions(
+    options: &DeleteOptions,
+    old: &Value,
+    kind: &Kind,
+    name: &str,
+) -> Result<(), Status> {
     let current = |field: &str| old["metadata"][field].as_str().unwrap_or_default();
     let preconditions = &options.preconditions;
     // Of these the deletion begins with a write, and fails as one.

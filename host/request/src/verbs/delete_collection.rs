@@ -10,6 +10,7 @@ use orch_watch::Object;
 use super::api::{Api, Call};
 use super::delete::warn_of_orphans;
 use super::list::{Listed, Selection};
+use super::modify::Reviewed;
 
 /// Deletes under way at one time: enough for the store to gather them into few commits.
 const WORKERS: usize = 16;
@@ -38,7 +39,7 @@ impl Api {
                 };
                 let kind = kind.clone();
                 async move {
-                    match self.delete_authorized(call, &kind, &target, options).await {
+                    match self.delete_authorized(call, &kind, &target, options, Reviewed::Object).await {
                         // Somebody else was faster.
                         Err(status) if status.is_not_found() => Ok(()),
                         other => other.map(drop),

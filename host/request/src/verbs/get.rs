@@ -7,6 +7,7 @@ use orch_object::Status;
 use orch_watch::Object;
 
 use super::api::{Api, Call, namespace};
+use super::components::is_component_status;
 use crate::key;
 
 impl Api {
@@ -19,6 +20,9 @@ impl Api {
     ) -> Result<Arc<Object>, Status> {
         let kind = self.kind(&target.resource).await?;
         self.authorize(call, "get", target)?;
+        if is_component_status(&kind) {
+            return self.component(&kind, target).await;
+        }
         match resource_version.filter(|v| !v.is_empty()) {
             None => return self.current(&kind, target).await,
             Some("0") => {}

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api::{Api, Call, namespace};
+use super::components::is_component_status;
 use crate::conversion::Converter;
 use crate::{causes, key};
 
@@ -26,6 +27,7 @@ const CHUNK: usize = 500;
 #[derive(Debug, Clone)]
 pub struct Listed {
     pub kind: Arc<Kind>,
+    /// 0: what is listed is not stored.
     pub revision: Revision,
     pub items: Vec<Arc<Object>>,
     pub continue_token: Option<String>,
@@ -149,6 +151,9 @@ impl Api {
         // A field selector by name is authorized as access to that object.
         let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
         self.authorize(call, "list", &named)?;
+        if is_component_status(&kind) {
+            return Ok(self.all_components(&kind, &selection).await);
+        }
         self.list_authorized(&kind, target, options, &selection).await
     }
 

@@ -6,6 +6,7 @@
 //! ```
 
 mod api;
+mod components;
 mod create;
 mod decode;
 mod delete;
@@ -22,7 +23,9 @@ mod watch;
 
 pub use api::{Api, Call, Clock, Parts, SystemClock, Written};
 pub(crate) use api::{attributes, namespace};
+pub use components::Components;
 pub(crate) use decode::check as check_body;
+pub(crate) use delete::check_preconditions;
 pub use delete::delete_options;
 pub use delete::{Deleted, success};
 pub use list::Listed;

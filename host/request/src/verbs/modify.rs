@@ -107,7 +107,7 @@ impl Api {
         let insists = insists_on_version(&new);
         metadata::check_preconditions(&new, &old, kind, &target.name)?;
         self.shape(call, kind, target, modification, reviewed, &mut new, &old).await?;
-        if same(&new, &old) {
+        if same(&new, &old) && self.is_stored_as_now(kind, target) {
             return Ok(Some(Written::from_object(current)));
         }
         // A binding says where a pod runs, not what it is: upstream's pods are of generation 1 until
@@ -117,10 +117,12 @@ impl Api {
         }
         let options = Options::Update(modification.options);
         let review = self.review(call, kind, target, Operation::Update, Some(&old), options);
-        let _turn = self.account(call, &review, &new).await?;
+        let _turn = match reviewed {
+            Reviewed::Already => None,
+            Reviewed::Object | Reviewed::As(_) => Some(self.account(call, &review, &new).await?),
+        };
         if modification.options.dry_run {
-            // What it would have been given is shown, and given back.
-            self.allocator.allocate(kind, &mut new, Some(&old)).await?.release(&self.allocator).await;
+            self.allocator.allocate(kind, &mut new, Some(&old), true).await?.keep();
             let bytes = stamp::stamped_at(&new, &current.revision.to_string());
             return Ok(Some(Written { value: Arc::new(new), bytes, created: false }));
         }
@@ -193,7 +195,18 @@ impl Api {
         if modification.part == Part::Main {
             call.warn((kind.strategy.warn)(new, Some(old)));
         }
-        self.admit(call, &review, new).await
+        match reviewed {
+            Reviewed::Already => Ok(()),
+            Reviewed::Object | Reviewed::As(_) => self.admit(call, &review, new).await,
+        }
+    }
+
+    /// False: it is stored in a version that is not its definition's storage version any more. A write
+    /// that changes nothing else changes that: so objects are migrated.
+    fn is_stored_as_now(&self, kind: &Kind, target: &Target) -> bool {
+        let Some(custom) = &kind.custom else { return true };
+        let stored = self.cache.get(&key::of(kind, namespace(target), &target.name));
+        stored.is_none_or(|stored| stored.glance()["apiVersion"] == custom.stored_as)
     }
 
     /// Stores the new state; an object that only its finalizers kept alive goes with the last of them.
@@ -213,7 +226,7 @@ impl Api {
             self.allocator.release_object(kind, &written.value).await;
             return Ok(written);
         }
-        let held = self.allocator.allocate(kind, &mut new, Some(old)).await?;
+        let held = self.allocator.allocate(kind, &mut new, Some(old), false).await?;
         let write = Write { key, expect, change: Change::Put(self.converter.stamped(kind, &new).await?) };
         match self.commit(kind, write, new).await {
             Ok(written) => {

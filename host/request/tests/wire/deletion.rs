@@ -121,3 +121,67 @@ async fn who_does_not_say_what_becomes_of_a_jobs_pods_is_warned() {
     assert!(warned(&api.delete(&path).await));
     assert!(!warned(&api.delete_with(&path, json!({ "propagationPolicy": "Orphan" })).await));
 }
+
+/// A pod on a node, running and ready.
+async fn running(api: &Api, pods: &str, name: &str) {
+    let mut pod = pod(name);
+    pod["metadata"]["labels"] = json!({ "app": "web" });
+    pod["spec"]["nodeName"] = "n".into();
+    api.post(pods, &pod).await.expect(201);
+    let status =
+        json!({ "status": { "phase": "Running", "conditions": [{ "type": "Ready", "status": "True" }] } });
+    api.patch(&format!("{pods}/{name}/status"), "merge", &status).await.expect(200);
+}
+
+#[tokio::test]
+async fn evictions_spend_what_a_budget_allows() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let budgets = format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets");
+    for name in ["a", "b"] {
+        running(&api, &pods, name).await;
+    }
+    let budget = json!({ "metadata": { "name": "web" }, "spec": { "minAvailable": 1,
+        "selector": { "matchLabels": { "app": "web" } } } });
+    api.post(&budgets, &budget).await.expect(201);
+    let evict = |name: &str, query: &str| {
+        let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": name } });
+        let (api, path) = (&api, format!("{pods}/{name}/eviction{query}"));
+        async move { api.post(&path, &eviction).await }
+    };
+    let cause = |answer: &Answer| {
+        answer.body["details"]["causes"][0]["message"].as_str().unwrap_or_default().to_owned()
+    };
+    let unseen = evict("a", "").await;
+    assert_eq!((unseen.code, unseen.headers["retry-after"].to_str().unwrap()), (429, "10"));
+    assert_eq!(cause(&unseen), "The disruption budget web is still being processed by the server.");
+    let seen = json!({ "status": { "observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2,
+        "desiredHealthy": 1, "expectedPods": 2 } });
+    api.patch(&format!("{budgets}/web/status"), "merge", &seen).await.expect(200);
+    evict("a", "?dryRun=All").await.expect(201);
+    let untouched = api.get(&format!("{pods}/a")).await.expect(200);
+    assert!(untouched["metadata"]["deletionTimestamp"].is_null());
+    assert_eq!(api.get(&format!("{budgets}/web")).await.expect(200)["status"]["disruptionsAllowed"], 1);
+    evict("a", "").await.expect(201);
+    let going = api.get(&format!("{pods}/a")).await.expect(200);
+    assert!(going["metadata"]["deletionTimestamp"].is_string());
+    let conditions = going["status"]["conditions"].as_array().unwrap();
+    let target = conditions.iter().find(|condition| condition["type"] == "DisruptionTarget").unwrap();
+    assert_eq!(
+        (&target["reason"], &target["message"]),
+        (&json!("EvictionByEvictionAPI"), &json!("Eviction API: evicting"))
+    );
+    let spent = api.get(&format!("{budgets}/web")).await.expect(200)["status"].clone();
+    assert_eq!(spent["disruptionsAllowed"], 0);
+    assert!(spent["disruptedPods"]["a"].is_string());
+    let refused = evict("b", "").await;
+    assert_eq!(
+        (refused.code, &*cause(&refused)),
+        (429, "The disruption budget web does not allow evicting pods currently")
+    );
+    let second = json!({ "metadata": { "name": "also" }, "spec": { "minAvailable": 1, "selector": {} } });
+    api.post(&budgets, &second).await.expect(201);
+    let two = evict("b", "").await;
+    assert!(two.message().starts_with("This pod has more than one PodDisruptionBudget"), "{}", two.text);
+}

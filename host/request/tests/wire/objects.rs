@@ -313,3 +313,40 @@ async fn only_requests_that_lead_somewhere_are_warned_of_their_kind() {
     assert!(!warned(&api.get(&format!("{path}/x/status")).await));
     assert!(!warned(&api.post(&format!("{path}/x"), &json!({})).await));
 }
+
+#[tokio::test]
+async fn components_tell_how_they_are() {
+    let api = Api::start().await;
+    let path = "/api/v1/componentstatuses";
+    let answer = api.get(path).await;
+    let warning = answer.headers["warning"].to_str().unwrap().to_owned();
+    assert_eq!(warning, r#"299 - "v1 ComponentStatus is deprecated in v1.19+""#);
+    let listed = answer.expect(200);
+    let store = listed["items"].as_array().unwrap().iter().find(|item| item["metadata"]["name"] == "etcd-0");
+    let healthy = json!([{ "type": "Healthy", "status": "True", "message": "ok" }]);
+    assert_eq!(store.unwrap()["conditions"], healthy);
+    assert_eq!(api.get(&format!("{path}/etcd-0")).await.expect(200)["conditions"], healthy);
+    let missing = api.get(&format!("{path}/none")).await;
+    assert_eq!((missing.code, missing.message()), (404, r#"componentstatus "none" not found"#));
+    let none = api.get(&format!("{path}?labelSelector=a%3Db")).await.expect(200);
+    assert_eq!(none["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_pods_own_labels_become_part_of_its_selectors() {
+    let api = Api::start().await;
+    let pods = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
+    let mut pod = crate::fixture::pod("p");
+    pod["metadata"]["labels"] = json!({ "rev": "1" });
+    pod["spec"]["topologySpreadConstraints"] = json!([{ "maxSkew": 1, "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule", "labelSelector": { "matchLabels": { "app": "web" } },
+        "matchLabelKeys": ["rev", "absent"] }]);
+    let made = api.post(&pods, &pod).await.expect(201);
+    let selector = json!({ "matchLabels": { "app": "web" },
+        "matchExpressions": [{ "key": "rev", "operator": "In", "values": ["1"] }] });
+    assert_eq!(made["spec"]["topologySpreadConstraints"][0]["labelSelector"], selector);
+    pod["metadata"] = json!({ "name": "q", "labels": { "app": "web" } });
+    pod["spec"]["topologySpreadConstraints"][0]["matchLabelKeys"] = json!(["app"]);
+    let twice = api.post(&pods, &pod).await;
+    assert!(twice.message().contains("exists in both matchLabelKeys and labelSelector"), "{}", twice.text);
+}

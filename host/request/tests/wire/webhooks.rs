@@ -243,6 +243,26 @@ async fn connecting_to_a_pod_is_reviewed() {
 }
 
 #[tokio::test]
+async fn an_eviction_is_reviewed_and_what_it_does_is_not() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let hook = Outside::start(&[], |seen| review(&seen.json(), json!({ "allowed": true }))).await;
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    api.post(&pods, &pod("p")).await.expect(201);
+    let all = json!(["pods", "pods/*"]);
+    register(&api, "validatingwebhookconfigurations", &namespace, all, hook.by_url("/"), json!({})).await;
+    let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "p" } });
+    api.post(&format!("{pods}/p/eviction"), &eviction).await.expect(201);
+    assert_eq!(api.get(&format!("{pods}/p")).await.code, 404);
+    let of = |request: &Value| {
+        let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        format!("{} {}", part(&request["operation"]), part(&request["subResource"]))
+    };
+    let seen: Vec<String> = hook.seen().iter().map(|seen| of(&seen.json()["request"])).collect();
+    assert_eq!(seen, ["CREATE eviction"]);
+}
+
+#[tokio::test]
 async fn configurations_are_checked_and_not_reviewed() {
     let api = Api::start().await;
     let namespace = api.namespace().await;
