@@ -1,18 +1,16 @@
 //! What the clients do.
 
-use std::pin::pin;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::future::join_all;
-use http_body_util::BodyExt;
-use kube::Client;
+use memchr::memmem::Finder;
 use serde_json::json;
 use tokio::sync::Barrier;
 
-use crate::client::{Connections, ask, get, post};
+use crate::client::{Connection, Connections, Request, get, post};
 
 const MAPS: &str = "/api/v1/namespaces/bench/configmaps";
 const PODS: &str = "/api/v1/namespaces/bench/pods";
@@ -54,28 +52,46 @@ impl Spread {
 
 pub async fn namespace(connections: &Connections) {
     let namespace = json!({ "metadata": { "name": "bench" } });
-    ask(&connections.client(), post("/api/v1/namespaces", namespace.to_string())).await;
+    connections.open().await.ask(&post("/api/v1/namespaces", namespace.to_string())).await;
+}
+
+async fn open(connections: &Connections, count: usize) -> Vec<Connection> {
+    join_all((0..count).map(|_| connections.open())).await
+}
+
+/// Runs each client as a task of its own.
+async fn run<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    opened: Vec<Connection>,
+    client: impl Fn(Connection) -> F,
+) -> Vec<T> {
+    let running: Vec<_> = opened.into_iter().map(|connection| tokio::spawn(client(connection))).collect();
+    join_all(running).await.into_iter().map(|done| done.expect("a client that ends well")).collect()
 }
 
 /// Each client asks again as soon as it has its answer.
-async fn busy<F: Future<Output = usize>>(
+async fn busy(
     connections: &Connections,
-    clients: usize,
+    count: usize,
     seconds: u64,
-    request: impl Fn(Client, usize) -> F,
+    request: impl Fn(usize) -> Request + Send + Sync + 'static,
 ) -> Rate {
-    let next = AtomicUsize::new(0);
+    let (next, request) = (Arc::new(AtomicUsize::new(0)), Arc::new(request));
+    let opened = open(connections, count).await;
     let (begin, end) = (Instant::now(), Duration::from_secs(seconds));
-    let one = async |client: Client| {
-        let (mut times, mut bytes) = (Vec::new(), 0);
-        while begin.elapsed() < end {
-            let asked = Instant::now();
-            bytes += request(client.clone(), next.fetch_add(1, Ordering::Relaxed)).await as u64;
-            times.push(asked.elapsed());
+    let one = |mut connection: Connection| {
+        let (next, request) = (next.clone(), request.clone());
+        async move {
+            let (mut times, mut bytes) = (Vec::new(), 0);
+            while begin.elapsed() < end {
+                let request = request(next.fetch_add(1, Ordering::Relaxed));
+                let asked = Instant::now();
+                bytes += connection.ask(&request).await as u64;
+                times.push(asked.elapsed());
+            }
+            (times, bytes)
         }
-        (times, bytes)
     };
-    let done = join_all((0..clients).map(|_| one(connections.client()))).await;
+    let done = run(opened, one).await;
     let elapsed = begin.elapsed().as_secs_f64();
     let bytes = done.iter().map(|(_, bytes)| bytes).sum();
     let times: Vec<Duration> = done.into_iter().flat_map(|(times, _)| times).collect();
@@ -84,50 +100,57 @@ async fn busy<F: Future<Output = usize>>(
 
 pub async fn creates(connections: &Connections, clients: usize, seconds: u64) -> Rate {
     let filler = "x".repeat(1_024);
-    let create = |client: Client, n: usize| {
+    let create = move |n: usize| {
         let map = json!({ "metadata": { "name": format!("map-{n}") }, "data": { "filler": filler } });
-        async move { ask(&client, post(MAPS, map.to_string())).await }
+        post(MAPS, map.to_string())
     };
     busy(connections, clients, seconds, create).await
 }
 
 /// Of the first thousand maps, or of all `maps` where there are fewer.
 pub async fn gets(connections: &Connections, clients: usize, seconds: u64, maps: usize) -> Rate {
-    let read = |client: Client, n: usize| async move {
-        ask(&client, get(&format!("{MAPS}/map-{}", n % maps.clamp(1, 1_000)), "application/json")).await
-    };
+    let read = move |n: usize| get(&format!("{MAPS}/map-{}", n % maps.clamp(1, 1_000)), "application/json");
     busy(connections, clients, seconds, read).await
 }
 
 /// Pods that no scheduler takes.
-pub async fn pods(connections: &Connections, count: usize, clients: usize) {
-    let next = AtomicUsize::new(0);
+pub async fn pods(connections: &Connections, count: usize, at_once: usize) {
+    let next = Arc::new(AtomicUsize::new(0));
+    let one = |mut connection: Connection| {
+        let next = next.clone();
+        async move {
+            loop {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if n >= count {
+                    return;
+                }
+                connection.ask(&post(PODS, pod(n))).await;
+            }
+        }
+    };
+    run(open(connections, at_once).await, one).await;
+}
+
+fn pod(n: usize) -> String {
     let env: Vec<_> =
         (0..20).map(|n| json!({ "name": format!("VARIABLE_{n}"), "value": "a value" })).collect();
-    let one = async |client: Client| loop {
-        let n = next.fetch_add(1, Ordering::Relaxed);
-        if n >= count {
-            return;
-        }
-        let pod = json!({
-            "metadata": { "name": format!("pod-{n}"), "labels": { "app": "bench" } },
-            "spec": {
-                "schedulingGates": [{ "name": "example.com/bench" }],
-                "containers": [{ "name": "c", "image": "example.orch.dev/hello:1", "env": env }],
-            },
-        });
-        ask(&client, post(PODS, pod.to_string())).await;
-    };
-    join_all((0..clients).map(|_| one(connections.client()))).await;
+    json!({
+        "metadata": { "name": format!("pod-{n}"), "labels": { "app": "bench" } },
+        "spec": {
+            "schedulingGates": [{ "name": "example.com/bench" }],
+            "containers": [{ "name": "c", "image": "example.orch.dev/hello:1", "env": env }],
+        },
+    })
+    .to_string()
 }
 
 pub async fn lists(connections: &Connections, accept: &str) -> Lists {
-    let client = connections.client();
+    let mut connection = connections.open().await;
     let mut bytes = 0;
     let mut times = Vec::new();
     for _ in 0..LISTS {
         let asked = Instant::now();
-        bytes = ask(&client, get(PODS, accept)).await as u64;
+        bytes = connection.ask(&get(PODS, accept)).await as u64;
         times.push(asked.elapsed());
     }
     Lists { bytes, latency: Spread::of(times) }
@@ -136,44 +159,46 @@ pub async fn lists(connections: &Connections, accept: &str) -> Lists {
 /// From before a change is sent until each watcher has read it.
 pub async fn watches(connections: &Connections, watchers: usize, events: usize) -> Spread {
     let (begin, ready) = (Instant::now(), Arc::new(Barrier::new(watchers + 1)));
-    let each = |client: Client| {
+    let each = |connection: Connection| {
         let ready = ready.clone();
-        tokio::spawn(async move { watch(&client, begin, &ready, events).await })
+        async move { watch(connection, begin, &ready, events).await }
     };
-    let watching: Vec<_> = (0..watchers).map(|_| each(connections.client())).collect();
-    ready.wait().await;
-    let client = connections.client();
-    for n in 0..events {
-        let sent = begin.elapsed().as_micros().to_string();
-        let secret = json!({ "metadata": { "name": format!("event-{n}"), "annotations": { "sent": sent } } });
-        ask(&client, post(EVENTS, secret.to_string())).await;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let seen = join_all(watching).await;
-    Spread::of(seen.into_iter().flat_map(|times| times.expect("a watcher that ends well")).collect())
+    let change = async {
+        ready.wait().await;
+        let mut connection = connections.open().await;
+        for n in 0..events {
+            let sent = begin.elapsed().as_micros().to_string();
+            let secret =
+                json!({ "metadata": { "name": format!("event-{n}"), "annotations": { "sent": sent } } });
+            connection.ask(&post(EVENTS, secret.to_string())).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let (seen, ()) = tokio::join!(run(open(connections, watchers).await, each), change);
+    Spread::of(seen.into_iter().flatten().collect())
 }
 
-async fn watch(client: &Client, begin: Instant, ready: &Barrier, events: usize) -> Vec<Duration> {
+async fn watch(mut connection: Connection, begin: Instant, ready: &Barrier, events: usize) -> Vec<Duration> {
     let path = format!("{EVENTS}?watch=1&resourceVersion=0");
-    let response = client.send(get(&path, "application/json")).await.expect("a watch");
-    assert!(response.status().is_success(), "{}", response.status());
-    ready.wait().await;
-    let mut frames = pin!(response.into_body().into_data_stream());
     let (mut times, mut text) = (Vec::with_capacity(events), Vec::new());
-    while times.len() < events {
-        let frame = frames.next().await.expect("a watch that goes on").expect("a frame");
+    let finder = Finder::new(SENT);
+    let take = |piece: &[u8]| {
         let now = begin.elapsed();
-        text.extend_from_slice(&frame);
-        let Some(end) = memchr::memrchr(b'\n', &text) else { continue };
-        times.extend(sent(&text[..end]).map(|sent| now.saturating_sub(sent)));
-        text.drain(..=end);
-    }
+        text.extend_from_slice(piece);
+        if let Some(end) = memchr::memrchr(b'\n', &text) {
+            times.extend(sent(&finder, &text[..end]).map(|sent| now.saturating_sub(sent)));
+            text.drain(..=end);
+        }
+        if times.len() < events { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    let begun = async { drop(ready.wait().await) };
+    connection.follow(&get(&path, "application/json"), begun, take).await;
     times
 }
 
 /// When the changes of these events were sent.
-fn sent(lines: &[u8]) -> impl Iterator<Item = Duration> {
-    memchr::memmem::find_iter(lines, SENT).filter_map(|at| {
+fn sent(finder: &Finder<'_>, lines: &[u8]) -> impl Iterator<Item = Duration> {
+    finder.find_iter(lines).filter_map(|at| {
         let digits = lines[at + SENT.len()..].iter().take_while(|byte| byte.is_ascii_digit());
         let text: String = digits.map(|byte| char::from(*byte)).collect();
         text.parse().ok().map(Duration::from_micros)
