@@ -1,6 +1,7 @@
 //! One table of kinds. A kind is a row; routes, discovery, OpenAPI, authorization, patches,
 //! printing, defaulting and validation read the row. Custom resources add rows at run time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -339,25 +340,50 @@ const RETURNED: &[(&str, &str)] = &[
 #[derive(Debug, Clone, Default)]
 pub struct Kinds {
     rows: Vec<Arc<Kind>>,
+    index: Arc<Index>,
+}
+
+/// Where the rows of a name stand, in the table's order.
+#[derive(Debug, Default)]
+struct Index {
+    plurals: HashMap<String, Vec<usize>>,
+    kinds: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    fn of(rows: &[Arc<Kind>]) -> Self {
+        let mut index = Index::default();
+        for (at, row) in rows.iter().enumerate() {
+            index.plurals.entry(row.plural.clone()).or_default().push(at);
+            index.kinds.entry(row.kind.clone()).or_default().push(at);
+        }
+        index
+    }
 }
 
 impl Kinds {
     pub fn new(rows: Vec<Kind>) -> Self {
-        Kinds { rows: rows.into_iter().map(Arc::new).collect() }
+        Kinds::default().with(rows.into_iter().map(Arc::new))
     }
     /// This table with rows added at its end.
     pub fn with(&self, added: impl IntoIterator<Item = Arc<Kind>>) -> Self {
-        Kinds { rows: self.rows.iter().cloned().chain(added).collect() }
+        let rows: Vec<_> = self.rows.iter().cloned().chain(added).collect();
+        let index = Arc::new(Index::of(&rows));
+        Kinds { rows, index }
     }
     pub fn rows(&self) -> &[Arc<Kind>] {
         &self.rows
     }
     pub fn by_plural(&self, group: &str, version: &str, plural: &str) -> Option<&Arc<Kind>> {
-        self.rows.iter().find(|k| k.group == group && k.version == version && k.plural == plural)
+        self.find(self.index.plurals.get(plural)?, group, version)
     }
     pub fn by_kind(&self, api_version: &str, kind: &str) -> Option<&Arc<Kind>> {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        self.rows.iter().find(|k| k.group == group && k.version == version && k.kind == kind)
+        self.find(self.index.kinds.get(kind)?, group, version)
+    }
+    fn find(&self, places: &[usize], group: &str, version: &str) -> Option<&Arc<Kind>> {
+        let mut rows = places.iter().map(|at| &self.rows[*at]);
+        rows.find(|kind| kind.group == group && kind.version == version)
     }
 }
 

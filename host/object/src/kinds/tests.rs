@@ -238,6 +238,22 @@ fn facts() -> Vec<(&'static str, &'static str, &'static str, char, &'static str,
 }
 
 #[test]
+fn rows_are_found_by_plural_and_by_kind() {
+    let builtin = Kinds::builtin();
+    let mut row = crate::Kind::clone(builtin.by_kind("v1", "Pod").unwrap());
+    row.group = "shop.example.com".into();
+    let kinds = builtin.with([std::sync::Arc::new(row)]);
+    for kind in kinds.rows() {
+        let found = kinds.by_plural(&kind.group, &kind.version, &kind.plural).expect(&kind.plural);
+        assert_eq!((&found.group, &found.plural), (&kind.group, &kind.plural));
+        let found = kinds.by_kind(&kind.api_version(), &kind.kind).expect(&kind.kind);
+        assert_eq!((&found.group, &found.kind), (&kind.group, &kind.kind));
+    }
+    assert!(kinds.by_plural("other.example.com", "v1", "pods").is_none());
+    assert!(kinds.by_kind("v1", "Poodle").is_none());
+}
+
+#[test]
 fn rows_are_what_discovery_says_upstream() {
     let kinds = Kinds::builtin();
     for (api_version, name, plural, scope, short_names, verbs, subresources) in facts() {
