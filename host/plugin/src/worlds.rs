@@ -71,7 +71,7 @@ impl Context {
         let state = store.data_mut();
         state.clock.start(yields);
         state.log.begin_call();
-        store.set_epoch_deadline(if yields { YIELD_TICKS } else { self.ticks() });
+        store.set_epoch_deadline(1);
         Begun { function, started: Instant::now(), _ticking: self.engine.in_flight() }
     }
 
@@ -106,10 +106,6 @@ impl Context {
         let error = CallError::Refused { plugin: self.name.to_string(), function, message: message.into() };
         self.stats.record_error(&error);
         error
-    }
-
-    fn ticks(&self) -> u64 {
-        self.limits.deadline.as_millis() as u64 + 1
     }
 
     fn describe_failed(&self, error: &wasmtime::Error) -> LoadError {
@@ -149,8 +145,9 @@ struct Begun {
 /// How often a long call on an async thread lets others run.
 const YIELD_TICKS: u64 = 5;
 
-/// CPU time in the guest. What passes in host functions and in other tasks does not count, nor does
-/// what a busy machine gives to others.
+/// CPU time in the guest, from its first tick on: most calls end before, and asking for a thread's time
+/// is a system call. What passes in host functions and in other tasks does not count, nor does what a
+/// busy machine gives to others.
 struct Clock {
     limit: Duration,
     meter: Arc<Meter>,
@@ -163,7 +160,7 @@ impl Clock {
     }
 
     fn start(&mut self, yields: bool) {
-        self.meter.start();
+        self.meter.reset();
         self.yields = yields;
     }
 
@@ -177,18 +174,28 @@ impl Clock {
 pub(crate) struct Meter {
     /// Spent before `mark`.
     spent: AtomicU64,
-    /// The thread's CPU time when the guest went on.
+    /// The thread's CPU time when the guest went on; 0: its time does not count yet.
     mark: AtomicU64,
 }
 
 impl Meter {
-    fn start(&self) {
+    fn reset(&self) {
         self.spent.store(0, Ordering::Relaxed);
-        self.resume();
+        self.mark.store(0, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> bool {
+        self.mark.load(Ordering::Relaxed) != 0
+    }
+
+    fn begin(&self) {
+        self.mark.store(thread_nanos(), Ordering::Relaxed);
     }
 
     fn resume(&self) {
-        self.mark.store(thread_nanos(), Ordering::Relaxed);
+        if self.counts() {
+            self.begin();
+        }
     }
 
     fn pause(&self) {
@@ -196,7 +203,10 @@ impl Meter {
     }
 
     fn spent(&self) -> Duration {
-        let running = thread_nanos().saturating_sub(self.mark.load(Ordering::Relaxed));
+        let running = match self.mark.load(Ordering::Relaxed) {
+            0 => 0,
+            mark => thread_nanos().saturating_sub(mark),
+        };
         Duration::from_nanos(self.spent.load(Ordering::Relaxed) + running)
     }
 }
@@ -216,6 +226,9 @@ async fn waiting<R>(meter: &Meter, capability: impl Future<Output = R>) -> R {
 /// Called when the epoch reaches the store's deadline, which under load is early by some ticks.
 fn deadline<X>(store: StoreContextMut<'_, HostState<X>>) -> UpdateDeadline {
     let clock = &store.data().clock;
+    if !clock.meter.counts() {
+        clock.meter.begin();
+    }
     let left = clock.left();
     if left.is_zero() {
         return UpdateDeadline::Interrupt;
