@@ -199,7 +199,8 @@ async fn watch(
     let target = Target { name: String::new(), ..target.clone() };
     let items = routes.api.watch(call, &target, &options).await?;
     let mut encoder = WatchEncoder::new(kind.clone(), answer.shape, answer.accepted.format);
-    let stop = routes.stop.clone();
+    // One of its own: each event asks it, and all watches would ask one at once.
+    let stop = routes.stop.child_token();
     let frames = items
         .take_until(async move { stop.cancelled().await })
         .map(move |item| Ok::<Bytes, std::convert::Infallible>(encoder.encode(item)));

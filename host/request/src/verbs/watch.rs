@@ -1,6 +1,7 @@
 //! Watch: what a selection's objects do, from a revision on.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ struct State {
     initial_end: Option<Revision>,
     events: orch_watch::Watch,
     bookmarks: Option<tokio::time::Interval>,
-    deadline: Option<tokio::time::Instant>,
+    /// One timer from event to event: to set one for each costs as much as to tell it.
+    deadline: Option<Pin<Box<tokio::time::Sleep>>>,
     ended: bool,
 }
 
@@ -109,7 +111,7 @@ impl Api {
             initial_end: ends.then_some(current),
             events,
             bookmarks: options.allow_bookmarks.then(bookmark_interval),
-            deadline: options.timeout_seconds.map(|s| tokio::time::Instant::now() + Duration::from_secs(s)),
+            deadline: options.timeout_seconds.map(|s| Box::pin(tokio::time::sleep(Duration::from_secs(s)))),
             ended: false,
         };
         Ok(futures::stream::unfold(state, next).boxed())
@@ -190,10 +192,9 @@ impl State {
     }
 
     async fn step(&mut self) -> Step {
-        let deadline = self.deadline;
         let expires = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
+            match &mut self.deadline {
+                Some(deadline) => deadline.await,
                 None => std::future::pending().await,
             }
         };
