@@ -37,12 +37,16 @@ struct Scripted {
     traps: AtomicBool,
     /// Pods of this priority fit nowhere yet.
     not_yet: AtomicI64,
+    /// A node is never full.
+    roomy: bool,
 }
 
 #[derive(Default)]
 struct State {
     nodes: BTreeMap<u32, String>,
     pods: HashMap<String, (u32, i64)>,
+    /// As often as they went.
+    gone: Vec<String>,
     objects: usize,
 }
 
@@ -72,6 +76,7 @@ impl Scripted {
             instance: AtomicU64::new(1),
             traps: AtomicBool::new(false),
             not_yet: AtomicI64::new(-1),
+            roomy: false,
         }
     }
 
@@ -118,7 +123,10 @@ impl SchedulerPlugin for Scripted {
                 Delta::PodUpsert(uid, index, pod) => {
                     state.pods.insert(uid.clone(), (*index, priority(pod)));
                 }
-                Delta::PodRemove(uid) => drop(state.pods.remove(uid)),
+                Delta::PodRemove(uid) => {
+                    state.pods.remove(uid);
+                    state.gone.push(uid.clone());
+                }
                 Delta::ObjectUpsert(_) => state.objects += 1,
                 Delta::ObjectRemove(_) => state.objects -= 1,
             }
@@ -137,7 +145,7 @@ impl SchedulerPlugin for Scripted {
         }
         let state = self.state.lock();
         let set = |nodes: &mut dyn Iterator<Item = u32>| nodes.fold(vec![0], |set, n| vec![set[0] | 1 << n]);
-        let full = set(&mut state.pods.values().map(|(node, _)| *node));
+        let full = set(&mut state.pods.values().filter(|_| !self.roomy).map(|(node, _)| *node));
         let other = set(&mut state
             .nodes
             .iter()
@@ -341,6 +349,20 @@ async fn the_fewest_and_least_important_are_evicted() {
     assert!(events.iter().any(|event| event["reason"] == "Preempted"), "{events:?}");
     assert_eq!(world.read("high")["status"]["nominatedNodeName"], freed.as_str());
     assert!(plugin.state.lock().pods.values().all(|(_, priority)| *priority > 1));
+}
+
+/// On a large cluster it would be told of thousands of pods, for each pod that looks for room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_filter_that_accepts_the_nodes_hears_of_no_eviction_that_is_only_tried() {
+    let (world, _strict) = World::with(Points { queue: true, preemption: true, ..filter() }).await;
+    let roomy = Arc::new(Scripted { roomy: true, ..Scripted::new(filter(), "") });
+    world.install("roomy", &roomy, Settings::default()).await;
+    world.pod("low", json!({"priority": 1}));
+    until("it is bound", || world.node_of("low").is_some()).await;
+    world.pod("high", json!({"priority": 10}));
+    until("it takes the room", || world.node_of("high").is_some()).await;
+    let gone = roomy.state.lock().gone.clone();
+    assert_eq!(gone.len(), 1, "only what came to pass: {gone:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
