@@ -191,7 +191,9 @@ async fn watch(mut connection: Connection, begin: Instant, ready: &Barrier, even
         }
         if times.len() < events { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let begun = async { drop(ready.wait().await) };
+    let begun = async {
+        ready.wait().await;
+    };
     connection.follow(&get(&path, "application/json"), begun, take).await;
     times
 }
