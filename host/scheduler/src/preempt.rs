@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use orch_plugin::calls::scheduler::{Description, Eviction, Plan, Scope, Verdict};
+use orch_plugin::calls::scheduler::{Eviction, Plan, Scope, Verdict};
 use orch_plugin::calls::{CallError, NodeSet};
 
 use crate::cluster::{Change, Cluster};
@@ -119,7 +119,8 @@ impl Core {
             Plan::NotEligible(why) => return Ok(Err(why)),
             Plan::Proposals(proposals) => self.sane(proposals),
         };
-        let swayed = self.swayed(lineup, pod, &set_of(proposals.iter().map(|proposal| proposal.node)), now);
+        let filters = self.filters(lineup);
+        let swayed = self.swayed(&filters, pod, &set_of(proposals.iter().map(|proposal| proposal.node)), now);
         let mut found = self.candidates(&swayed, pod, &proposals, diagnosis, now)?;
         for _ in 0..CHOICES {
             if found.is_empty() {
@@ -128,23 +129,27 @@ impl Core {
             self.residents[policy].bring_up_to_date(&self.cluster, now)?;
             let Some(choice) = self.residents[policy].plugin.choose(&question, &found)? else { break };
             let eviction = found.swap_remove(choice);
-            if self.holds(&swayed, pod, &eviction, now)? {
+            if self.holds(&filters, pod, &eviction, now)? {
                 return Ok(Ok(eviction));
             }
         }
         Ok(Err(no_victims(diagnosis, &nodes)))
     }
 
-    /// The filters that may judge these nodes otherwise when pods leave them: those that look beyond a
-    /// node, and those that reject one. What another accepts it accepts with fewer pods, too; it need
-    /// not hear of hundreds of victims on hundreds of nodes.
-    fn swayed(&mut self, lineup: &[usize], pod: &PodInfo, nodes: &NodeSet, now: Instant) -> Vec<usize> {
+    fn filters(&self, lineup: &[usize]) -> Vec<usize> {
+        let filters = |position: &usize| self.residents[*position].description().points.filter;
+        lineup.iter().copied().filter(filters).collect()
+    }
+
+    /// The filters that may let the pod onto these nodes when pods leave them: those that look beyond a
+    /// node, and those that reject one. Another need not hear of hundreds of victims on hundreds of
+    /// nodes: it is asked about the one choice ([`Core::holds`]).
+    fn swayed(&mut self, filters: &[usize], pod: &PodInfo, nodes: &NodeSet, now: Instant) -> Vec<usize> {
         let (residents, cluster) = (&mut self.residents, &self.cluster);
         let swayed = |position: &usize| {
             let resident = &mut residents[*position];
-            let Description { points, filter_scope, .. } = resident.description();
-            if !points.filter || *filter_scope == Scope::Cluster {
-                return points.filter;
+            if resident.description().filter_scope == Scope::Cluster {
+                return true;
             }
             let judged = resident
                 .bring_up_to_date(cluster, now)
@@ -153,7 +158,7 @@ impl Core {
                 judged.pod.is_some() || !nodeset::is_empty(&nodeset::intersection(&judged.rejected, nodes))
             })
         };
-        lineup.iter().copied().filter(swayed).collect()
+        filters.iter().copied().filter(swayed).collect()
     }
 
     /// Proposals about pods that are where the plugin says, one for each node.
@@ -241,36 +246,36 @@ impl Core {
         Ok(in_order.collect())
     }
 
-    /// Does the pod fit when just these are gone?
+    /// Does the pod fit when just these are gone? Every filter is asked: one may want a pod that goes.
     fn holds(
         &mut self,
-        swayed: &[usize],
+        filters: &[usize],
         pod: &Arc<PodInfo>,
         eviction: &Eviction,
         now: Instant,
     ) -> Result<bool, CallError> {
-        eviction.victims.iter().for_each(|uid| self.pretend_gone(swayed, uid));
-        let fits = self.fits_either_way(swayed, pod, eviction.node, now);
-        eviction.victims.iter().for_each(|uid| self.pretend_back(swayed, uid));
+        eviction.victims.iter().for_each(|uid| self.pretend_gone(filters, uid));
+        let fits = self.fits_either_way(filters, pod, eviction.node, now);
+        eviction.victims.iter().for_each(|uid| self.pretend_back(filters, uid));
         fits
     }
 
     /// With the pods that are to come to the node, and without them.
     fn fits_either_way(
         &mut self,
-        swayed: &[usize],
+        filters: &[usize],
         pod: &Arc<PodInfo>,
         node: u32,
         now: Instant,
     ) -> Result<bool, CallError> {
         let only = set_of([node]);
-        let fits = nodeset::contains(&self.fits(swayed, pod, &only, now)?, node);
+        let fits = nodeset::contains(&self.fits(filters, pod, &only, now)?, node);
         let expected = expected_at(&self.nominated, node);
         if !fits || expected.is_empty() {
             return Ok(fits);
         }
         pretend_that_none_come(&mut self.residents, &expected, &self.cluster);
-        let alone = self.fits(swayed, pod, &only, now);
+        let alone = self.fits(filters, pod, &only, now);
         pretend_that_they_came(&mut self.residents, &expected, &self.cluster);
         Ok(nodeset::contains(&alone?, node))
     }

@@ -39,6 +39,8 @@ struct Scripted {
     not_yet: AtomicI64,
     /// A node is never full.
     roomy: bool,
+    /// A node must have a pod of this priority.
+    company: Option<i64>,
 }
 
 #[derive(Default)]
@@ -77,6 +79,7 @@ impl Scripted {
             traps: AtomicBool::new(false),
             not_yet: AtomicI64::new(-1),
             roomy: false,
+            company: None,
         }
     }
 
@@ -151,7 +154,12 @@ impl SchedulerPlugin for Scripted {
             .iter()
             .filter(|(_, n)| !self.only.is_empty() && **n != self.only)
             .map(|(i, _)| *i));
+        let has_company = |node: u32| {
+            self.company.is_none_or(|wanted| state.pods.values().any(|pod| *pod == (node, wanted)))
+        };
+        let lonely = set(&mut state.nodes.keys().copied().filter(|node| !has_company(*node)));
         Ok(Verdict::Nodes(vec![
+            Rejection { reason: "nobody is there".into(), nodes: lonely, unresolvable: true },
             Rejection { reason: "Too many pods".into(), nodes: full, unresolvable: false },
             Rejection { reason: "another node".into(), nodes: other, unresolvable: true },
         ]))
@@ -357,12 +365,34 @@ async fn a_filter_that_accepts_the_nodes_hears_of_no_eviction_that_is_only_tried
     let (world, _strict) = World::with(Points { queue: true, preemption: true, ..filter() }).await;
     let roomy = Arc::new(Scripted { roomy: true, ..Scripted::new(filter(), "") });
     world.install("roomy", &roomy, Settings::default()).await;
-    world.pod("low", json!({"priority": 1}));
-    until("it is bound", || world.node_of("low").is_some()).await;
+    world.api.node("b");
+    for name in ["low", "lower"] {
+        world.pod(name, json!({"priority": 1}));
+        until("it is bound", || world.node_of(name).is_some()).await;
+    }
+    let uids = [uid(&world, "low"), uid(&world, "lower")];
     world.pod("high", json!({"priority": 10}));
     until("it takes the room", || world.node_of("high").is_some()).await;
+    let spared = uids.iter().find(|now| [uid(&world, "low"), uid(&world, "lower")].contains(now));
     let gone = roomy.state.lock().gone.clone();
-    assert_eq!(gone.len(), 1, "only what came to pass: {gone:?}");
+    assert!(!gone.is_empty() && !gone.contains(spared.unwrap()), "only whom it was to be: {gone:?}");
+}
+
+fn uid(world: &World, name: &str) -> String {
+    world.read(name)["metadata"]["uid"].as_str().unwrap_or_default().to_owned()
+}
+
+/// It accepts the node as it is, and would not without the victim.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_goes_whom_another_filter_wants_there() {
+    let (world, _strict) = World::with(Points { queue: true, preemption: true, ..filter() }).await;
+    world.pod("low", json!({"priority": 1}));
+    until("it is bound", || world.node_of("low").is_some()).await;
+    let social = Arc::new(Scripted { roomy: true, company: Some(1), ..Scripted::new(filter(), "") });
+    world.install("social", &social, Settings::default()).await;
+    world.pod("high", json!({"priority": 10}));
+    until("nobody goes for it", || world.message("high").contains("No preemption victims found")).await;
+    assert!(world.node_of("low").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
