@@ -16,7 +16,7 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Deprecated since 1.19: the parts of orch are one process, whose health `/readyz` tells.
+/// Deprecated since 1.19. Asked of the parts when it is read, never stored.
 fn component_status() -> Row {
     Row {
         short_names: &["cs"],
