@@ -31,6 +31,8 @@ struct Handle {
 #[derive(Default)]
 pub(crate) struct Pods {
     workers: Mutex<HashMap<String, Handle>>,
+    /// Those that are told when another holds less.
+    wait_for_room: Mutex<HashSet<String>>,
 }
 
 impl Pods {
@@ -78,9 +80,21 @@ impl Pods {
             let workers = self.workers.lock();
             workers.iter().filter(|(other, _)| *other != uid).map(|(_, handle)| handle.view.clone()).collect()
         };
-        let seen = views.iter().map(View::see).filter(|(_, record)| record.end.is_none());
-        let held = seen.map(|(pod, record)| resize::requests(&pod, Some(&record)));
+        let held = views.iter().map(View::see).map(|(pod, record)| resize::held(&pod, &record));
         held.fold([0, 0], |[cpu, memory], [more_cpu, more_memory]| [cpu + more_cpu, memory + more_memory])
+    }
+
+    /// The pod's worker hears once, of the next room that others give back.
+    pub fn wait_for_room(&self, uid: &str) {
+        self.wait_for_room.lock().insert(uid.to_string());
+    }
+
+    /// A pod holds less than before, and its view says so.
+    pub fn tell_of_room(&self) {
+        let waiting = std::mem::take(&mut *self.wait_for_room.lock());
+        for uid in waiting {
+            self.put(&uid, Input::Room);
+        }
     }
 
     /// False when there is no such worker.
@@ -119,6 +133,7 @@ impl Pods {
         agent.spawn(async move {
             worker.run().await;
             pods.workers.lock().remove(&uid);
+            pods.tell_of_room();
         });
     }
 

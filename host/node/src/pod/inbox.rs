@@ -58,6 +58,8 @@ pub enum Input {
     },
     Refreshed(Result<Mounted, MountError>),
     Resized(Step, Result<(), String>),
+    /// Another pod of the node holds less than before.
+    Room,
     TornDown(Result<(), String>),
     Deleted(Result<(), String>),
     StatusWritten(Result<(), orch_client::Status>),

@@ -155,12 +155,14 @@ fn refresh(record: &Record, now: Instant, plan: &mut Plan) -> Option<Action> {
 
 /// True: the limits are set first.
 fn resize(pod: &Pod, record: &Record, now: Instant, plan: &mut Plan) -> bool {
+    if record.lacks_room {
+        return false;
+    }
     if let Some(at) = record.resize_at.filter(|at| *at > now) {
         plan.wake(at);
         return false;
     }
-    // What the limits become in the kernel does not matter here.
-    if resize::step(pod, record, 0).is_some() {
+    if resize::due(pod, record).is_some() {
         plan.act(Action::Resize);
         return true;
     }

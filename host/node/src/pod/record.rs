@@ -93,7 +93,9 @@ pub struct Record {
     pub failures: u32,
     /// Why the resources of the spec are not (yet) those of the containers.
     pub resize: Option<Waiting>,
-    /// A step of a resize that failed, or has no room, is not tried again before.
+    /// The node has no room for the spec's resources: nothing is tried before some is given back.
+    pub lacks_room: bool,
+    /// A step of a resize that failed is not tried again before.
     pub resize_at: Option<Instant>,
     /// A ConfigMap or Secret in a volume has changed.
     pub stale_content: bool,

@@ -58,25 +58,32 @@ pub fn needs_restart(container: &Container, attempt: &Attempt) -> bool {
 /// The next step, if there is one: first room for everything, then the containers, at last the pod's
 /// own limits to the point.
 pub fn step(pod: &Pod, record: &Record, node_memory: u64) -> Option<Step> {
+    let sandbox = due(pod, record)?;
+    let containers = in_place(pod, record).map(|(container, attempt)| ContainerStep {
+        id: attempt.id.clone(),
+        name: container.name.clone(),
+        wanted: container.resources.clone(),
+        resources: qos::container_resources(&pod.spec, container, node_memory),
+    });
+    Some(Step { sandbox, containers: containers.collect() })
+}
+
+/// The pod's own limits in the next step; `None`: there is no step to take.
+pub fn due(pod: &Pod, record: &Record) -> Option<Resources> {
     let has = &record.sandbox.handle()?.resources;
     let wanted = qos::pod_resources(&pod.spec);
-    let all: Vec<_> = differing(pod, record).collect();
-    if all.is_empty() {
+    if differing(pod, record).next().is_none() {
         let settled = *has == wanted || record.containers.values().any(|known| known.stopping);
-        return (!settled).then(|| Step { sandbox: wanted, containers: Vec::new() });
+        return (!settled).then_some(wanted);
     }
     let sandbox = widest(has, &wanted);
-    let updates = all.iter().filter(|(container, attempt)| !needs_restart(container, attempt));
-    let containers: Vec<_> = updates
-        .map(|(container, attempt)| ContainerStep {
-            id: attempt.id.clone(),
-            name: container.name.clone(),
-            wanted: container.resources.clone(),
-            resources: qos::container_resources(&pod.spec, container, node_memory),
-        })
-        .collect();
-    let done = containers.is_empty() && *has == sandbox;
-    (!done).then_some(Step { sandbox, containers })
+    let done = in_place(pod, record).next().is_none() && *has == sandbox;
+    (!done).then_some(sandbox)
+}
+
+/// The differing containers that need no new process.
+fn in_place<'a>(pod: &'a Pod, record: &'a Record) -> impl Iterator<Item = (&'a Container, &'a Attempt)> {
+    differing(pod, record).filter(|(container, attempt)| !needs_restart(container, attempt))
 }
 
 /// Limits that hold for both.
@@ -116,6 +123,11 @@ pub fn refusal(agent: &Agent, pod: &Pod) -> Option<Waiting> {
         }
     }
     None
+}
+
+/// What the pod holds of the node: [`requests`], until it ends.
+pub fn held(pod: &Pod, record: &Record) -> [i128; 2] {
+    if record.end.is_some() { [0, 0] } else { requests(pod, Some(record)) }
 }
 
 /// Thousandths of processors, and of bytes, that the pod asks for; with a record, what it has of that.

@@ -34,6 +34,7 @@ impl Worker {
             Input::Started { container, outcome } => self.take_started(&container, outcome),
             Input::Refreshed(outcome) => self.take_refreshed(outcome),
             Input::Resized(step, outcome) => self.take_resized(step, outcome),
+            Input::Room => self.record.lacks_room = false,
             Input::TornDown(outcome) => self.take_torn_down(outcome),
             Input::Deleted(outcome) => self.take_deleted(outcome),
             Input::StatusWritten(outcome) => self.take_told(outcome),
@@ -51,6 +52,7 @@ impl Worker {
         }
         if before.metadata.generation != self.pod.metadata.generation {
             self.record.resize = None;
+            self.record.lacks_room = false;
             self.record.resize_at = None;
         }
         if self.pod.is_deleted() {

@@ -28,7 +28,7 @@ use crate::probe::Probes;
 use crate::time;
 use crate::volume;
 
-/// Room for a resize may come when other pods go.
+/// Between tries of a step of a resize that failed.
 pub(super) const RESIZE_AGAIN: Duration = Duration::from_secs(5);
 
 pub struct Worker {
@@ -51,6 +51,8 @@ pub struct Worker {
     start_time: String,
     /// `activeDeadlineSeconds`, and when that is.
     deadline: Option<(i64, Instant)>,
+    /// What the pod held of the node when others last saw it.
+    held: [i128; 2],
     pub(super) telling: Telling,
     stale: Option<Adopted>,
     /// Nothing of the pod is left.
@@ -73,6 +75,7 @@ impl Worker {
         let start_time = pod.status()["startTime"].as_str().map_or_else(time::now, str::to_string);
         Worker {
             agent,
+            held: resize::requests(&pod, None),
             view: View::new(pod.clone()),
             record: std::mem::take(&mut adopted.record),
             pod,
@@ -141,7 +144,17 @@ impl Worker {
         }
         self.tell();
         self.view.show(&self.pod, &self.record);
+        self.give_back();
         Some([wake_at, self.telling.retry_at].into_iter().flatten().min())
+    }
+
+    /// Others' resizes may have waited for what this pod no longer holds.
+    fn give_back(&mut self) {
+        let held = resize::held(&self.pod, &self.record);
+        let before = std::mem::replace(&mut self.held, held);
+        if held.iter().zip(before).any(|(now, before)| *now < before) {
+            self.agent.pods.tell_of_room();
+        }
     }
 
     async fn remove_stale(&mut self) {
@@ -336,9 +349,11 @@ impl Worker {
     }
 
     fn resize(&mut self) {
+        // Before it is looked for: it may come at any moment.
+        self.agent.pods.wait_for_room(&self.pod.metadata.uid);
         if let Some(refusal) = resize::refusal(&self.agent, &self.pod) {
             self.record.resize = Some(refusal);
-            self.record.resize_at = Some(Instant::now() + RESIZE_AGAIN);
+            self.record.lacks_room = true;
             return;
         }
         let Some(sandbox) = self.record.sandbox.handle().map(|handle| handle.id.clone()) else { return };

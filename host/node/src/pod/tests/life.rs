@@ -394,9 +394,20 @@ async fn a_resize_waits_for_room_that_others_have() {
         |s: &Value| s["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "PodResizePending");
     let status = bench.until("p", "pending", pending).await;
     assert_eq!(condition(&status, "PodResizePending")["reason"], "Deferred");
+    // Less than before, and not enough.
+    let somewhat = format!("{}m", processors * 1000 - 250);
+    bench.set_spec("other", "containers", with_requests(&somewhat, "NotRequired")).await;
+    let has = |cpu: &str| {
+        let cpu = cpu.to_string();
+        move |s: &Value| s["containerStatuses"][0]["resources"]["requests"]["cpu"] == cpu.as_str()
+    };
+    bench.until("other", "smaller", has(&somewhat)).await;
+    bench.until("p", "still pending", |s| pending(s) && has("100m")(s)).await;
     bench.delete("other", None).await;
-    let resized = |s: &Value| s["containerStatuses"][0]["resources"]["requests"]["cpu"] == "300m";
-    bench.until("p", "resized", resized).await;
+    bench.until_gone("other").await;
+    let gone = Instant::now();
+    bench.until("p", "resized", has("300m")).await;
+    assert!(gone.elapsed() < Duration::from_secs(1), "it was told, and did not look every few seconds");
 }
 
 #[tokio::test(start_paused = true)]
