@@ -39,6 +39,13 @@ impl Network {
         network
     }
 
+    /// The calling thread, and those it makes, stand inside from now on.
+    pub fn enter(&self) {
+        let namespace = std::fs::File::open(format!("/run/netns/{}", self.name)).expect("a namespace");
+        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
+            .expect("root, for a network namespace");
+    }
+
     /// A command that runs inside.
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         // Not `ip netns exec`: that mounts a /sys of its own, without cgroups.

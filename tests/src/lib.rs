@@ -5,7 +5,9 @@ pub mod document;
 pub mod host;
 pub mod kubectl;
 pub mod postgres;
+pub mod process;
 pub mod registry;
+pub mod side;
 pub mod upstream;
 
 use std::path::PathBuf;

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, WatchEvent, WatchParams};
 use orch_tests::host::{Host, Network};
 use orch_tests::postgres::{self, Postgres};
+use orch_tests::process::{MIB, cpu_seconds, memory};
 use orch_tests::{document, eventually, run, try_run, workspace};
 use serde_json::{Value, json};
 
@@ -18,10 +19,7 @@ const RUNS: usize = 20;
 fn main() {
     let network = Network::new();
     // Everything below, threads included, stands in the namespace with the host.
-    let namespace =
-        std::fs::File::open(format!("/run/netns/{}", network.name)).expect("the namespace just made");
-    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
-        .expect("root, for a network namespace");
+    network.enter();
     let mut report = format!("Machine: {}. Medians and 99th percentiles.\n\n", document::machine());
     let _ = writeln!(report, "| what | goal | median | p99 | runs |\n| --- | --- | --- | --- | --- |");
     let mut host = Host::start_in(network, &[]);
@@ -132,31 +130,20 @@ async fn until_running(api: &Api<Pod>, names: &[String]) -> Duration {
 
 /// CPU of the daemon over a quiet minute, and its memory.
 fn idle(host: &Host, report: &mut String) {
-    let pid = host.pid();
+    let daemon = [host.pid()];
     std::thread::sleep(Duration::from_secs(5));
-    let before = ticks(pid);
+    let before = cpu_seconds(&daemon);
     std::thread::sleep(Duration::from_secs(60));
-    let share = (ticks(pid) - before) as f64 / 100.0 / 60.0 * 100.0;
+    let share = (cpu_seconds(&daemon) - before) / 60.0 * 100.0;
     resident(host, report, "idle host, all built-ins loaded: resident", "< 100 MB");
     let _ = writeln!(report, "| the same: CPU over a minute | < 1 % of a core | {share:.2} % | | 1 |");
 }
 
 /// Resident memory of the daemon now.
 fn resident(host: &Host, report: &mut String, what: &str, goal: &str) {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("the daemon runs");
-    let megabytes = |field: &str| {
-        let line = status.lines().find(|l| l.starts_with(field)).unwrap_or_default();
-        line.split_whitespace().nth(1).and_then(|n| n.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
-    };
-    let (all, anonymous) = (megabytes("VmRSS:"), megabytes("RssAnon:"));
+    let megabytes = |field: &str| memory(&[host.pid()], field) as f64 / MIB;
+    let (all, anonymous) = (megabytes("VmRSS"), megabytes("RssAnon"));
     let _ = writeln!(report, "| {what} | {goal} | {all:.0} MB ({anonymous:.0} MB of it anonymous) | | 1 |");
-}
-
-/// CPU time used, in hundredths of a second.
-fn ticks(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("the daemon runs");
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    fields[11].parse::<u64>().unwrap_or(0) + fields[12].parse::<u64>().unwrap_or(0)
 }
 
 /// Durable writes of 2 KiB by 64 clients, three times each, in turn on the same disk.

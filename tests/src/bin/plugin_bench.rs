@@ -14,7 +14,7 @@ use orch_plugin::worlds::AdmissionComponent;
 use orch_plugin::{Artifact, Limits, PluginEngine, Source};
 use orch_sim::{Access, Connection};
 use orch_tests::host::{Host, Network};
-use orch_tests::{document, eventually, workspace};
+use orch_tests::{document, eventually, process, workspace};
 use serde_json::{Value, json};
 
 const CALLS: usize = 20_000;
@@ -216,8 +216,7 @@ fn language_rows(engine: &Arc<PluginEngine>, built: &Built, language: &str, repo
 /// Through the API, as a user adds plugins.
 fn memory(report: &mut String) {
     let network = Network::new();
-    let namespace = std::fs::File::open(format!("/run/netns/{}", network.name)).expect("just made");
-    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root, for a namespace");
+    network.enter();
     let host = Host::start_without_image(network, &["--log", "warn"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let connection =
@@ -227,7 +226,7 @@ fn memory(report: &mut String) {
     let _ = writeln!(
         report,
         "| idle host with all built-ins: resident (anonymous) | {:.0} MB ({before:.1} MB) | |",
-        field(&host, "VmRSS:")
+        megabytes(&host, "VmRSS")
     );
     runtime.block_on(async {
         for index in 0..EXTRA {
@@ -251,12 +250,10 @@ fn memory(report: &mut String) {
 }
 
 fn anonymous(host: &Host) -> f64 {
-    field(host, "RssAnon:")
+    megabytes(host, "RssAnon")
 }
 
 /// MiB.
-fn field(host: &Host, name: &str) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", host.pid())).expect("the host runs");
-    let line = status.lines().find(|l| l.starts_with(name)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1024.0
+fn megabytes(host: &Host, field: &str) -> f64 {
+    process::memory(&[host.pid()], field) as f64 / process::MIB
 }

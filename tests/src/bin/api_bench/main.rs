@@ -4,19 +4,19 @@
 
 mod client;
 mod load;
-mod process;
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use orch_tests::document;
 use orch_tests::host::{Host, Network};
+use orch_tests::process::{cpu_seconds, memory};
+use orch_tests::side::{Cluster, Side, Sides};
 use orch_tests::upstream::{Settings, Upstream};
 
 use client::Connections;
 use load::{Lists, Rate, Spread};
-use process::Process;
 
 #[derive(Debug, Clone, Parser)]
 struct Arguments {
@@ -58,73 +58,21 @@ struct Measured {
     cpu: [f64; 3],
 }
 
-/// Whose API it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Orch,
-    Upstream,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sides {
-    Orch,
-    Upstream,
-    Both,
-}
-
-impl Sides {
-    fn each(self) -> &'static [Side] {
-        match self {
-            Sides::Orch => &[Side::Orch],
-            Sides::Upstream => &[Side::Upstream],
-            Sides::Both => &[Side::Orch, Side::Upstream],
-        }
+fn title(side: Side) -> &'static str {
+    match side {
+        Side::Orch => "orch on SQLite",
+        Side::Upstream => "upstream 1.37 on etcd",
     }
 }
 
-impl Side {
-    fn words(self) -> &'static str {
-        match self {
-            Side::Orch => "orch on SQLite",
-            Side::Upstream => "upstream 1.37 on etcd",
+fn start(side: Side, network: Network) -> Cluster {
+    match side {
+        Side::Orch => Cluster::Orch(Box::new(Host::start_without_image(network, &[]))),
+        // No controllers run here: nobody makes service accounts.
+        Side::Upstream => {
+            let settings = Settings { scheduler: false, without_admission: "ServiceAccount".into() };
+            Cluster::Upstream { upstream: Upstream::start(&settings), network }
         }
-    }
-}
-
-/// Running until it is dropped.
-enum Cluster {
-    Orch(Box<Host>),
-    /// The network lives as long as what listens in it.
-    Upstream {
-        upstream: Upstream,
-        _network: Network,
-    },
-}
-
-impl Cluster {
-    fn start(side: Side, network: Network) -> Cluster {
-        match side {
-            Side::Orch => Cluster::Orch(Box::new(Host::start_without_image(network, &[]))),
-            // No controllers run here: nobody makes service accounts.
-            Side::Upstream => {
-                let settings = Settings { scheduler: false, without_admission: "ServiceAccount".into() };
-                Cluster::Upstream { upstream: Upstream::start(&settings), _network: network }
-            }
-        }
-    }
-
-    fn kubeconfig(&self) -> PathBuf {
-        match self {
-            Cluster::Orch(host) => host.kubeconfig(),
-            Cluster::Upstream { upstream, .. } => upstream.kubeconfig(),
-        }
-    }
-
-    fn processes(&self) -> Process {
-        Process::new(match self {
-            Cluster::Orch(host) => vec![host.pid()],
-            Cluster::Upstream { upstream, .. } => upstream.processes(),
-        })
     }
 }
 
@@ -142,7 +90,7 @@ fn main() {
     let files = arguments.watchers as u64 * 2 + 4_096;
     nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, files, files).expect("root");
     let measured: Vec<(&str, Measured)> =
-        sides.iter().map(|side| (side.words(), beside(&arguments, *side))).collect();
+        sides.iter().map(|side| (title(*side), beside(&arguments, *side))).collect();
     let report = report(&arguments, &measured);
     print!("{report}");
     if arguments.record {
@@ -155,26 +103,23 @@ fn beside(arguments: &Arguments, side: Side) -> Measured {
     let arguments = arguments.clone();
     let thread = std::thread::spawn(move || {
         let network = Network::new();
-        let namespace =
-            std::fs::File::open(format!("/run/netns/{}", network.name)).expect("the namespace just made");
-        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET)
-            .expect("root, for a network namespace");
-        let cluster = Cluster::start(side, network);
+        network.enter();
+        let cluster = start(side, network);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         runtime.block_on(measure(&arguments, &cluster.kubeconfig(), &cluster.processes()))
     });
     thread.join().expect("a side that is measured to its end")
 }
 
-async fn measure(arguments: &Arguments, kubeconfig: &Path, process: &Process) -> Measured {
+async fn measure(arguments: &Arguments, kubeconfig: &Path, processes: &[u32]) -> Measured {
     let connections = Connections::read(kubeconfig).await;
     load::namespace(&connections).await;
-    let before = process.resident();
-    let timed = |from: f64| process.cpu_seconds() - from;
-    let begin = process.cpu_seconds();
+    let before = memory(processes, "VmRSS");
+    let timed = |from: f64| cpu_seconds(processes) - from;
+    let begin = cpu_seconds(processes);
     let creates = load::creates(&connections, arguments.clients, arguments.seconds).await;
     let in_creates = timed(begin);
-    let begin = process.cpu_seconds();
+    let begin = cpu_seconds(processes);
     let gets = load::gets(&connections, arguments.clients, arguments.seconds, creates.count).await;
     let in_gets = timed(begin);
     load::pods(&connections, arguments.pods, arguments.clients).await;
@@ -183,8 +128,8 @@ async fn measure(arguments: &Arguments, kubeconfig: &Path, process: &Process) ->
         load::lists(&connections, "application/vnd.kubernetes.protobuf").await,
     ];
     let objects = lists[0].bytes + creates.bytes;
-    let resident = (before, process.resident());
-    let begin = process.cpu_seconds();
+    let resident = (before, memory(processes, "VmRSS"));
+    let begin = cpu_seconds(processes);
     let watches = load::watches(&connections, arguments.watchers, arguments.events).await;
     let in_watches = timed(begin);
     Measured { creates, gets, lists, watches, resident, objects, cpu: [in_creates, in_gets, in_watches] }

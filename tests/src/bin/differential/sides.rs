@@ -20,8 +20,7 @@ impl Sides {
     /// The calling thread, and those it makes, stand in the namespace from now on.
     pub fn start() -> Sides {
         let network = Network::new();
-        let namespace = std::fs::File::open(format!("/run/netns/{}", network.name)).expect("just made");
-        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).expect("root may enter it");
+        network.enter();
         let upstream = Upstream::start(&Settings::default());
         let orch = Host::start_without_image(network, &["--log", "warn", "--listen", "0.0.0.0:7443"]);
         let sides = Sides { upstream, orch };

@@ -6,7 +6,6 @@
 mod cluster;
 mod load;
 mod measure;
-mod process;
 mod report;
 mod watcher;
 
@@ -14,10 +13,10 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
-use cluster::{Cluster, Side};
+use clap::Parser;
 use load::Load;
 use orch_tests::host::Network;
+use orch_tests::side::{Side, Sides};
 use orch_tests::upstream::Upstream;
 
 #[derive(Parser)]
@@ -53,23 +52,6 @@ struct Arguments {
     /// Play the one load that `--only` names in this process; prints JSON
     #[arg(long, hide = true)]
     inside: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Sides {
-    Orch,
-    Upstream,
-    Both,
-}
-
-impl Sides {
-    fn each(self) -> &'static [Side] {
-        match self {
-            Sides::Orch => &[Side::Orch],
-            Sides::Upstream => &[Side::Upstream],
-            Sides::Both => &[Side::Orch, Side::Upstream],
-        }
-    }
 }
 
 fn main() -> ExitCode {
@@ -164,10 +146,9 @@ fn outside(arguments: &Arguments, load: &Load, side: Side) -> Result<measure::Re
 fn inside(arguments: &Arguments, load: &Load) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let network = Network::new();
-    let namespace = std::fs::File::open(format!("/run/netns/{}", network.name)).unwrap();
-    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+    network.enter();
     let side = arguments.side.each()[0];
-    let cluster = Cluster::start(side, network);
+    let cluster = cluster::start(side, network);
     let settings = measure::Settings {
         patience: Duration::from_secs(arguments.patience),
         running: arguments.running,

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use orch_sim::{Body, Connection, ConnectionError, Options, Shape, Simulation};
+use orch_tests::process::{MIB, cpu_seconds, memory};
+use orch_tests::side::{Cluster, Side};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, Side};
+use crate::cluster;
 use crate::load::{self, Load, Pods};
-use crate::process::{cpu, peak_memory};
 use crate::watcher::{Seen, Watcher};
 
 /// Creates under way at once.
@@ -70,7 +71,7 @@ pub async fn play(
     settings: &Settings,
 ) -> std::result::Result<Result, String> {
     let connection = Connection::new(&cluster.access()).map_err(text)?;
-    cluster.prepare(&connection).await;
+    cluster::prepare(cluster, &connection).await;
     prepare(&connection, load).await.map_err(text)?;
     let begin = Instant::now();
     let _simulation =
@@ -96,7 +97,7 @@ pub async fn play(
     let swapped = Arc::new(AtomicUsize::new(0));
     let swapping = settings.swap.map(|every| swap(&connection, every, swapped.clone()));
     let processes = cluster.processes();
-    let (cpu_before, own_before) = (cpu(&processes), cpu(&[std::process::id()]));
+    let (cpu_before, own_before) = (cpu_seconds(&processes), cpu_seconds(&[std::process::id()]));
     let begin = Instant::now();
     let created = create(&connection, &load.measured, MEASURED).await.map_err(text)?;
     let created_in = begin.elapsed();
@@ -110,9 +111,9 @@ pub async fn play(
         nodes: load.nodes,
         measured: load.measured.pods,
         created_per_second: rate(load.measured.pods, created_in),
-        cores: (cpu(&processes) - cpu_before) / passed,
-        client_cores: (cpu(&[std::process::id()]) - own_before) / passed,
-        memory: peak_memory(&processes),
+        cores: (cpu_seconds(&processes) - cpu_before) / passed,
+        client_cores: (cpu_seconds(&[std::process::id()]) - own_before) / passed,
+        memory: memory(&processes, "VmHWM") as f64 / MIB,
         swaps: swapped.load(Ordering::Relaxed),
         registered_per_second,
         before_per_second,

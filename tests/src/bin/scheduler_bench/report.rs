@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::cluster::Side;
+use orch_tests::side::Side;
+
 use crate::load::Load;
 use crate::measure::Result;
 

@@ -24,8 +24,7 @@ fn in_rust() {
     // Of this test's own threads only: the other tests stand where they stand.
     let inside = || {
         let network = Network::new();
-        let namespace = std::fs::File::open(format!("/run/netns/{}", network.name)).unwrap();
-        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+        network.enter();
         let host = Host::start_in(network, &[]);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         runtime.block_on(everything(&host));
