@@ -5,6 +5,7 @@ package admission
 import (
 	"encoding/json"
 
+	"orch.dev/sdk/internal/exported"
 	"orch.dev/sdk/objects"
 )
 
@@ -104,15 +105,10 @@ func (d *Denial) Error() string { return d.Message }
 // Forbidden is a denial with status 403.
 func Forbidden(message string) *Denial { return &Denial{403, "Forbidden", message} }
 
-var exported Check
+var slot = exported.Slot[Check]{World: "admission", Word: "check"}
 
 // Export makes this check the plugin. Call it from init.
-func Export(check Check) { exported = check }
+func Export(check Check) { slot.Set(check) }
 
 // Exported is what the component calls.
-func Exported() Check {
-	if exported == nil {
-		panic("no check: call admission.Export in init")
-	}
-	return exported
-}
+func Exported() Check { return slot.Get() }

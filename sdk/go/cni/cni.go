@@ -1,6 +1,8 @@
 // Package cni is for network drivers: they decide addresses and routes, the host carries them out.
 package cni
 
+import "orch.dev/sdk/internal/exported"
+
 // Driver connects pods. What it has given away is resident: after a restart the host calls Restore.
 type Driver interface {
 	Configure(settings Settings) error
@@ -51,15 +53,10 @@ type Sandbox interface {
 	SetSysctl(side Side, key, value string) error
 }
 
-var exported Driver
+var slot = exported.Slot[Driver]{World: "cni", Word: "driver"}
 
 // Export makes this driver the plugin. Call it from init.
-func Export(driver Driver) { exported = driver }
+func Export(driver Driver) { slot.Set(driver) }
 
 // Exported is what the component calls.
-func Exported() Driver {
-	if exported == nil {
-		panic("no driver: call cni.Export in init")
-	}
-	return exported
-}
+func Exported() Driver { return slot.Get() }

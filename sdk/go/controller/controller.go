@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"orch.dev/sdk/internal/exported"
 	"orch.dev/sdk/objects"
 )
 
@@ -120,15 +121,10 @@ type API interface {
 	Now() time.Time
 }
 
-var exported Controller
+var slot = exported.Slot[Controller]{World: "controller", Word: "controller"}
 
 // Export makes this controller the plugin. Call it from init.
-func Export(controller Controller) { exported = controller }
+func Export(controller Controller) { slot.Set(controller) }
 
 // Exported is what the component calls.
-func Exported() Controller {
-	if exported == nil {
-		panic("no controller: call controller.Export in init")
-	}
-	return exported
-}
+func Exported() Controller { return slot.Get() }

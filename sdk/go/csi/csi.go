@@ -2,6 +2,8 @@
 // directories that the host hands over and nothing else. What each call promises is told in wit/csi.
 package csi
 
+import "orch.dev/sdk/internal/exported"
+
 // Driver makes and shows volumes. Embed Base for the calls that the description's capabilities do not
 // name. Each call may come again after it succeeded, failed or was cut off, and then does what is left
 // to do. Nothing may be remembered between calls but in a volume's directory. Errors that are no *Error
@@ -270,15 +272,10 @@ func (Base) VolumeStats(string, Directory) (Health, error) {
 }
 func (Base) NodeExpand(string, Range, Directory) (uint64, error) { return 0, undone("node-expand") }
 
-var exported Driver
+var slot = exported.Slot[Driver]{World: "csi", Word: "driver"}
 
 // Export makes this driver the plugin. Call it from init.
-func Export(driver Driver) { exported = driver }
+func Export(driver Driver) { slot.Set(driver) }
 
 // Exported is what the component calls.
-func Exported() Driver {
-	if exported == nil {
-		panic("no driver: call csi.Export in init")
-	}
-	return exported
-}
+func Exported() Driver { return slot.Get() }

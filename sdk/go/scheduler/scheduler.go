@@ -5,6 +5,7 @@ package scheduler
 import (
 	"math/bits"
 
+	"orch.dev/sdk/internal/exported"
 	"orch.dev/sdk/objects"
 )
 
@@ -204,15 +205,10 @@ func (s NodeSet) Each(f func(uint32) bool) {
 	}
 }
 
-var exported Policy
+var slot = exported.Slot[Policy]{World: "scheduler", Word: "policy"}
 
 // Export makes this policy the plugin. Call it from init.
-func Export(policy Policy) { exported = policy }
+func Export(policy Policy) { slot.Set(policy) }
 
 // Exported is what the component calls.
-func Exported() Policy {
-	if exported == nil {
-		panic("no policy: call scheduler.Export in init")
-	}
-	return exported
-}
+func Exported() Policy { return slot.Get() }
