@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orch_client::{Client, Patch, PatchType, Resource, Target, WriteOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::netlink::{Namespace, link_index, or_exists, parse_cidr};
@@ -48,7 +48,7 @@ impl Network {
         tokio::spawn(server.serve(client.clone(), config.cluster_domain.clone(), stop.clone()));
         let ranges = services::Ranges { pods: config.pod_cidr.clone() };
         tokio::spawn(services::proxy(client.clone(), config.node_name, ranges, stop.clone()));
-        tokio::spawn(publish_dns(client, config.cluster_dns, address, stop));
+        tokio::spawn(publish_dns(client, dns_objects(config.cluster_dns, address), stop));
         let pods = Pods::open(
             attachments(&config.data_dir),
             json!({ "podCIDRs": [config.node_pod_cidr], "mtu": 0 }),
@@ -92,13 +92,8 @@ async fn prepare(node: &Namespace, own: Ipv4Addr, config: &Config) -> Result<(),
     .map_err(|m| failed("node network", m))
 }
 
-/// The `kube-dns` Service and its endpoint: this node's server, until every attempt has succeeded once.
-async fn publish_dns(
-    client: Arc<dyn Client>,
-    cluster_dns: Ipv4Addr,
-    server: std::net::SocketAddr,
-    stop: CancellationToken,
-) {
+/// The `kube-dns` Service and its endpoint, this node's server.
+fn dns_objects(cluster_dns: Ipv4Addr, server: std::net::SocketAddr) -> [(Resource, Value); 2] {
     let labels = json!({ "k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS" });
     let service = json!({
         "apiVersion": "v1", "kind": "Service",
@@ -127,10 +122,12 @@ async fn publish_dns(
             { "name": "dns-tcp", "port": server.port(), "protocol": "TCP" },
         ],
     });
-    let objects = [
-        (Resource::core("services"), service),
-        (Resource::new("discovery.k8s.io", "v1", "endpointslices"), slice),
-    ];
+    let slices = Resource::new("discovery.k8s.io", "v1", "endpointslices");
+    [(Resource::core("services"), service), (slices, slice)]
+}
+
+/// Applies `kube-dns`, until every attempt has succeeded once.
+async fn publish_dns(client: Arc<dyn Client>, objects: [(Resource, Value); 2], stop: CancellationToken) {
     let options = WriteOptions { field_manager: "orch-dns".into(), force: true, ..Default::default() };
     for (resource, object) in objects {
         let target = Target::named(&resource, "kube-system", "kube-dns");

@@ -172,18 +172,19 @@ fn elements(plan: &Plan) -> Elements {
             }
         };
         let [verdicts, lookups, refused, chain] = maps;
+        let sticky = sticky::chain(front, to);
+        let draws = sticky.is_none();
         let chain = match front {
             // One pod of this node, which may see who its client is.
             Front::Host(..) => "host".to_owned(),
-            Front::Address(..) | Front::Node(..) if to.affinity_seconds.is_some() => sticky::chain(front),
-            Front::Address(..) | Front::Node(..) => format!("{chain}{count}"),
+            Front::Address(..) | Front::Node(..) => sticky.unwrap_or_else(|| format!("{chain}{count}")),
         };
         if to.endpoints.is_empty() {
             put(refused, key, String::new());
             continue;
         }
         put(verdicts, key.clone(), format!("goto {chain}"));
-        if to.affinity_seconds.is_some() {
+        if !draws {
             continue;
         }
         for (number, endpoint) in to.endpoints.iter().enumerate() {
