@@ -91,6 +91,11 @@ impl Quantity {
         units as f64 + rest as f64 / NANO as f64
     }
 
+    /// Whether there is more than whole units, as upstream asks it: of thousandths, rounded up.
+    pub fn is_fractional(&self) -> bool {
+        self.milli_value() % 1000 != 0
+    }
+
     pub fn is_zero(&self) -> bool {
         self.nano == 0
     }

@@ -113,7 +113,7 @@ pub(crate) fn validate_amount(name: &str, amount: &Value, path: &Path, errors: &
     if quantity < Quantity::ZERO {
         errors.invalid(path, amount, NOT_NEGATIVE);
     }
-    if (WHOLE.contains(&name) || is_extended(name)) && quantity.milli_value() % 1000 != 0 {
+    if (WHOLE.contains(&name) || is_extended(name)) && quantity.is_fractional() {
         errors.invalid(path, amount, "must be an integer");
     }
 }

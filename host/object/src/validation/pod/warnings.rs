@@ -194,7 +194,7 @@ fn of_fraction(amounts: &Value, resource: &str, path: &Path, found: &mut Vec<Str
     let Some(amount) = amounts.get(resource).and_then(|amount| Quantity::from_json(amount).ok()) else {
         return;
     };
-    if amount.milli_value() % 1000 != 0 {
+    if amount.is_fractional() {
         let (at, amount) = (path.key(resource), amount.to_string());
         found.push(format!("{at}: fractional byte value {amount:?} is invalid, must be an integer"));
     }
