@@ -60,28 +60,33 @@ pub fn tls(trust: &Trust, own: Option<&ClientCertificate>) -> Result<ClientConfi
     builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())
 }
 
-fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    let roots = match trust {
-        Trust::Anybody => return Ok(Arc::new(Anybody(provider))),
-        Trust::System => rustls_native_certs::load_native_certs().certs,
-        Trust::Bundle(pem) => certificates(pem)?,
+fn verifier(trust: &Trust, provider: Arc<CryptoProvider>) -> Result<Arc<Verifier>, String> {
+    let believed = match trust {
+        Trust::Anybody => Believed::Anybody,
+        Trust::System => Believed::Known(known(rustls_native_certs::load_native_certs().certs, &provider)?),
+        Trust::Bundle(pem) => {
+            let known = known(certificates(pem)?, &provider)?;
+            if known.authorities.is_none() {
+                return Err("unable to load root certificates: no valid certificate in the bundle".into());
+            }
+            Believed::Known(known)
+        }
     };
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(roots.iter().cloned());
-    if store.is_empty() {
-        return match trust {
-            Trust::Bundle(_) => {
-                Err("unable to load root certificates: no valid certificate in the bundle".into())
-            }
-            // A machine that trusts nobody: every server is unknown.
-            Trust::System | Trust::Anybody => {
-                Ok(Arc::new(Known { authorities: None, certificates: Vec::new(), provider }))
-            }
-        };
+    Ok(Arc::new(Verifier { believed, provider }))
+}
+
+/// A machine that trusts nobody knows no authority: every server is unknown.
+fn known(
+    certificates: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Known, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates.iter().cloned());
+    if roots.is_empty() {
+        return Ok(Known { authorities: None, certificates: Vec::new() });
     }
-    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(store), provider.clone()).build();
-    let authorities = Some(authorities.map_err(|error| error.to_string())?);
-    Ok(Arc::new(Known { authorities, certificates: roots, provider }))
+    let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
+    Ok(Known { authorities: Some(authorities.map_err(|error| error.to_string())?), certificates })
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -90,17 +95,30 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         .map_err(|error| format!("unable to parse bytes as PEM block: {error}"))
 }
 
-/// Believes authorities, and the certificates given themselves: a server that signed its own is no
-/// authority, and is known all the same.
+/// Judges whom the server says it is. That it holds its certificate's key is proven in any case.
+#[derive(Debug)]
+struct Verifier {
+    believed: Believed,
+    provider: Arc<CryptoProvider>,
+}
+
+#[derive(Debug)]
+enum Believed {
+    Known(Known),
+    /// Every certificate.
+    Anybody,
+}
+
+/// Authorities, and the certificates given themselves: a server that signed its own is no authority, and
+/// is known all the same.
 #[derive(Debug)]
 struct Known {
     authorities: Option<Arc<WebPkiServerVerifier>>,
     certificates: Vec<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Known {
-    fn verify_server_cert(
+impl Known {
+    fn judge(
         &self,
         server: &CertificateDer<'_>,
         between: &[CertificateDer<'_>],
@@ -117,6 +135,22 @@ impl ServerCertVerifier for Known {
             None => Err(CertificateError::UnknownIssuer.into()),
         }
     }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        server: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match &self.believed {
+            Believed::Known(known) => known.judge(server, between, name, ocsp, now),
+            Believed::Anybody => Ok(ServerCertVerified::assertion()),
+        }
+    }
 
     fn verify_tls12_signature(
         &self,
@@ -124,12 +158,8 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -138,12 +168,8 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -160,45 +186,6 @@ fn in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), rustls
         now if now < validity.not_before.timestamp() => Err(CertificateError::NotValidYet.into()),
         now if now > validity.not_after.timestamp() => Err(CertificateError::Expired.into()),
         _ => Ok(()),
-    }
-}
-
-/// Believes every certificate; that the server holds its key is still proven.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

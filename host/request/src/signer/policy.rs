@@ -1,4 +1,11 @@
 //! What each of Kubernetes' signers signs (`pkg/apis/certificates/helpers.go`).
+//!
+//! In the host, and not a component: these rules are what the signers' names promise to everybody who
+//! trusts the cluster's authority
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers>),
+//! so none of them may be swapped, and they guard a key that no component is lent. What a cluster
+//! decides for itself is which requests are approved, and who signs for other signers; both happen
+//! through the API, by controllers among others.
 
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
