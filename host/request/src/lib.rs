@@ -19,6 +19,7 @@ mod definitions;
 mod encode;
 mod fairness;
 mod follow;
+mod foundation;
 #[cfg(test)]
 mod fuzz;
 mod impersonate;

@@ -6,38 +6,33 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use orch_admission::webhooks::Webhooks;
-use orch_admission::{Chain, Cluster, Policies};
+use orch_admission::Chain;
 use orch_client::node::Nodes;
 use orch_client::plugin::{PluginLogs, Traces};
 use orch_client::{Client, Identity};
 use orch_object::Kinds;
 use orch_store::{Store, StoreError};
-use orch_watch::Cache;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::aggregation::{self, Aggregator};
 use crate::allocate::{Allocator, ServiceCidr};
-use crate::audit::{AuditConfig, AuditError, Auditor};
-use crate::authn::Authenticator;
-use crate::authz::{Authorizer, Rbac, pod_nodes};
+use crate::audit::{AuditConfig, AuditError};
+use crate::authz::Rbac;
 use crate::bootstrap::{self, Bootstrap};
-use crate::conversion::Converter;
-use crate::definitions::{self, KindTable};
-use crate::fairness::{self, Fairness};
+use crate::definitions;
+use crate::fairness;
+use crate::foundation::Foundation;
 use crate::local::LocalClient;
 use crate::metrics::Metrics;
-use crate::oidc::{AuthenticationConfig, Oidc, OidcError};
+use crate::oidc::{AuthenticationConfig, OidcError};
 use crate::outbound::Outbound;
 use crate::pki::{Pki, PkiError, ServingNames};
 use crate::routes::{DiscoveryOf, Health, OpenApiOf, Routes};
 use crate::serve::{self, Tls, TlsError};
 use crate::signer;
-use crate::state::{CachedCluster, CachedState};
-use crate::surroundings::ServerSurroundings;
-use crate::tokens::{TokenError, Tokens};
-use crate::verbs::{Api, Components, Parts, SystemClock};
+use crate::tokens::TokenError;
+use crate::verbs::{Api, Components};
 use crate::{policies, upkeep};
 
 /// Where nodes are found; empty until the node agent is up.
@@ -134,76 +129,17 @@ impl Server {
             .await
             .map_err(|source| ServerError::Listen { address: config.listen, source })?;
         let address = listener.local_addr().unwrap_or(config.listen);
-        let cache = Cache::start(store, orch_watch::Options::default()).await?;
-        let kinds = Arc::new(KindTable::new(kinds, cache.clone()));
-        let outbound = Outbound::new(cache.clone());
-        let converter = Arc::new(Converter::new(outbound.clone()));
-        let rbac = Rbac::new(cache.clone());
-        let authorizer = Arc::new(Authorizer::new(rbac.clone(), pod_nodes(cache.clone())));
-        let state = Arc::new(CachedState::new(cache.clone(), kinds.clone()));
-        let admission = Arc::new(Chain::new(state.clone()));
-        let cluster: Arc<dyn Cluster> = Arc::new(CachedCluster {
-            cache: cache.clone(),
-            kinds: kinds.clone(),
-            authorizer: authorizer.clone(),
-        });
-        admission.add_stage(Arc::new(Policies::new(&*state, cluster.clone())));
-        let around = ServerSurroundings::new(
-            cache.clone(),
-            kinds.clone(),
-            outbound.clone(),
-            converter.clone(),
-            cluster,
-        );
-        admission.add_stage(Arc::new(Webhooks::new(Arc::new(around))));
-        let issuer = format!("https://kubernetes.default.svc.{}", config.cluster_domain);
-        let tokens = Arc::new(Tokens::new(pki.service_account_key(), &issuer, cache.clone())?);
+        let foundation = Foundation::lay(store, kinds).await?;
+        let admission = foundation.admission();
+        let cache = foundation.cache.clone();
         let allocator = Allocator::new(cache.clone(), config.service_cidr, config.node_ports.clone());
-        let fairness = Fairness::new(fairness::SEATS);
-        let metrics = Metrics::default();
-        metrics.register(|registry| fairness.register(registry));
-        let auditor = config.audit.as_ref().map(Auditor::open).transpose()?.unwrap_or_else(Auditor::off);
-        let api = Arc::new(Api::new(Parts {
-            kinds,
-            cache: cache.clone(),
-            admission: admission.clone(),
-            authorizer,
-            authenticator: Authenticator::new(
-                tokens.clone(),
-                Oidc::new(&config.authentication)?,
-                config.authentication.anonymous.clone(),
-            ),
-            tokens,
-            allocator: allocator.clone(),
-            components: Components::default(),
-            converter,
-            fairness: fairness.clone(),
-            metrics,
-            auditor,
-            clock: Arc::new(SystemClock),
-        }));
-        bootstrap::create(
-            &api,
-            &Bootstrap {
-                advertise: config.advertise,
-                port: address.port(),
-                kubernetes_ip: config.service_cidr.address(1),
-                service_cidr: config.service_cidr.to_string(),
-                client_ca: pki.ca_certificate().into(),
-                front_proxy_ca: pki.front_proxy_ca_certificate().into(),
-            },
-        )
-        .await?;
+        let api = Arc::new(foundation.api(&config, &pki, admission.clone(), allocator.clone())?);
+        let Foundation { rbac, outbound, .. } = foundation;
+        bootstrap::create(&api, &birth(&config, &pki, address)).await?;
         cache.fresh().await?;
         rbac.refresh();
-        fairness::refresh(&api, &fairness);
+        fairness::refresh(&api, &api.fairness);
         allocator.repair(jiff::Timestamp::now()).await?;
-        let store = cache.store().clone();
-        api.components.add("etcd-0", move || {
-            let store = store.clone();
-            async move { store.latest().await.map(drop).map_err(|error| error.to_string()) }
-        });
-        let health = Health::default();
         let aggregator = Arc::new(Aggregator::new(cache, outbound.clone(), pki.front_proxy_client()?));
         Ok(Server {
             api,
@@ -213,7 +149,7 @@ impl Server {
             plugin_logs: PluginLogsSlot::default(),
             traces: TracesSlot::default(),
             admission,
-            health,
+            health: Health::default(),
             rbac,
             allocator,
             outbound,
@@ -319,6 +255,18 @@ impl Server {
             _ = aggregation::follow(self.api, self.aggregator) => {}
             _ = upkeep => {}
         }
+    }
+}
+
+/// What every cluster has from its birth.
+fn birth(config: &Config, pki: &Pki, address: SocketAddr) -> Bootstrap {
+    Bootstrap {
+        advertise: config.advertise,
+        port: address.port(),
+        kubernetes_ip: config.service_cidr.address(1),
+        service_cidr: config.service_cidr.to_string(),
+        client_ca: pki.ca_certificate().into(),
+        front_proxy_ca: pki.front_proxy_ca_certificate().into(),
     }
 }
 
