@@ -2,15 +2,11 @@
 //! comes out as [`Effect`]s.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orch_client::Client;
 use orch_object::Status;
-use orch_plugin::calls::CallError;
-use orch_plugin::calls::scheduler::Patch;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
 
 use crate::cluster::{Change, Cluster};
 use crate::cycle::{Cycle, Decision};
@@ -24,99 +20,11 @@ use crate::queue::{Delays, Queue, Queued};
 use crate::resident::Resident;
 use crate::trace::{Answer, Recording};
 
-/// What wakes the scheduler's thread.
-pub(crate) enum Input {
-    Node(Arc<Value>),
-    NodeGone(String),
-    /// Prepared outside the thread; finds its place by what it says now.
-    Pod(Arc<PodInfo>),
-    PodGone(Arc<str>),
-    /// An object of another kind that some plugin reads.
-    Object(Arc<Value>),
-    ObjectGone(Arc<Value>),
-    /// One of the informers of nodes and pods has told all there was.
-    Synced,
-    Bound(Arc<str>, Result<(), Status>),
-    /// The patches of `Effect::Write` have been made, or not.
-    Written(Arc<str>, Result<(), String>),
-    Snapshot(oneshot::Sender<Snapshot>),
-    /// Begins a trace.
-    Record(oneshot::Sender<mpsc::Receiver<String>>),
-    Install(Box<Resident>, Arc<()>, oneshot::Sender<Result<(), CallError>>),
-    /// With the last argument only a version on trial.
-    Remove(String, oneshot::Sender<bool>, bool),
-    /// The time came that `next_due` named.
-    Due,
-    Stop,
-}
+mod install;
+mod message;
 
-/// The whole state for a plugin that is being installed. Changes after it are kept until the plugin
-/// is installed, or its installer gone.
-pub(crate) struct Snapshot {
-    pub changes: Vec<Change>,
-    pub lease: Arc<()>,
-}
-
-pub(crate) enum Effect {
-    Bind {
-        pod: Arc<PodInfo>,
-        node: Arc<str>,
-    },
-    Report {
-        pod: Arc<PodInfo>,
-        failure: Failure,
-    },
-    /// Make these patches for the plugin, in order.
-    Write {
-        pod: Arc<PodInfo>,
-        plugin: String,
-        client: Option<Arc<dyn Client>>,
-        patches: Vec<Patch>,
-    },
-    /// Evict these pods from the node and say that the pod has it in view.
-    Preempt {
-        pod: Arc<PodInfo>,
-        node: Arc<str>,
-        victims: Vec<Arc<PodInfo>>,
-    },
-    /// The pod has no node in view any more.
-    Withdraw {
-        pod: Arc<PodInfo>,
-    },
-}
-
-/// Why a pod waits on, for its condition and event.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Failure {
-    /// `Unschedulable` or `SchedulerError`.
-    pub reason: &'static str,
-    pub message: String,
-    /// False: its condition says so already.
-    pub new: bool,
-}
-
-/// Why a pod did not reach the node that was chosen, or none could be.
-#[derive(Debug)]
-pub(crate) enum Failed {
-    Call(CallError),
-    /// A plugin does not permit it.
-    Refused {
-        plugin: String,
-        message: String,
-    },
-    /// It waited for this plugin.
-    TimedOut(String),
-    Write {
-        plugin: String,
-        message: String,
-    },
-    NoSuchNode,
-}
-
-struct Journal {
-    lease: Weak<()>,
-    changes: Vec<Change>,
-}
+use install::Journal;
+pub(crate) use message::{Effect, Failed, Failure, Input, Snapshot};
 
 pub(crate) struct Core {
     pub(crate) cluster: Cluster,
@@ -494,56 +402,6 @@ impl Core {
         if !woken.is_empty() {
             self.queue.wake(&woken, now);
         }
-    }
-
-    fn snapshot(&mut self, reply: oneshot::Sender<Snapshot>) {
-        let lease = Arc::new(());
-        let snapshot = Snapshot { changes: self.cluster.everything(), lease: lease.clone() };
-        if reply.send(snapshot).is_ok() {
-            self.journals.push(Journal { lease: Arc::downgrade(&lease), changes: Vec::new() });
-        }
-    }
-
-    /// Brings the prepared plugin up to this moment, then lets it take the place of its namesake.
-    fn install(&mut self, mut resident: Resident, lease: &Arc<()>, now: Instant) -> Result<(), CallError> {
-        let lease = Arc::downgrade(lease);
-        if let Some(position) = self.journals.iter().position(|journal| journal.lease.ptr_eq(&lease)) {
-            for change in self.journals.swap_remove(position).changes {
-                resident.apply(&change);
-            }
-        }
-        self.show_expected(&mut resident);
-        resident.flush()?;
-        let trial = resident.settings.role.is_trial();
-        self.residents.retain(|other| other.name != resident.name || other.settings.role.is_trial() != trial);
-        let ranks = resident.description().points.queue;
-        self.residents.push(resident);
-        self.residents.sort_by(|a, b| (a.order(), &a.name).cmp(&(b.order(), &b.name)));
-        if ranks {
-            self.rank_again(now);
-        }
-        // It may have brought a profile.
-        let unclaimed: Vec<Arc<PodInfo>> = self.unclaimed.values().cloned().collect();
-        unclaimed.into_iter().for_each(|info| self.pod(info, now));
-        self.queue.wake_all(now);
-        Ok(())
-    }
-
-    fn rank_again(&mut self, now: Instant) {
-        for info in self.queue.pods() {
-            let rank = self.rank(&info, now);
-            self.queue.upsert(info, rank, false, now);
-        }
-    }
-
-    fn remove(&mut self, name: &str, only_trial: bool, now: Instant) -> bool {
-        let before = self.residents.len();
-        self.residents
-            .retain(|resident| resident.name != name || (only_trial && !resident.settings.role.is_trial()));
-        // With it a profile may have gone.
-        self.queue.pods().into_iter().for_each(|info| self.pod(info, now));
-        self.queue.wake_all(now);
-        self.residents.len() < before
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use orch_plugin::Cut;
 use orch_plugin::calls::scheduler::{Delta, Description, SchedulerPlugin, Scope, Verdict};
-use orch_plugin::calls::{CallError, Interest, NodeSet};
+use orch_plugin::calls::{CallError, NodeSet};
 use serde_json::Value;
 
 use crate::answers::{Answer, Answers, Judged, Question, Scored, Touched};
@@ -16,6 +16,13 @@ use crate::cluster::{Change, Cluster};
 use crate::nodeset;
 use crate::pod::PodInfo;
 use crate::settings::Settings;
+
+mod cuts;
+#[cfg(test)]
+mod tests;
+
+use cuts::Cuts;
+pub(crate) use cuts::other_kinds;
 
 /// Deltas in one `sync` call: enough to drown the call's own cost, few enough for its deadline.
 const BATCH: usize = 128;
@@ -69,81 +76,6 @@ pub(crate) struct Resident {
     answers: Answers,
     /// The answer for a pod that shares none.
     single: Answer,
-}
-
-/// What a plugin reads, ready to be applied.
-struct Cuts {
-    node: Option<Cut>,
-    pod: Option<Cut>,
-    /// By apiVersion and kind.
-    objects: HashMap<(String, String), Cut>,
-    question: Cut,
-    /// The question without identity.
-    bare: Cut,
-    /// Pods that are equal in `bare` get equal answers.
-    shares_answers: bool,
-    /// Pods of equal shape may still differ in what is resident.
-    reads_more_than_shape: bool,
-}
-
-impl Cuts {
-    fn new(description: &Description) -> Self {
-        let of = |kind: &str| -> Option<Cut> {
-            let core = |i: &&Interest| i.api_version == "v1" && i.kind == kind;
-            description.interests.iter().find(core)?;
-            Some(Cut::union(description.interests.iter().filter(core)))
-        };
-        let others = other_kinds(description).map(|interest| {
-            let same = |i: &&Interest| i.api_version == interest.api_version && i.kind == interest.kind;
-            let key = (interest.api_version.clone(), interest.kind.clone());
-            (key, Cut::union(description.interests.iter().filter(same)))
-        });
-        let of_pods = description.interests.iter().filter(|i| i.api_version == "v1" && i.kind == "Pod");
-        Cuts {
-            node: of("Node"),
-            pod: of("Pod"),
-            objects: others.collect(),
-            question: Cut::new(&description.pod),
-            bare: Cut::bare(&description.pod),
-            shares_answers: !reads_identity(&description.pod),
-            reads_more_than_shape: of_pods
-                .flat_map(|interest| interest.fields.iter().map(String::as_str))
-                .chain(of("Pod").is_some().then_some("").filter(|_| reads_whole_pods(description)))
-                .any(beyond_shape),
-        }
-    }
-}
-
-/// Kinds besides Node and Pod that the plugin reads.
-pub(crate) fn other_kinds(description: &Description) -> impl Iterator<Item = &Interest> {
-    let core = |i: &&Interest| !(i.api_version == "v1" && (i.kind == "Node" || i.kind == "Pod"));
-    description.interests.iter().filter(core)
-}
-
-fn reads_whole_pods(description: &Description) -> bool {
-    description.interests.iter().any(|i| i.api_version == "v1" && i.kind == "Pod" && i.fields.is_empty())
-}
-
-/// Paths that tell pods of one shape apart; see `PodInfo::shape`.
-fn beyond_shape(path: &str) -> bool {
-    const OUTSIDE: [&str; 7] = [
-        "",
-        "metadata",
-        "metadata.resourceVersion",
-        "metadata.managedFields",
-        "metadata.generation",
-        "spec",
-        "spec.nodeName",
-    ];
-    path.starts_with("status") || OUTSIDE.contains(&path)
-}
-
-/// Its answers may then differ between pods that are equal in everything else.
-fn reads_identity(pod: &[String]) -> bool {
-    const IDENTITY: [&str; 5] =
-        ["metadata", "metadata.name", "metadata.uid", "metadata.creationTimestamp", "metadata.generation"];
-    let own = |path: &str| IDENTITY.contains(&path) || beyond_shape(path);
-    pod.is_empty() || pod.iter().any(|path| own(path))
 }
 
 impl Resident {
@@ -485,81 +417,4 @@ fn kind_of(object: &Value) -> (String, String) {
 
 fn identity(object: &Value) -> String {
     Cut::union([]).apply(object)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-    use serde_json::json;
-
-    use super::*;
-
-    /// Counts what it is told; the sync of a number fails.
-    #[derive(Default)]
-    struct Listener {
-        description: Description,
-        told: AtomicUsize,
-        syncs: AtomicU64,
-        fails_at: u64,
-    }
-
-    impl SchedulerPlugin for Listener {
-        fn name(&self) -> &str {
-            "listener"
-        }
-        fn description(&self) -> &Description {
-            &self.description
-        }
-        fn instance(&self) -> u64 {
-            1
-        }
-        fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
-            if self.syncs.fetch_add(1, Ordering::SeqCst) + 1 == self.fails_at {
-                let message = "told to".into();
-                return Err(CallError::Refused { plugin: "listener".into(), function: "sync", message });
-            }
-            self.told.fetch_add(deltas.len(), Ordering::SeqCst);
-            Ok(())
-        }
-    }
-
-    fn listener(fails_at: u64) -> Arc<Listener> {
-        let interest =
-            Interest { api_version: "v1".into(), kind: "Node".into(), fields: vec!["spec".into()] };
-        let description = Description { interests: vec![interest], ..Description::default() };
-        Arc::new(Listener { description, fails_at, ..Listener::default() })
-    }
-
-    fn tell(resident: &mut Resident, changes: usize) {
-        for number in 0..changes {
-            let node = json!({"metadata": {"name": "n"}, "spec": {"number": number}});
-            resident.apply(&Change::Node(0, Arc::new(node)));
-        }
-    }
-
-    #[test]
-    fn a_plugin_that_nobody_asks_is_told_all_the_same() {
-        let plugin = listener(0);
-        let mut resident = Resident::new("listener", plugin.clone(), Settings::default());
-        tell(&mut resident, FULL - 1);
-        assert_eq!(plugin.told.load(Ordering::SeqCst), 0);
-        tell(&mut resident, 1);
-        assert_eq!(plugin.told.load(Ordering::SeqCst), FULL);
-        resident.flush().unwrap();
-        assert_eq!(plugin.told.load(Ordering::SeqCst), FULL);
-    }
-
-    #[test]
-    fn what_fails_unasked_is_known_at_the_next_question() {
-        let plugin = listener(1);
-        let mut resident = Resident::new("listener", plugin.clone(), Settings::default());
-        tell(&mut resident, 3 * FULL);
-        assert!(resident.pending.is_empty(), "nothing gathers for an instance that is lost");
-        // From the beginning: the one node there is.
-        let mut cluster = Cluster::default();
-        cluster.upsert_node(Arc::new(json!({"metadata": {"name": "n", "uid": "n"}, "spec": {}})));
-        resident.bring_up_to_date(&cluster, Instant::now()).unwrap();
-        assert_eq!(plugin.told.load(Ordering::SeqCst), 1);
-    }
 }
