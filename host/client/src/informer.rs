@@ -6,14 +6,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::StreamExt;
 use orch_object::{Kinds, Status};
 use parking_lot::RwLock;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, Kept, ListOptions, Object, Resource, Target};
+use crate::{Client, Kept, List, ListOptions, Object, Resource, Target};
 
 /// A change to one object, after the store has been updated.
 #[derive(Debug, Clone)]
@@ -106,6 +108,25 @@ fn run<T: Kept>(
     (objects, receiver)
 }
 
+/// Between the end of a watch and the next.
+const BETWEEN_WATCHES: Duration = Duration::from_millis(10);
+
+/// Between tries of what fails: 50 ms doubling to ten seconds.
+struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff(Duration::from_millis(50))
+    }
+}
+
+impl Backoff {
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(10));
+    }
+}
+
 struct Reflector<T> {
     client: Arc<dyn Client>,
     target: Target,
@@ -114,71 +135,94 @@ struct Reflector<T> {
     events: mpsc::UnboundedSender<Event<T>>,
 }
 
+/// How a watch ended.
+enum Watched {
+    /// What happened meanwhile is told by a new list alone.
+    Expired,
+    /// It can go on from the revision it had reached.
+    Broken,
+    /// Nobody listens any more.
+    Unheard,
+}
+
 impl<T: Kept> Reflector<T> {
     /// Lists and watches for ever; returns when nobody listens any more.
     async fn run(self) {
-        use futures::StreamExt;
-        let mut backoff = std::time::Duration::from_millis(50);
+        let mut backoff = Backoff::default();
         let mut first = true;
-        loop {
-            let list = match self.client.list_objects(&self.target, &self.options).await {
-                Ok(list) => list,
-                Err(error) if self.is_gone(&error) => match self.served_again().await {
-                    true => continue,
-                    false => return,
-                },
-                Err(error) => {
-                    tracing::warn!(resource = %self.target.resource.plural, %error, "list failed; trying again");
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(std::time::Duration::from_secs(10));
-                    continue;
-                }
-            };
-            let mut version = list.resource_version.clone();
+        while let Some(list) = self.list(&mut backoff).await {
+            let mut version = list.resource_version;
             if !self.replace(list.items)
                 || (std::mem::take(&mut first) && self.events.send(Event::Synced).is_err())
             {
                 return;
             }
             loop {
-                let options = ListOptions {
-                    resource_version: Some(version.clone()),
-                    allow_bookmarks: true,
-                    ..self.options.clone()
-                };
-                let mut watch = match self.client.watch_objects(&self.target, &options).await {
-                    Ok(watch) => watch,
-                    Err(error) if error.is_expired() || self.is_gone(&error) => break,
-                    Err(error) => {
-                        tracing::warn!(resource = %self.target.resource.plural, %error, "watch failed; trying again");
-                        tokio::time::sleep(backoff).await;
-                        backoff = (backoff * 2).min(std::time::Duration::from_secs(10));
-                        continue;
-                    }
-                };
-                backoff = std::time::Duration::from_millis(50);
-                let mut expired = false;
-                while let Some(event) = watch.next().await {
-                    match event {
-                        Ok(event) => match self.apply(event) {
-                            Some(seen) => version = seen,
-                            None => return,
-                        },
-                        Err(error) => {
-                            expired = error.is_expired();
-                            break;
-                        }
-                    }
+                match self.watch(&mut version, &mut backoff).await {
+                    Watched::Expired => break,
+                    Watched::Broken => {}
+                    Watched::Unheard => return,
                 }
-                if self.events.is_closed() {
-                    return;
-                }
-                if expired {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         }
+    }
+
+    /// All objects, as soon as they can be had. `None`: nobody listens.
+    async fn list(&self, backoff: &mut Backoff) -> Option<List<Object>> {
+        loop {
+            match self.client.list_objects(&self.target, &self.options).await {
+                Ok(list) => return Some(list),
+                Err(error) if self.is_gone(&error) => {
+                    if !self.served_again().await {
+                        return None;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(resource = %self.target.resource.plural, %error, "list failed; trying again");
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+
+    /// Delivers what happens after the revision, which follows.
+    async fn watch(&self, version: &mut String, backoff: &mut Backoff) -> Watched {
+        let options = ListOptions {
+            resource_version: Some(version.clone()),
+            allow_bookmarks: true,
+            ..self.options.clone()
+        };
+        let mut watch = match self.client.watch_objects(&self.target, &options).await {
+            Ok(watch) => watch,
+            Err(error) if error.is_expired() || self.is_gone(&error) => return Watched::Expired,
+            Err(error) => {
+                tracing::warn!(resource = %self.target.resource.plural, %error, "watch failed; trying again");
+                backoff.wait().await;
+                return Watched::Broken;
+            }
+        };
+        *backoff = Backoff::default();
+        let mut expired = false;
+        while let Some(event) = watch.next().await {
+            match event {
+                Ok(event) => match self.apply(event) {
+                    Some(seen) => *version = seen,
+                    None => return Watched::Unheard,
+                },
+                Err(error) => {
+                    expired = error.is_expired();
+                    break;
+                }
+            }
+        }
+        if self.events.is_closed() {
+            return Watched::Unheard;
+        }
+        if expired {
+            return Watched::Expired;
+        }
+        tokio::time::sleep(BETWEEN_WATCHES).await;
+        Watched::Broken
     }
 
     fn served(&self, kinds: &Kinds) -> bool {
