@@ -44,6 +44,7 @@ pub mod quota;
 pub mod replicas;
 pub mod scheduler;
 pub mod selector;
+pub mod service;
 pub mod time;
 pub mod toleration;
 pub mod topology;

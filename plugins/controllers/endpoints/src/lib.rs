@@ -4,11 +4,10 @@
 mod subsets;
 
 use orch_sdk::controller::{
-    Api, Change, Controller, DeleteOptions, Description, Error, Kind, Outcome, Selection, key_of,
+    Api, Change, Controller, DeleteOptions, Description, Error, Kind, Outcome, Selection,
 };
 use orch_sdk::object::Object;
-use orch_sdk::selector::Selector;
-use orch_sdk::{Value, json};
+use orch_sdk::{Value, json, service};
 
 const ENDPOINTS: Kind = Kind::new("v1", "Endpoints");
 const MANAGED_BY: &str = "endpoints.kubernetes.io/managed-by";
@@ -47,45 +46,16 @@ impl Controller for EndpointsController {
 
     fn keys(&mut self, watch: usize, change: Change, object: &Value, before: Option<&Value>) -> Vec<String> {
         if watch == PODS {
-            return keys_of_pod(object, before);
+            return service::keys_of_pod(object, before);
         }
         let ours = object.label(MANAGED_BY) == Some(MANAGER) && change != Change::Added;
         if ours { vec![object.key()] } else { Vec::new() }
     }
 
     fn reconcile(&mut self, api: &dyn Api, key: &str) -> Result<Outcome, Error> {
-        if let Some((namespace, labels)) = labels_of(key) {
-            for service in api.list(Kind::SERVICE, Selection::within(namespace))? {
-                let selector = Selector::from_labels(service.at(&["spec", "selector"]));
-                if !selector.is_empty() && selector.matches(&labels) {
-                    sync(api, &service)?;
-                }
-            }
-            return Ok(Outcome::done());
-        }
-        let (namespace, name) = orch_sdk::controller::split_key(key);
-        match api.get(Kind::SERVICE.object(namespace, name))? {
-            Some(service) => sync(api, &service)?,
-            None => remove(api, namespace, name)?,
-        }
-        Ok(Outcome::done())
+        let gone = |namespace: &str, name: &str| remove(api, namespace, name);
+        service::reconcile(api, key, |service| sync(api, service), gone)
     }
-}
-
-/// The labels are the key, so that the replicas of one set share it: `?namespace/{"app":"web"}`.
-fn keys_of_pod(pod: &Value, before: Option<&Value>) -> Vec<String> {
-    let key = |pod: &Value| {
-        let labels = pod.at(&["metadata", "labels"]);
-        labels.is_object().then(|| format!("?{}", key_of(pod.namespace(), &labels.to_string())))
-    };
-    let mut keys: Vec<String> = [Some(pod), before].into_iter().flatten().filter_map(key).collect();
-    keys.dedup();
-    keys
-}
-
-fn labels_of(key: &str) -> Option<(&str, Value)> {
-    let (namespace, labels) = key.strip_prefix('?')?.split_once('/')?;
-    Some((namespace, orch_sdk::serde_json::from_str(labels).ok()?))
 }
 
 /// Endpoints go with their Service; those that somebody else wrote are not ours to delete.
@@ -99,11 +69,7 @@ fn remove(api: &dyn Api, namespace: &str, name: &str) -> Result<(), Error> {
 }
 
 fn sync(api: &dyn Api, service: &Value) -> Result<(), Error> {
-    let selector = Selector::from_labels(service.at(&["spec", "selector"]));
-    let external = service.at(&["spec", "type"]) == "ExternalName";
-    if selector.is_empty() || external || service.is_being_deleted() {
-        return Ok(());
-    }
+    let Some(selector) = service::selector(service) else { return Ok(()) };
     let labels = selector.to_string();
     let pods = api.list(Kind::POD, Selection::within(service.namespace()).labels(&labels))?;
     let (subsets, truncated) = subsets::of(service, &pods);

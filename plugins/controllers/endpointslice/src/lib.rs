@@ -4,16 +4,14 @@
 //! lays endpoints out over slices with as few writes as it can; this file reads and carries out.
 
 mod endpoint;
-mod keys;
 mod pack;
 mod ports;
 
 use orch_sdk::controller::{
-    Api, Change, Controller, DeleteOptions, Description, Error, Kind, Outcome, Selection,
+    Api, Change, Controller, DeleteOptions, Description, Error, Kind, Outcome, Selection, key_of,
 };
 use orch_sdk::object::Object;
-use orch_sdk::selector::Selector;
-use orch_sdk::{Value, json};
+use orch_sdk::{Value, json, service};
 
 use pack::{Family, Plan};
 
@@ -54,29 +52,22 @@ impl Controller for EndpointSlices {
 
     fn keys(&mut self, watch: usize, change: Change, object: &Value, before: Option<&Value>) -> Vec<String> {
         match watch {
-            PODS => keys::of_pod(object, before),
-            _ if object.kind() == "EndpointSlice" => keys::of_slice(change, object).into_iter().collect(),
+            PODS => service::keys_of_pod(object, before),
+            _ if object.kind() == "EndpointSlice" => key_of_slice(change, object).into_iter().collect(),
             _ => Vec::new(), // nodes are watched for their zone to be at hand
         }
     }
 
     fn reconcile(&mut self, api: &dyn Api, key: &str) -> Result<Outcome, Error> {
-        if let Some((namespace, labels)) = keys::labels_of(key) {
-            for service in api.list(Kind::SERVICE, Selection::within(namespace))? {
-                let selector = Selector::from_labels(service.at(&["spec", "selector"]));
-                if !selector.is_empty() && selector.matches(&labels) {
-                    sync(api, &service)?;
-                }
-            }
-            return Ok(Outcome::done());
-        }
-        let (namespace, name) = orch_sdk::controller::split_key(key);
-        match api.get(Kind::SERVICE.object(namespace, name))? {
-            Some(service) => sync(api, &service)?,
-            None => remove_all(api, namespace, name)?,
-        }
-        Ok(Outcome::done())
+        let gone = |namespace: &str, name: &str| remove_all(api, namespace, name);
+        service::reconcile(api, key, |service| sync(api, service), gone)
     }
+}
+
+/// A slice that somebody else changed or deleted is put right.
+fn key_of_slice(change: Change, slice: &Value) -> Option<String> {
+    let ours = slice.label(MANAGED_BY) == Some(MANAGER) && change != Change::Added;
+    ours.then(|| slice.label(SERVICE_NAME).map(|service| key_of(slice.namespace(), service)))?
 }
 
 fn slices_of(api: &dyn Api, namespace: &str, service: &str) -> Result<Vec<Value>, Error> {
@@ -90,11 +81,7 @@ fn remove_all(api: &dyn Api, namespace: &str, service: &str) -> Result<(), Error
 }
 
 fn sync(api: &dyn Api, service: &Value) -> Result<(), Error> {
-    let selector = Selector::from_labels(service.at(&["spec", "selector"]));
-    let external = service.at(&["spec", "type"]) == "ExternalName";
-    if selector.is_empty() || external || service.is_being_deleted() {
-        return Ok(()); // its slices, if any, are somebody else's to write
-    }
+    let Some(selector) = service::selector(service) else { return Ok(()) };
     let labels = selector.to_string();
     let pods = api.list(Kind::POD, Selection::within(service.namespace()).labels(&labels))?;
     let existing = slices_of(api, service.namespace(), service.name())?;

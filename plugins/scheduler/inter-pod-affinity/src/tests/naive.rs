@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orch_sdk::object::Object;
 use orch_sdk::selector::Selector;
+use orch_sdk::topology::random::Placed;
 use orch_sdk::{Value, json};
 
 use super::{NOT_APART, NOT_KEPT_APART, NOT_NEAR};
 
 #[derive(Default)]
 pub struct Cluster {
-    pub nodes: BTreeMap<usize, Value>,
-    /// By uid, with the node's index.
-    pub pods: BTreeMap<String, (usize, Value)>,
+    pub placed: Placed,
     /// Labels by name.
     pub namespaces: BTreeMap<String, Value>,
     pub hard_weight: i64,
@@ -56,18 +55,21 @@ impl Cluster {
 
     fn shares(&self, term: &Value, node: usize, other: usize) -> bool {
         let key = term["topologyKey"].as_str().unwrap();
-        let value = |node: &usize| self.nodes.get(node).and_then(|node| node.label(key));
+        let value = |node: &usize| self.placed.nodes.get(node).and_then(|node| node.label(key));
         value(&node).is_some() && value(&node) == value(&other)
     }
 
     fn has_key(&self, term: &Value, node: usize) -> bool {
-        self.nodes.get(&node).is_some_and(|node| node.label(term["topologyKey"].as_str().unwrap()).is_some())
+        self.placed
+            .nodes
+            .get(&node)
+            .is_some_and(|node| node.label(term["topologyKey"].as_str().unwrap()).is_some())
     }
 
     /// The reason for each node that is ruled out, and whether eviction could not help.
-    pub fn filter(&self, pod: &Value) -> BTreeMap<usize, (&'static str, bool)> {
+    pub fn filter(&self, pod: &Value) -> BTreeMap<usize, (String, bool)> {
         let judge = |node: &usize| {
-            let reason = if !self.is_near(pod, *node) {
+            let (reason, unresolvable) = if !self.is_near(pod, *node) {
                 (NOT_NEAR, true)
             } else if self.is_shunning(pod, *node) {
                 (NOT_APART, false)
@@ -76,16 +78,16 @@ impl Cluster {
             } else {
                 return None;
             };
-            Some((*node, reason))
+            Some((*node, (reason.to_string(), unresolvable)))
         };
-        self.nodes.keys().filter_map(judge).collect()
+        self.placed.nodes.keys().filter_map(judge).collect()
     }
 
     fn is_near(&self, pod: &Value, node: usize) -> bool {
         let terms = required(pod, "podAffinity");
         let means = |other: &Value| terms.iter().all(|term| self.means(pod, term, other));
         let wanted: Vec<usize> =
-            self.pods.values().filter(|(_, other)| means(other)).map(|(node, _)| *node).collect();
+            self.placed.pods.values().filter(|(_, other)| means(other)).map(|(node, _)| *node).collect();
         let labelled = terms.iter().all(|term| self.has_key(term, node));
         let beside = terms.iter().all(|term| wanted.iter().any(|other| self.shares(term, node, *other)));
         let anywhere = wanted.iter().any(|other| terms.iter().any(|term| self.has_key(term, *other)));
@@ -94,12 +96,15 @@ impl Cluster {
 
     fn is_shunning(&self, pod: &Value, node: usize) -> bool {
         required(pod, "podAntiAffinity").iter().any(|term| {
-            self.pods.values().any(|(other, it)| self.means(pod, term, it) && self.shares(term, node, *other))
+            self.placed
+                .pods
+                .values()
+                .any(|(other, it)| self.means(pod, term, it) && self.shares(term, node, *other))
         })
     }
 
     fn is_shunned(&self, pod: &Value, node: usize) -> bool {
-        self.pods.values().any(|(other, it)| {
+        self.placed.pods.values().any(|(other, it)| {
             let terms = required(it, "podAntiAffinity");
             terms.iter().any(|term| self.means(it, term, pod) && self.shares(term, node, *other))
         })
@@ -121,7 +126,7 @@ impl Cluster {
             return 0;
         }
         let mut score = 0;
-        for (other, it) in self.pods.values() {
+        for (other, it) in self.placed.pods.values() {
             let mut add = |owner: &Value, term: &Value, meant: &Value, weight: i64| {
                 if self.means(owner, term, meant) && self.shares(term, node, *other) {
                     score += weight;

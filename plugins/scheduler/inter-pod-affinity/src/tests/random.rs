@@ -2,169 +2,119 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orch_sdk::scheduler::{Delta, NodeSet, Policy};
-use orch_sdk::topology::random::Dice;
+use orch_sdk::scheduler::{Delta, Policy, Rejection};
+use orch_sdk::topology::random::{self, Dice, Naive, Placed};
 use orch_sdk::{Value, json};
 use proptest::prelude::*;
 
+use super::configured;
 use super::naive::Cluster;
-use super::{configured, rejections, scores};
 use crate::InterPodAffinity;
 
 const NAMESPACES: [&str; 3] = ["default", "other", "third"];
 const KINDS: [&str; 2] = ["podAffinity", "podAntiAffinity"];
 
-struct World<'a> {
-    dice: Dice<'a>,
-    /// Indexes that nodes may have.
-    size: usize,
-    cluster: Cluster,
-    policy: InterPodAffinity,
-    /// Asked again when the cluster has changed.
-    asked: Vec<Value>,
-}
+impl Naive for Cluster {
+    type Policy = InterPodAffinity;
+    /// The reason, and whether eviction could not help.
+    type Ruling = (String, bool);
 
-impl World<'_> {
-    fn step(&mut self) {
-        match self.dice.roll(12) {
-            0 | 1 => self.upsert_node(),
-            2 => self.remove_node(),
-            3..=6 => self.upsert_pod(),
-            7 => self.remove_pod(),
-            8 => self.change_namespace(),
-            _ => self.ask(),
-        }
+    fn placed(&mut self) -> &mut Placed {
+        &mut self.placed
     }
 
-    fn labels(&mut self) -> Value {
-        let mut labels = json!({"app": self.dice.pick(&["web", "db"])});
-        if self.dice.one_in(2) {
-            labels["tier"] = (*self.dice.pick(&["a", "b"])).into();
-        }
-        labels
-    }
-
-    fn upsert_node(&mut self) {
-        let index = self.dice.roll(self.size);
+    fn draw_node(dice: &mut Dice<'_>, index: usize, _size: usize) -> Value {
         let mut labels = json!({});
-        if !self.dice.one_in(6) {
-            labels["host"] = format!("h{}", if self.dice.one_in(8) { 0 } else { index }).into();
+        if !dice.one_in(6) {
+            labels["host"] = format!("h{}", if dice.one_in(8) { 0 } else { index }).into();
         }
-        if !self.dice.one_in(4) {
-            labels["zone"] = (*self.dice.pick(&["z0", "z1", "z2", ""])).into();
+        if !dice.one_in(4) {
+            labels["zone"] = (*dice.pick(&["z0", "z1", "z2", ""])).into();
         }
-        let node = json!({"metadata": {"name": format!("n{index}"), "labels": labels}});
-        self.policy.sync(Delta::NodeUpsert { index, node: node.to_string() }).unwrap();
-        self.cluster.nodes.insert(index, node);
+        json!({"metadata": {"name": format!("n{index}"), "labels": labels}})
     }
 
-    fn remove_node(&mut self) {
-        let index = self.dice.roll(self.size);
-        if self.cluster.nodes.remove(&index).is_some() {
-            self.policy.sync(Delta::NodeRemove { index }).unwrap();
-        }
+    fn draw_pod(dice: &mut Dice<'_>, uid: &str) -> Value {
+        let mut pod = Self::draw_question(dice);
+        pod["metadata"]["uid"] = uid.into();
+        pod
     }
 
-    fn upsert_pod(&mut self) {
-        let uid = format!("u{}", self.dice.roll(3 * self.size));
-        let node = self.dice.roll(self.size);
-        let mut pod = self.pod();
-        pod["metadata"]["uid"] = uid.clone().into();
-        self.policy.sync(Delta::PodUpsert { key: uid.clone(), node, pod: pod.to_string() }).unwrap();
-        self.cluster.pods.insert(uid, (node, pod));
-    }
-
-    fn remove_pod(&mut self) {
-        let uid = format!("u{}", self.dice.roll(3 * self.size));
-        self.cluster.pods.remove(&uid);
-        self.policy.sync(Delta::PodRemove { key: uid }).unwrap();
-    }
-
-    fn change_namespace(&mut self) {
-        let name = *self.dice.pick(&NAMESPACES);
-        let labels = json!({"team": self.dice.pick(&["x", "y"])});
-        let namespace =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
-        self.policy.sync(Delta::ObjectUpsert { object: namespace.to_string() }).unwrap();
-        self.cluster.namespaces.insert(name.into(), labels);
-    }
-
-    fn pod(&mut self) -> Value {
-        let labels = self.labels();
+    fn draw_question(dice: &mut Dice<'_>) -> Value {
+        let labels = labels(dice);
         let mut affinity = json!({});
         for kind in KINDS {
-            let required: Vec<Value> = (0..self.dice.roll(3)).map(|_| self.term()).collect();
-            let weighted = |world: &mut Self| json!({"weight": 1 + world.dice.roll(100), "podAffinityTerm": world.term()});
-            let preferred: Vec<Value> = (0..self.dice.roll(3)).map(|_| weighted(self)).collect();
-            if self.dice.one_in(2) {
+            let required: Vec<Value> = (0..dice.roll(3)).map(|_| term(dice)).collect();
+            let weighted =
+                |dice: &mut Dice<'_>| json!({"weight": 1 + dice.roll(100), "podAffinityTerm": term(dice)});
+            let preferred: Vec<Value> = (0..dice.roll(3)).map(|_| weighted(dice)).collect();
+            if dice.one_in(2) {
                 affinity[kind]["requiredDuringSchedulingIgnoredDuringExecution"] = required.into();
             }
-            if self.dice.one_in(2) {
+            if dice.one_in(2) {
                 affinity[kind]["preferredDuringSchedulingIgnoredDuringExecution"] = preferred.into();
             }
         }
-        json!({"metadata": {"name": "p", "namespace": self.dice.pick(&NAMESPACES), "labels": labels},
+        json!({"metadata": {"name": "p", "namespace": dice.pick(&NAMESPACES), "labels": labels},
             "spec": {"affinity": affinity}})
     }
 
-    fn term(&mut self) -> Value {
-        let mut term = json!({"topologyKey": self.dice.pick(&["zone", "host"])});
-        match self.dice.roll(8) {
-            0 => {}
-            1 => term["labelSelector"] = json!({}),
-            2 => term["labelSelector"] = json!({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}),
-            3 => {
-                let apps = ["web", "none"];
-                term["labelSelector"] =
-                    json!({"matchExpressions": [{"key": "app", "operator": "In", "values": apps}]});
-            }
-            _ => term["labelSelector"] = json!({"matchLabels": self.labels()}),
-        }
-        match self.dice.roll(6) {
-            0 => term["namespaces"] = json!([self.dice.pick(&NAMESPACES)]),
-            1 => term["namespaceSelector"] = json!({}),
-            2 => term["namespaceSelector"] = json!({"matchLabels": {"team": "x"}}),
-            3 => {
-                term["namespaces"] = json!(["other"]);
-                term["namespaceSelector"] =
-                    json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["y"]}]});
-            }
-            _ => {}
-        }
-        term
+    /// A namespace's labels.
+    fn change_object(&mut self, dice: &mut Dice<'_>, policy: &mut InterPodAffinity) {
+        let name = *dice.pick(&NAMESPACES);
+        let labels = json!({"team": dice.pick(&["x", "y"])});
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+        policy.sync(Delta::ObjectUpsert { object: namespace.to_string() }).unwrap();
+        self.namespaces.insert(name.into(), labels);
     }
 
-    fn ask(&mut self) {
-        let again = !self.asked.is_empty() && !self.dice.one_in(3);
-        let pod = if again { self.dice.pick(&self.asked).clone() } else { self.pod() };
-        self.asked.push(pod.clone());
-        let nodes: BTreeSet<usize> = self.cluster.nodes.keys().copied().collect();
-        let keep = 1 + self.dice.roll(3);
-        let some: BTreeSet<usize> = nodes.iter().copied().filter(|node| node % 3 < keep).collect();
-        let expected = self.cluster.filter(&pod);
-        for asked in [nodes, some] {
-            let set: NodeSet = asked.iter().copied().collect();
-            let here: BTreeMap<_, _> = expected
-                .iter()
-                .filter(|(node, _)| asked.contains(node))
-                .map(|(node, (reason, unresolvable))| (*node, (reason.to_string(), *unresolvable)))
-                .collect();
-            assert_eq!(self.filter(&pod, &set), here, "filter {pod:#}");
-            let scores = scores(&mut self.policy, &pod, &set);
-            assert_eq!(scores, self.cluster.score(&pod, &asked), "score {pod:#} on {asked:?}");
-        }
+    fn filter(&self, pod: &Value) -> BTreeMap<usize, (String, bool)> {
+        self.filter(pod)
     }
 
-    fn filter(&mut self, pod: &Value, nodes: &NodeSet) -> BTreeMap<usize, (String, bool)> {
-        let mut found = BTreeMap::new();
-        for rejection in rejections(&mut self.policy, pod, nodes) {
-            for node in rejection.nodes.iter() {
-                let known = found.insert(node, (rejection.reason.clone(), rejection.unresolvable));
-                assert_eq!(known, None, "a node is ruled out once");
-            }
-        }
-        found
+    fn score(&self, pod: &Value, nodes: &BTreeSet<usize>) -> Vec<u32> {
+        self.score(pod, nodes)
     }
+
+    fn ruling(rejection: &Rejection) -> (String, bool) {
+        (rejection.reason.clone(), rejection.unresolvable)
+    }
+}
+
+fn labels(dice: &mut Dice<'_>) -> Value {
+    let mut labels = json!({"app": dice.pick(&["web", "db"])});
+    if dice.one_in(2) {
+        labels["tier"] = (*dice.pick(&["a", "b"])).into();
+    }
+    labels
+}
+
+fn term(dice: &mut Dice<'_>) -> Value {
+    let mut term = json!({"topologyKey": dice.pick(&["zone", "host"])});
+    match dice.roll(8) {
+        0 => {}
+        1 => term["labelSelector"] = json!({}),
+        2 => term["labelSelector"] = json!({"matchExpressions": [{"key": "tier", "operator": "Exists"}]}),
+        3 => {
+            let apps = ["web", "none"];
+            term["labelSelector"] =
+                json!({"matchExpressions": [{"key": "app", "operator": "In", "values": apps}]});
+        }
+        _ => term["labelSelector"] = json!({"matchLabels": labels(dice)}),
+    }
+    match dice.roll(6) {
+        0 => term["namespaces"] = json!([dice.pick(&NAMESPACES)]),
+        1 => term["namespaceSelector"] = json!({}),
+        2 => term["namespaceSelector"] = json!({"matchLabels": {"team": "x"}}),
+        3 => {
+            term["namespaces"] = json!(["other"]);
+            term["namespaceSelector"] =
+                json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["y"]}]});
+        }
+        _ => {}
+    }
+    term
 }
 
 fn play(tape: &[u16], size: usize, hard_weight: i64, ignores_preferred: bool) {
@@ -172,12 +122,7 @@ fn play(tape: &[u16], size: usize, hard_weight: i64, ignores_preferred: bool) {
         "hardPodAffinityWeight": hard_weight, "ignorePreferredTermsOfExistingPods": ignores_preferred,
     }));
     let cluster = Cluster { hard_weight, ignores_preferred, ..Cluster::default() };
-    let mut world = World { dice: Dice::new(tape), size, cluster, policy, asked: Vec::new() };
-    (0..size).for_each(|_| world.upsert_node());
-    while !world.dice.is_over() {
-        world.step();
-    }
-    world.ask();
+    random::play(tape, size, policy, cluster);
 }
 
 proptest! {

@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orch_sdk::Value;
 use orch_sdk::object::Object;
 use orch_sdk::selector::{Requirement, Selector};
 use orch_sdk::serde::Deserialize;
 use orch_sdk::toleration::{Taint, Toleration};
-use orch_sdk::{Value, serde_json};
+use orch_sdk::topology::random::Placed;
 
 const HOSTNAME: &str = "kubernetes.io/hostname";
 
 #[derive(Default)]
 pub struct Cluster {
-    pub nodes: BTreeMap<usize, Value>,
-    /// By uid, with the node's index.
-    pub pods: BTreeMap<String, (usize, Value)>,
+    pub placed: Placed,
     /// Services and controllers by kind, namespace and name.
     pub objects: BTreeMap<(String, String, String), Value>,
     /// `None`: upstream's.
@@ -121,13 +120,13 @@ impl Cluster {
                 && !other.1.is_being_deleted()
                 && selector.matches(other.1.at(&["metadata", "labels"]))
         };
-        self.pods.values().filter(counts).count() as i64
+        self.placed.pods.values().filter(counts).count() as i64
     }
 
     /// Matching pods by value of the key, over nodes that have all keys and are counted.
     fn domains(&self, constraint: &Value, keys: &[&str], pod: &Value) -> BTreeMap<String, i64> {
         let mut domains = BTreeMap::new();
-        for (index, node) in &self.nodes {
+        for (index, node) in &self.placed.nodes {
             if keys.iter().all(|key| node.label(key).is_some()) && Self::counted(constraint, pod, node) {
                 let value = node.label(key(constraint)).unwrap_or_default();
                 *domains.entry(value.to_string()).or_default() += self.pods_on(*index, constraint, pod);
@@ -141,7 +140,7 @@ impl Cluster {
         let (constraints, _) = self.constraints(pod, "DoNotSchedule");
         let keys: Vec<&str> = constraints.iter().map(key).collect();
         let mut out = BTreeMap::new();
-        for (index, node) in &self.nodes {
+        for (index, node) in &self.placed.nodes {
             for constraint in &constraints {
                 let Some(value) = node.label(key(constraint)) else {
                     out.insert(*index, true);
@@ -169,7 +168,10 @@ impl Cluster {
         let keys: Vec<&str> = constraints.iter().map(key).collect();
         let required = if are_system { Vec::new() } else { keys };
         let is_scored = |index: &&usize| {
-            self.nodes.get(index).is_some_and(|node| required.iter().all(|key| node.label(key).is_some()))
+            self.placed
+                .nodes
+                .get(index)
+                .is_some_and(|node| required.iter().all(|key| node.label(key).is_some()))
         };
         let scored: Vec<usize> = nodes.iter().filter(is_scored).copied().collect();
         let raw: BTreeMap<usize, i64> = scored
@@ -194,12 +196,13 @@ impl Cluster {
         required: &[&str],
         scored: &[usize],
     ) -> i64 {
-        let node = &self.nodes[&index];
+        let node = &self.placed.nodes[&index];
         let mut score = 0.0;
         for constraint in constraints {
             let Some(value) = node.label(key(constraint)) else { continue };
-            let values =
-                scored.iter().map(|other| self.nodes[other].label(key(constraint)).unwrap_or_default());
+            let values = scored
+                .iter()
+                .map(|other| self.placed.nodes[other].label(key(constraint)).unwrap_or_default());
             let (pods, size) = if key(constraint) == HOSTNAME {
                 (self.pods_on(index, constraint, pod), scored.len())
             } else {
@@ -215,9 +218,4 @@ impl Cluster {
 
 fn key(constraint: &Value) -> &str {
     constraint["topologyKey"].as_str().unwrap()
-}
-
-/// A copy as text, as the host sends it.
-pub fn text(object: &Value) -> String {
-    serde_json::to_string(object).unwrap()
 }
