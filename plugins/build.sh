@@ -39,7 +39,8 @@ for name in "${policies[@]}" "${fixtures[@]}"; do arguments+=(-p "$name"); done
 unset RUSTC RUSTFLAGS
 # Asked only when something that the program is made of is newer: cargo would wait for other builds.
 program=target/release/orch-componentize
-if [ ! -x "$program" ] || [ -n "$(find host/plugin/src host/plugin/Cargo.toml Cargo.lock -newer "$program" -print -quit)" ]; then
+made_of=(host/plugin/{src,Cargo.toml} host/author/{src/bin,src/component.rs,Cargo.toml} Cargo.lock)
+if [ ! -x "$program" ] || [ -n "$(find "${made_of[@]}" -newer "$program" -print -quit)" ]; then
     "${CARGO:-cargo}" build --quiet --release --workspace --bin orch-componentize
     touch "$program"
 fi

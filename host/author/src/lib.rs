@@ -1,6 +1,7 @@
 //! The author's loop: `orch plugin new` writes a project that works, `orch plugin build` turns it
-//! into one component, `orch plugin test` asks it what scripts say. None needs a running host, nor this repository: the SDKs, their templates
-//! and the contracts are embedded.
+//! into one component, `orch plugin test` asks it what scripts say. None needs a running host, nor
+//! this repository: the SDKs, their templates and the contracts are embedded. `orch-componentize` makes
+//! the built-in policies' components the same way.
 //!
 //! A language is one file in `languages/` and a folder `sdk/LANGUAGE` with `templates/WORLD`.
 
@@ -22,7 +23,7 @@ mod tool;
 mod world;
 
 pub use build::{Built, build};
-pub use component::{Inspected, inspect};
+pub use component::{Inspected, encode, inspect};
 pub use create::{NewProject, create};
 pub use error::AuthorError;
 pub use languages::{Language, LanguageName, tools};

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use orch_author::encode;
 use orch_plugin::{PluginEngine, Source, precompile, settings_digest};
 use serde::{Deserialize, Serialize};
-use wit_component::ComponentEncoder;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
@@ -77,7 +77,7 @@ fn component(
     known: Option<&Entry>,
 ) -> Result<Entry, Box<dyn Error>> {
     let core = fs::read(module).map_err(|error| format!("cannot read {}: {error}", module.display()))?;
-    let component = ComponentEncoder::default().module(&core)?.validate(true).encode()?;
+    let component = encode(&core)?;
     let (wasm, compiled) = (directory.join(format!("{name}.wasm")), directory.join(format!("{name}.cwasm")));
     let settings = settings_digest();
     let unchanged = fs::read(&wasm).is_ok_and(|before| before == component);
