@@ -105,10 +105,6 @@ impl OrchRuntime {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    pub fn image_store(&self) -> &Images {
-        &self.inner.images
-    }
-
     /// Does the work even when the caller stops waiting for it: half of it must not stay.
     async fn wholly<T, W, F>(&self, work: W) -> Result<T, RuntimeError>
     where

@@ -142,15 +142,6 @@ impl Schemas {
         builtin::schemas()
     }
 
-    /// From JSON Schemas by definition name; `$ref` names another definition by its last path segment.
-    pub fn from_definitions<'v>(definitions: impl IntoIterator<Item = (&'v str, &'v Value)>) -> Schemas {
-        let mut loader = load::Loader::default();
-        for (name, schema) in definitions {
-            loader.define(name, schema);
-        }
-        loader.finish()
-    }
-
     /// The schema of a custom resource's version, its `apiVersion`, `kind` and `metadata` completed as
     /// upstream does. `definition` is the name that `root` answers to.
     pub fn custom_resource(definition: &str, schema: &Value) -> Schemas {

@@ -144,12 +144,6 @@ impl Cache {
         self.shared.state.read().list(prefix)
     }
 
-    /// Never stale.
-    pub async fn list_fresh(&self, prefix: &str) -> Result<List, StoreError> {
-        self.fresh().await?;
-        Ok(self.list(prefix))
-    }
-
     /// The objects as they were at a revision within the window, at most `limit` (0: all), after
     /// a key already seen. A revision of the future is the present: call [`Cache::wait_for`] first.
     pub fn page(

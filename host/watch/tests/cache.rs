@@ -158,7 +158,8 @@ async fn watches_have_no_gap_and_no_duplicate_under_concurrent_writers() {
         task.await.unwrap();
     }
     let state = from_list.await.unwrap();
-    let present = f.cache.list_fresh("k/").await.unwrap();
+    f.cache.fresh().await.unwrap();
+    let present = f.cache.list("k/");
     assert_eq!(state, present.items.iter().map(|o| (o.key.to_string(), o.revision)).collect());
 }
 
@@ -210,7 +211,8 @@ async fn parsed_forms_of_many_objects_do_not_stay() {
     for n in 0..many {
         f.put(&format!("k/{n}"), 0).await;
     }
-    let list = f.cache.list_fresh("k/").await.unwrap();
+    f.cache.fresh().await.unwrap();
+    let list = f.cache.list("k/");
     let held = list.items[0].value();
     list.items.iter().for_each(|object| drop(object.value()));
     let kept = list.items.iter().filter(|object| object.known_value().is_some()).count();

@@ -5,7 +5,6 @@ use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
@@ -106,17 +105,6 @@ pub fn set_xattr(fd: BorrowedFd<'_>, name: &str, value: &[u8]) -> io::Result<()>
     // SAFETY: the name ends with a zero byte, the value is given with its length; both outlive the call.
     let done =
         unsafe { libc::fsetxattr(fd.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// Sets an extended attribute of the link itself or of what cannot be opened, by its path.
-pub fn set_path_xattr(path: &Path, name: &str, value: &[u8]) -> io::Result<()> {
-    let invalid = |_| io::Error::from(io::ErrorKind::InvalidInput);
-    let path = CString::new(path.as_os_str().as_bytes()).map_err(invalid)?;
-    let name = CString::new(name).map_err(invalid)?;
-    // SAFETY: both strings end with a zero byte, the value is given with its length; all outlive the call.
-    let done =
-        unsafe { libc::lsetxattr(path.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

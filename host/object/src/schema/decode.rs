@@ -20,12 +20,6 @@ pub struct Decoded {
     pub errors: Vec<String>,
 }
 
-impl Decoded {
-    pub fn is_clean(&self) -> bool {
-        self.unknown.is_empty() && self.errors.is_empty()
-    }
-}
-
 /// Brings `value` into the schema's shape.
 pub fn decode(node: Node<'_>, value: &mut Value) -> Decoded {
     let mut decoder = Decoder { found: Decoded::default(), path: Vec::new(), owner: None };

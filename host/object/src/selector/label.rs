@@ -50,22 +50,6 @@ impl LabelSelector {
         LabelSelector { requirements, nothing: false }
     }
 
-    /// Equality of every label in a plain map, as in `Service.spec.selector`. Values that are not
-    /// text select nothing.
-    pub fn from_map(labels: &Map<String, Value>) -> Self {
-        let requirement = |(key, value): (&String, &Value)| {
-            Some(Requirement {
-                key: key.clone(),
-                operator: Operator::Equals,
-                values: vec![value.as_str()?.to_owned()],
-            })
-        };
-        match labels.iter().map(requirement).collect::<Option<Vec<_>>>() {
-            Some(requirements) => LabelSelector::new(requirements),
-            None => LabelSelector::nothing(),
-        }
-    }
-
     /// `metav1.LabelSelector`: `{matchLabels, matchExpressions}`. Missing or null selects nothing.
     pub fn from_json(selector: Option<&Value>) -> Result<Self, SelectorError> {
         let Some(selector) = selector.filter(|s| !s.is_null()) else { return Ok(LabelSelector::nothing()) };
