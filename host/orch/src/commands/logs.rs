@@ -1,4 +1,6 @@
-use futures::AsyncReadExt;
+use std::io::Write;
+
+use futures::{AsyncRead, AsyncReadExt};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 
@@ -6,11 +8,15 @@ use super::{Session, plain};
 
 pub async fn logs(session: Session, pod: &str, parameters: &LogParams) -> anyhow::Result<()> {
     let pods: Api<Pod> = Api::namespaced(session.client, &session.namespace);
-    let mut stream = pods.log_stream(pod, parameters).await.map_err(plain)?;
+    print(pods.log_stream(pod, parameters).await.map_err(plain)?).await
+}
+
+/// Prints what comes until nothing more does; what is there is shown at once.
+pub async fn print(stream: impl AsyncRead) -> anyhow::Result<()> {
+    let mut stream = std::pin::pin!(stream);
     let mut out = std::io::stdout();
     let mut buffer = vec![0; 16 << 10];
     loop {
-        use std::io::Write;
         let n = stream.read(&mut buffer).await?;
         if n == 0 {
             return Ok(());

@@ -1,10 +1,7 @@
 //! `logs`.
 
-use std::io::Write;
-
-use futures::AsyncReadExt;
-
 use super::PLUGINS;
+use crate::commands::logs::print;
 use crate::commands::{Session, plain};
 
 pub struct Options {
@@ -19,16 +16,5 @@ pub async fn logs(session: &Session, name: &str, options: &Options) -> anyhow::R
     let (follow, timestamps) = (options.follow, options.timestamps);
     let path = format!("{PLUGINS}/{name}/log?follow={follow}&timestamps={timestamps}{tail}");
     let request = http::Request::get(path).body(Vec::new())?;
-    let stream = session.client.request_stream(request).await.map_err(plain)?;
-    let mut stream = std::pin::pin!(stream);
-    let mut out = std::io::stdout();
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        let n = stream.read(&mut buffer).await?;
-        if n == 0 {
-            return Ok(());
-        }
-        out.write_all(&buffer[..n])?;
-        out.flush()?;
-    }
+    print(session.client.request_stream(request).await.map_err(plain)?).await
 }
