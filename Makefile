@@ -1,7 +1,7 @@
 # The two commands of the README are `make up` and `make test`. Everything else serves them.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: up test differential fuzz build components prerequisites image bench bench-scheduler conformance fmt clippy deny doc clean e2e
+.PHONY: up test differential fuzz build components prerequisites bench bench-scheduler conformance fmt clippy deny
 
 CARGO ?= cargo
 ORCH := target/release/orch

@@ -1,6 +1,6 @@
 //! The one way in. Controllers, scheduler, node agent and network reach the API through [`Client`]
-//! only, in process (`orch_request::LocalClient`) or over HTTPS: the same verbs, the same
-//! authorization and admission.
+//! only: the same verbs, the same authorization and admission as from outside. Today's client is in
+//! process (`orch_request::LocalClient`).
 
 mod api;
 pub mod events;

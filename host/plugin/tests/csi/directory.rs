@@ -1,4 +1,5 @@
-//! Directories under a temporary one; what is mounted is only written down.
+//! Directories under a temporary one; what is mounted is only written down. Real ones, unlike those in
+//! memory that the SDK has for authors: what a hostile driver tries to reach must be there to be reached.
 
 use std::any::Any;
 use std::fs;
