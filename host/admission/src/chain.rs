@@ -155,10 +155,9 @@ impl Chain {
         object: &mut Value,
         notes: &mut Notes,
     ) -> Result<(), Status> {
-        // Written once for all who see the same object.
         let mut request = None;
         for check in self.lineup(true, review) {
-            let answer = check.ask(request.get_or_insert_with(|| review.request(object)));
+            let answer = check.ask(review, object, &mut request);
             self.compare_shadows(&check, &answer, review, object);
             let Some(admitted) = check.verdict(review, answer)? else { continue };
             notes.warnings.extend(admitted.warnings);
@@ -179,7 +178,7 @@ impl Chain {
     ) -> Result<(), Status> {
         let mut request = None;
         for check in self.lineup(false, review) {
-            let answer = check.ask(request.get_or_insert_with(|| review.request(object)));
+            let answer = check.ask(review, object, &mut request);
             self.compare_shadows(&check, &answer, review, object);
             if let Some(admitted) = check.verdict(review, answer)? {
                 notes.warnings.extend(admitted.warnings);
@@ -215,7 +214,7 @@ impl Check {
     }
 
     pub(crate) fn answer(&self, review: &Review<'_>, object: &Value) -> Answer {
-        self.ask(&review.request(object))
+        self.ask(review, object, &mut None)
     }
 
     /// `None`: no verdict, and the failure policy says to go on.
@@ -238,14 +237,29 @@ impl Check {
         log.differed(Difference { subject, live, shadow });
     }
 
-    fn ask(&self, request: &str) -> Answer {
+    /// `whole` is the request as those see it who want all of it: written once for them all.
+    fn ask(&self, review: &Review<'_>, object: &Value, whole: &mut Option<String>) -> Answer {
+        match self.plugin.view().of(&review.asked()) {
+            Some(cut) => {
+                let request = review.request_cut(object, &cut);
+                self.in_step(|plugin| plugin.review_cut(&request))
+            }
+            None => {
+                let request = whole.get_or_insert_with(|| review.request(object));
+                self.in_step(|plugin| plugin.review(request))
+            }
+        }
+    }
+
+    /// Puts a question to an instance whose resident state is current.
+    fn in_step(&self, question: impl Fn(&dyn AdmissionPlugin) -> Answer) -> Answer {
         loop {
             // Held over the review: a trap of another request must not empty the resident state
             // between the sync and the question.
             let mut resident = self.resident.lock();
             resident.sync(&*self.plugin)?;
             let instance = self.plugin.instance();
-            let answer = self.plugin.review(request)?;
+            let answer = question(&*self.plugin)?;
             if self.plugin.instance() == instance {
                 return Ok(answer);
             }

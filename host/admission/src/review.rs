@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use orch_client::{DeleteOptions, Identity, Propagation, WriteOptions};
 use orch_object::Kind;
 use orch_plugin::calls::admission::{Operation, Rule};
+use orch_plugin::interest::{Cut, Part};
 use orch_plugin::relevance::Asked;
 use orch_plugin::trial::Subject;
-use serde::{Serialize, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
 use crate::matching::{namespace_of, request_kind};
@@ -109,44 +110,103 @@ fn delete_options(options: &DeleteOptions) -> Value {
 }
 
 /// The JSON of a request, borrowed: an object is written once and copied never.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Request<'a> {
-    uid: &'a str,
-    kind: GroupVersionKind<'a>,
-    resource: GroupVersionResource<'a>,
-    request_kind: GroupVersionKind<'a>,
-    request_resource: GroupVersionResource<'a>,
-    name: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    namespace: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    sub_resource: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    request_sub_resource: &'a str,
-    operation: &'static str,
-    user_info: UserInfo<'a>,
+    review: &'a Review<'a>,
     object: &'a Value,
-    old_object: Option<&'a Value>,
-    dry_run: bool,
-    options: Options<'a>,
+    /// What is written of it; `None`: all.
+    cut: Option<&'a Cut>,
 }
 
-#[derive(Serialize, Clone, Copy)]
+/// In the order they are written in.
+const ATTRIBUTES: [&str; 15] = [
+    "uid",
+    "kind",
+    "resource",
+    "requestKind",
+    "requestResource",
+    "name",
+    "namespace",
+    "subResource",
+    "requestSubResource",
+    "operation",
+    "userInfo",
+    "object",
+    "oldObject",
+    "dryRun",
+    "options",
+];
+
+impl Serialize for Request<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self.cut {
+            None => ATTRIBUTES.into_iter().try_for_each(|name| self.attribute(name, None, &mut map))?,
+            Some(cut) => {
+                cut.fields().try_for_each(|(name, part)| self.attribute(name, Some(part), &mut map))?
+            }
+        }
+        map.end()
+    }
+}
+
+impl Request<'_> {
+    fn attribute<M: SerializeMap>(
+        &self,
+        name: &str,
+        part: Option<Part<'_>>,
+        map: &mut M,
+    ) -> Result<(), M::Error> {
+        let Review { kind: Kind { group, version, kind, plural, .. }, .. } = self.review;
+        let gvk = GroupVersionKind { group, version, kind };
+        let gvr = GroupVersionResource { group, version, resource: plural };
+        let review = self.review;
+        match name {
+            "uid" => map.serialize_entry(name, review.uid),
+            "kind" | "requestKind" => map.serialize_entry(name, &gvk),
+            "resource" | "requestResource" => map.serialize_entry(name, &gvr),
+            "name" => map.serialize_entry(name, review.name),
+            "namespace" if !review.namespace.is_empty() => map.serialize_entry(name, review.namespace),
+            "subResource" | "requestSubResource" if !review.subresource.is_empty() => {
+                map.serialize_entry(name, review.subresource)
+            }
+            "operation" => map.serialize_entry(name, operation_name(review.operation)),
+            "userInfo" => map.serialize_entry(name, &review.user_info()),
+            "object" => entry(map, name, self.object, part),
+            "oldObject" => entry(map, name, review.old.unwrap_or(&Value::Null), part),
+            "dryRun" => map.serialize_entry(name, &review.dry_run),
+            "options" => map.serialize_entry(name, &review.options),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn entry<M: SerializeMap>(
+    map: &mut M,
+    name: &str,
+    value: &Value,
+    part: Option<Part<'_>>,
+) -> Result<(), M::Error> {
+    match part {
+        None => map.serialize_entry(name, value),
+        Some(part) => map.serialize_entry(name, &part.of(value)),
+    }
+}
+
+#[derive(serde::Serialize, Clone, Copy)]
 struct GroupVersionKind<'a> {
     group: &'a str,
     version: &'a str,
     kind: &'a str,
 }
 
-#[derive(Serialize, Clone, Copy)]
+#[derive(serde::Serialize, Clone, Copy)]
 struct GroupVersionResource<'a> {
     group: &'a str,
     version: &'a str,
     resource: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(serde::Serialize)]
 struct UserInfo<'a> {
     username: &'a str,
     uid: &'a str,
@@ -162,26 +222,16 @@ impl Review<'_> {
 
     /// The request's JSON. `object` is null for a delete.
     pub fn request(&self, object: &Value) -> String {
-        let Kind { group, version, kind, plural, .. } = self.kind;
-        let gvk = GroupVersionKind { group, version, kind };
-        let gvr = GroupVersionResource { group, version, resource: plural };
-        let request = Request {
-            uid: self.uid,
-            kind: gvk,
-            resource: gvr,
-            request_kind: gvk,
-            request_resource: gvr,
-            name: self.name,
-            namespace: self.namespace,
-            sub_resource: self.subresource,
-            request_sub_resource: self.subresource,
-            operation: operation_name(self.operation),
-            user_info: self.user_info(),
-            object,
-            old_object: self.old,
-            dry_run: self.dry_run,
-            options: self.options,
-        };
+        self.write(object, None)
+    }
+
+    /// The same with nothing but what a check reads.
+    pub fn request_cut(&self, object: &Value, cut: &Cut) -> String {
+        self.write(object, Some(cut))
+    }
+
+    fn write(&self, object: &Value, cut: Option<&Cut>) -> String {
+        let request = Request { review: self, object, cut };
         serde_json::to_string(&request).expect("strings, booleans and JSON values can be written")
     }
 

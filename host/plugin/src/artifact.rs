@@ -34,7 +34,8 @@ impl World {
     pub fn abi(self) -> &'static str {
         match self {
             World::Scheduler => "0.2.0",
-            World::Controller | World::Admission => "0.1.1",
+            World::Admission => "0.1.2",
+            World::Controller => "0.1.1",
             World::Cni | World::Csi => "0.1.0",
         }
     }

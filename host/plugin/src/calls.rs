@@ -161,6 +161,7 @@ pub mod admission {
     use std::sync::Arc;
 
     use super::{CallError, Interest};
+    use crate::view::View;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum Operation {
@@ -192,6 +193,14 @@ pub mod admission {
         pub namespace_labels: Vec<String>,
     }
 
+    /// What of a request a check reads: see `view` in `wit/admission`.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct Reading {
+        pub resources: Vec<String>,
+        /// Paths in an `AdmissionRequest`.
+        pub fields: Vec<String>,
+    }
+
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub enum Delta {
         Upsert(String),
@@ -219,11 +228,20 @@ pub mod admission {
         fn conditions(&self) -> Arc<[Condition]> {
             Arc::default()
         }
+        /// What of a request it is to be sent; changes with the configuration.
+        fn view(&self) -> Arc<View> {
+            Arc::default()
+        }
         /// As in [`super::scheduler::SchedulerPlugin::instance`].
         fn instance(&self) -> u64;
         fn sync(&self, deltas: &[Delta]) -> Result<(), CallError>;
         /// The outer error: no verdict. The inner: refused.
         fn review(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError>;
+        /// As [`AdmissionPlugin::review`], of a request cut down to the view: the same request may get the
+        /// answer that it got before.
+        fn review_cut(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError> {
+            self.review(request)
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
 use crate::calls::Interest;
@@ -48,6 +49,13 @@ impl Cut {
         Cut { root }
     }
 
+    /// These paths and nothing else.
+    pub fn exactly<S: AsRef<str>>(paths: &[S]) -> Self {
+        let mut root = Keep::Fields(BTreeMap::new());
+        paths.iter().for_each(|path| root.add(&mut steps(path.as_ref())));
+        Cut { root }
+    }
+
     /// `apiVersion`, `kind` and `metadata`: what a watch over every kind is sent.
     pub fn metadata() -> Self {
         Cut::new(&["metadata"])
@@ -72,13 +80,35 @@ impl Cut {
     /// The object as JSON, with nothing but what is kept.
     pub fn apply(&self, object: &Value) -> String {
         let mut out = Vec::with_capacity(256);
-        write(object, &self.root, &mut out);
+        serde_json::to_writer(&mut out, &Shown { value: object, keep: &self.root })
+            .expect("JSON values are always written");
         String::from_utf8(out).expect("serde_json writes UTF-8")
+    }
+
+    /// What is kept of each field of an object, for objects that are written field by field; none of
+    /// one that is kept whole.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, Part<'_>)> {
+        let fields = match &self.root {
+            Keep::Fields(fields) => Some(fields),
+            Keep::All | Keep::Items(_) => None,
+        };
+        fields.into_iter().flatten().map(|(name, keep)| (name.as_str(), Part(keep)))
     }
 
     /// Whether the two would be cut to different JSON.
     pub fn changed(&self, before: &Value, after: &Value) -> bool {
         differs(before, after, &self.root)
+    }
+}
+
+/// What is kept of one field.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a>(&'a Keep);
+
+impl<'a> Part<'a> {
+    /// The field's value, to be written with nothing but what is kept.
+    pub fn of(self, value: &'a Value) -> impl Serialize {
+        Shown { value, keep: self.0 }
     }
 }
 
@@ -127,42 +157,35 @@ impl Keep {
     }
 }
 
-fn write(value: &Value, keep: &Keep, out: &mut Vec<u8>) {
-    match (keep, value) {
-        (Keep::Fields(fields), Value::Object(object)) => {
-            let kept = fields.iter().filter_map(|(key, keep)| Some((key, keep, object.get(key)?)));
-            surround(out, b"{}", kept, |(key, keep, value), out| {
-                whole(key, out);
-                out.push(b':');
-                write(value, keep, out);
-            });
-        }
-        (Keep::Items(items), Value::Array(list)) => {
-            surround(out, b"[]", list, |item, out| write(item, items, out));
-        }
-        // Not of the declared shape: `null`, say. The component sees it as it is.
-        (Keep::All | Keep::Fields(_) | Keep::Items(_), value) => whole(value, out),
-    }
+/// A value as it is cut.
+struct Shown<'a> {
+    value: &'a Value,
+    keep: &'a Keep,
 }
 
-fn surround<T>(
-    out: &mut Vec<u8>,
-    brackets: &[u8; 2],
-    items: impl IntoIterator<Item = T>,
-    mut each: impl FnMut(T, &mut Vec<u8>),
-) {
-    out.push(brackets[0]);
-    for (index, item) in items.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.keep, self.value) {
+            (Keep::Fields(fields), Value::Object(object)) => {
+                let mut map = serializer.serialize_map(None)?;
+                for (key, keep) in fields {
+                    if let Some(value) = object.get(key) {
+                        map.serialize_entry(key, &Shown { value, keep })?;
+                    }
+                }
+                map.end()
+            }
+            (Keep::Items(items), Value::Array(list)) => {
+                let mut seq = serializer.serialize_seq(Some(list.len()))?;
+                for value in list {
+                    seq.serialize_element(&Shown { value, keep: items })?;
+                }
+                seq.end()
+            }
+            // Not of the declared shape: `null`, say. The component sees it as it is.
+            (Keep::All | Keep::Fields(_) | Keep::Items(_), value) => value.serialize(serializer),
         }
-        each(item, out);
     }
-    out.push(brackets[1]);
-}
-
-fn whole(value: &impl serde::Serialize, out: &mut Vec<u8>) {
-    serde_json::to_writer(out, value).expect("JSON values and strings are always written");
 }
 
 fn differs(before: &Value, after: &Value, keep: &Keep) -> bool {

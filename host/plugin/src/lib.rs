@@ -12,6 +12,7 @@ pub mod interest;
 pub mod lifecycle;
 pub mod relevance;
 pub mod trial;
+pub mod view;
 pub mod worlds;
 
 mod artifact;

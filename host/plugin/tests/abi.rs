@@ -11,6 +11,7 @@ use std::sync::Arc;
 use orch_plugin::calls::admission::AdmissionPlugin;
 use orch_plugin::calls::controller::ControllerPlugin;
 use orch_plugin::calls::scheduler::{Delta, SchedulerPlugin, Scope, Verdict};
+use orch_plugin::relevance::Asked;
 use orch_plugin::worlds::ControllerComponent;
 use orch_plugin::{Artifact, Limits, Source, World};
 use serde_json::json;
@@ -95,6 +96,20 @@ fn an_admission_check_of_0_1_0_reviews() {
     let admitted = plugin.review(&request.to_string()).unwrap().unwrap();
     assert!(admitted.patch.contains("tolerations"), "{}", admitted.patch);
     assert!(plugin.conditions().is_empty(), "there was no interface `relevance`");
+}
+
+#[test]
+fn an_admission_check_of_0_1_2_says_what_it_reads() {
+    let artifact = kept("0.1.2", "default-toleration-seconds");
+    assert_eq!((artifact.world, artifact.abi.as_str()), (World::Admission, "0.1.2"));
+    let plugin = support::engine().load_admission("old", &artifact, &json!({}), Limits::default()).unwrap();
+    let pods = Asked { resource: "pods", subresource: "", groups: &[], namespace: "" };
+    let request = json!({"operation": "CREATE", "object": {"spec": {"a": 1, "tolerations": []}}});
+    let cut = plugin.view().of(&pods).unwrap().apply(&request);
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&cut).unwrap()["object"],
+        json!({"spec": {"tolerations": []}})
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use orch_plugin::Limits;
 use orch_plugin::calls::admission::{AdmissionPlugin, Delta, Operation};
+use orch_plugin::relevance::Asked;
 use orch_plugin::worlds::AdmissionComponent;
 use serde_json::{Value, json};
 
@@ -57,6 +58,33 @@ fn checks_say_which_requests_matter() {
     assert!(security.conditions().is_empty(), "the defaults concern every namespace");
     security.configure(&json!({})).unwrap();
     assert_eq!(security.conditions(), by_label);
+}
+
+#[test]
+fn requests_that_look_the_same_share_an_answer_until_a_class_changes() {
+    let check = load("priority");
+    let pods = Asked { resource: "pods", subresource: "", groups: &[], namespace: "a" };
+    let cut = check.view().of(&pods).unwrap();
+    let pod = |name: &str, class: &str| {
+        let pod = json!({"metadata": {"name": name}, "spec": {"containers": [], "priorityClassName": class}});
+        let whole: Value = serde_json::from_str(&create("pods", "a", pod)).unwrap();
+        cut.apply(&whole)
+    };
+    let class = |value: i64| json!({"kind": "PriorityClass", "metadata": {"name": "c"}, "value": value});
+    let asked = || check.stats().calls;
+    let patch = |class: &str| check.review_cut(&pod("x", class)).unwrap().map(|admitted| admitted.patch);
+    check.sync(&[Delta::Upsert(class(7).to_string())]).unwrap();
+    let first = patch("c").unwrap();
+    assert!(first.contains('7'), "{first}");
+    assert_eq!(pod("x", "c"), pod("y", "c"));
+    let before = asked();
+    assert_eq!(patch("c").unwrap(), first);
+    assert_eq!(asked(), before, "the answer was known");
+    check.sync(&[Delta::Upsert(class(8).to_string())]).unwrap();
+    assert!(patch("c").unwrap().contains('8'));
+    let before = asked();
+    assert!(patch("none").is_err() && patch("none").is_err());
+    assert_eq!(asked(), before + 2, "refusals are asked for again");
 }
 
 #[test]

@@ -26,6 +26,12 @@ pub trait Check: Default + 'static {
         Vec::new()
     }
 
+    /// What of a request this reads, as it is configured; nothing said: all of it. Requests that are alike
+    /// as far as they are read may get one answer while nothing changes that [`Check::sync`] is told.
+    fn reads(&self) -> Vec<Reading> {
+        Vec::new()
+    }
+
     /// A change of an object of interest, current at every `review`.
     fn sync(&mut self, _delta: Delta) -> Result<(), String> {
         Ok(())
@@ -131,6 +137,23 @@ impl Condition {
     pub fn namespace_labels(mut self, keys: &[&str]) -> Self {
         self.namespace_labels = owned(keys);
         self
+    }
+}
+
+/// Of several readings that name a resource all count; what none names is sent whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// As in the rules.
+    pub resources: Vec<String>,
+    /// Paths in the AdmissionRequest: `namespace`, `object.spec.containers[*].image`. Its `kind`,
+    /// `resource`, `sub_resource` and `operation` are always there. A patch must not add to what is not
+    /// named: [`Admitted::changed`] would take it for missing.
+    pub fields: Vec<String>,
+}
+
+impl Reading {
+    pub fn of(resources: &[&str], fields: &[&str]) -> Self {
+        Reading { resources: owned(resources), fields: owned(fields) }
     }
 }
 

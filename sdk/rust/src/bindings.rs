@@ -30,7 +30,7 @@ pub mod controller {
 pub mod admission {
     wit_bindgen::generate!({
         path: "../../wit/admission",
-        world: "admission-relevance",
+        world: "admission-view",
         generate_all,
         with: {
             "orch:host/log@0.1.0": crate::bindings::scheduler::orch::host::log,

@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use orch_client::Identity;
 use orch_object::{Kind, Scope, Strategy};
 use orch_plugin::calls::Interest;
-use orch_plugin::calls::admission::{Condition, Delta, Description, Operation, Rule};
+use orch_plugin::calls::admission::{Condition, Delta, Description, Operation, Reading, Rule};
+use orch_plugin::view::View;
 use serde_json::json;
 
 use super::*;
@@ -15,6 +16,7 @@ type Answer = Box<dyn Fn(&str) -> Result<Result<Admitted, Denial>, CallError> + 
 struct Fake {
     description: Description,
     conditions: Vec<Condition>,
+    view: Arc<View>,
     instance: AtomicU64,
     synced: Mutex<Vec<Delta>>,
     answer: Answer,
@@ -29,6 +31,9 @@ impl AdmissionPlugin for Fake {
     }
     fn conditions(&self) -> Arc<[Condition]> {
         self.conditions.clone().into()
+    }
+    fn view(&self) -> Arc<View> {
+        self.view.clone()
     }
     fn instance(&self) -> u64 {
         self.instance.load(Ordering::SeqCst)
@@ -58,6 +63,7 @@ fn fake(mutates: bool, answer: Answer) -> Arc<Fake> {
             mutates,
         },
         conditions: Vec::new(),
+        view: Arc::default(),
         instance: AtomicU64::new(1),
         synced: Mutex::default(),
         answer,
@@ -211,6 +217,43 @@ fn who_says_what_matters_is_asked_about_nothing_else() {
     assert!(
         !asked(&["system:nodes"], &[]) && !asked(&[], &["lax"]) && !asked(&["system:nodes"], &["strict"])
     );
+}
+
+#[test]
+fn who_says_what_it_reads_is_sent_nothing_else() {
+    let chain = Chain::new(Arc::new(Script::default()));
+    let seen: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let install = |name: &str, fields: &[&str]| {
+        let seen = seen.clone();
+        let answer = move |request: &str| {
+            seen.lock().push(serde_json::from_str(request).unwrap());
+            admitted(&json!([{"op": "add", "path": "/spec/b", "value": 2}]).to_string())
+        };
+        let mut check = Arc::into_inner(fake(true, Box::new(answer))).unwrap();
+        let fields: Vec<String> = fields.iter().map(|field| field.to_string()).collect();
+        let readings = vec![Reading { resources: vec!["pods".into()], fields }];
+        check.view = Arc::new(View::new(readings).unwrap());
+        chain.install(name, Settings::default(), Arc::new(check));
+    };
+    install("1", &["object.spec.a", "namespace"]);
+    install("2", &["object.spec.b", "userInfo", "oldObject", "options"]);
+    let mut pod = json!({"metadata": {"name": "web"}, "spec": {"a": 1, "c": 3}});
+    run(&chain, &mut pod).unwrap();
+    assert_eq!(pod["spec"], json!({"a": 1, "b": 2, "c": 3}));
+    let always = json!({
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "operation": "CREATE",
+    });
+    let with = |more: Value| {
+        let both = [&always, &more].map(|part| part.as_object().unwrap().clone());
+        Value::Object(both.into_iter().flatten().collect())
+    };
+    let seen = seen.lock();
+    assert_eq!(seen[0], with(json!({"namespace": "default", "object": {"spec": {"a": 1}}})));
+    assert_eq!(seen[1]["object"], json!({"spec": {"b": 2}}));
+    assert!(seen[1]["oldObject"].is_null() && seen[1]["userInfo"]["username"].is_string());
+    assert!(seen[1].get("namespace").is_none() && seen[1].get("uid").is_none());
 }
 
 #[test]

@@ -62,7 +62,11 @@ impl Check {
             judge(Ok(Admitted::default()), &request, expect, &mut outcome);
             return Ok(outcome);
         }
-        let answer = outcome.timed("review", || self.component.review(&request.to_string()));
+        let seen = match self.component.view().of(&asked(&request, &[])) {
+            Some(cut) => cut.apply(&request),
+            None => request.to_string(),
+        };
+        let answer = outcome.timed("review", || self.component.review(&seen));
         if let Some(answer) = outcome.result(expect.error.as_deref(), answer) {
             judge(answer, &request, expect, &mut outcome);
         }

@@ -1,5 +1,7 @@
 //! `orch:admission`.
 
+mod known;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -7,22 +9,33 @@ use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, InstancePre};
 
-use super::bindings::admission::AdmissionRelevance;
-use super::bindings::admission::exports::orch::admission::{check as wit, relevance};
+use known::Known;
+
+use super::bindings::admission::AdmissionView;
+use super::bindings::admission::exports::orch::admission::{check as wit, relevance, view};
 use super::resident::{Instance, Instantiate, Resident};
 use super::scheduler::configured;
 use super::{Context, HostState, pre_instantiate};
 use crate::calls::CallError;
 use crate::calls::admission::{
-    AdmissionPlugin, Admitted, Condition, Delta, Denial, Description, Operation, Rule,
+    AdmissionPlugin, Admitted, Condition, Delta, Denial, Description, Operation, Reading, Rule,
 };
+use crate::view::View;
 use crate::{Artifact, Limits, LoadError, PluginEngine, Snapshot, World};
 
 /// A loaded admission check.
 pub struct AdmissionComponent {
     description: Description,
-    conditions: Mutex<Arc<[Condition]>>,
+    about: Mutex<About>,
     resident: Resident<Make>,
+    known: Known,
+}
+
+/// What a check says of itself as it is configured.
+#[derive(Clone)]
+struct About {
+    conditions: Arc<[Condition]>,
+    view: Arc<View>,
 }
 
 /// A linked component and where its functions are.
@@ -31,14 +44,17 @@ struct Make {
     check: wit::GuestIndices,
     /// Since 0.1.1, and not of every component.
     relevance: Option<relevance::GuestIndices>,
+    /// Since 0.1.2.
+    view: Option<view::GuestIndices>,
 }
 
 struct Exports {
     check: wit::Guest,
     relevance: Option<relevance::Guest>,
+    view: Option<view::Guest>,
 }
 
-/// The most that a component may say of what matters to it.
+/// The most that a component may say of what matters to it, and of what it reads.
 const MOST_CONDITIONS: usize = 64;
 
 impl PluginEngine {
@@ -51,7 +67,7 @@ impl PluginEngine {
         limits: Limits,
     ) -> Result<Arc<AdmissionComponent>, LoadError> {
         let pre = pre_instantiate(self, artifact, World::Admission, |linker| {
-            AdmissionRelevance::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
+            AdmissionView::add_to_linker::<_, HasSelf<_>>(linker, |state| state)
         })?;
         let make = Make::new(pre).map_err(|cause| LoadError::Link { world: World::Admission, cause })?;
         let context = Context::new(self, name, artifact, limits);
@@ -59,14 +75,15 @@ impl PluginEngine {
         let description = describe(&context, &mut first)?;
         let config = config.to_string();
         configured(&context, make.configure(&context, &mut first, &config))?;
-        let conditions = conditions(&context, &mut first).map_err(|error| LoadError::Describe {
+        let about = About::ask(&context, &mut first).map_err(|error| LoadError::Describe {
             plugin: context.name.to_string(),
             cause: error.to_string(),
         })?;
         Ok(Arc::new(AdmissionComponent {
             description,
-            conditions: Mutex::new(conditions),
+            about: Mutex::new(about),
             resident: Resident::new(context, make, first, config),
+            known: Known::default(),
         }))
     }
 }
@@ -80,7 +97,15 @@ fn describe(context: &Context, instance: &mut Instance<Exports>) -> Result<Descr
         .map_err(|error| LoadError::Describe { plugin: context.name.to_string(), cause: error.to_string() })
 }
 
-/// What matters to an instance as it is configured.
+impl About {
+    fn ask(context: &Context, instance: &mut Instance<Exports>) -> Result<Self, CallError> {
+        let conditions = conditions(context, instance)?;
+        let view = View::new(readings(context, instance)?);
+        let view = view.map_err(|message| context.refused("reads", message))?;
+        Ok(About { conditions, view: Arc::new(view) })
+    }
+}
+
 fn conditions(context: &Context, instance: &mut Instance<Exports>) -> Result<Arc<[Condition]>, CallError> {
     let Some(relevance) = &instance.exports.relevance else { return Ok(Arc::default()) };
     let begun = context.begin(&mut instance.store, "conditions", false);
@@ -92,11 +117,24 @@ fn conditions(context: &Context, instance: &mut Instance<Exports>) -> Result<Arc
     Ok(conditions.into_iter().map(Condition::from).collect())
 }
 
+fn readings(context: &Context, instance: &mut Instance<Exports>) -> Result<Vec<Reading>, CallError> {
+    let Some(view) = &instance.exports.view else { return Ok(Vec::new()) };
+    let begun = context.begin(&mut instance.store, "reads", false);
+    let result = view.call_reads(&mut instance.store);
+    let readings = context.end(begun, &instance.store, result)?;
+    if readings.len() > MOST_CONDITIONS {
+        return Err(context.refused("reads", format!("more than {MOST_CONDITIONS} readings")));
+    }
+    let reading = |view::Reading { resources, fields }| Reading { resources, fields };
+    Ok(readings.into_iter().map(reading).collect())
+}
+
 impl Make {
     fn new(component: InstancePre<HostState<()>>) -> wasmtime::Result<Self> {
         Ok(Make {
             check: wit::GuestIndices::new(&component)?,
             relevance: relevance::GuestIndices::new(&component).ok(),
+            view: view::GuestIndices::new(&component).ok(),
             component,
         })
     }
@@ -104,7 +142,12 @@ impl Make {
     fn load(&self, store: &mut Store<HostState<()>>) -> wasmtime::Result<Exports> {
         let instance = self.component.instantiate(&mut *store)?;
         let relevance = self.relevance.as_ref().map(|indices| indices.load(&mut *store, &instance));
-        Ok(Exports { check: self.check.load(&mut *store, &instance)?, relevance: relevance.transpose()? })
+        let view = self.view.as_ref().map(|indices| indices.load(&mut *store, &instance));
+        Ok(Exports {
+            check: self.check.load(&mut *store, &instance)?,
+            relevance: relevance.transpose()?,
+            view: view.transpose()?,
+        })
     }
 }
 
@@ -148,8 +191,9 @@ impl AdmissionComponent {
     pub fn configure(&self, config: &Value) -> Result<(), CallError> {
         self.resident.configure(&config.to_string())?;
         let changed =
-            self.resident.call("conditions", |instance, _, context| conditions(context, instance))?;
-        *self.conditions.lock() = changed;
+            self.resident.call("conditions", |instance, _, context| About::ask(context, instance))?;
+        *self.about.lock() = changed;
+        self.known.forget();
         Ok(())
     }
 }
@@ -169,7 +213,11 @@ impl AdmissionPlugin for AdmissionComponent {
     }
 
     fn conditions(&self) -> Arc<[Condition]> {
-        self.conditions.lock().clone()
+        self.about.lock().conditions.clone()
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.about.lock().view.clone()
     }
 
     fn instance(&self) -> u64 {
@@ -177,6 +225,7 @@ impl AdmissionPlugin for AdmissionComponent {
     }
 
     fn sync(&self, deltas: &[Delta]) -> Result<(), CallError> {
+        self.known.forget();
         let deltas: Vec<wit::Delta> = deltas.iter().map(wit::Delta::from).collect();
         self.resident
             .call("sync", |instance, _, context| {
@@ -196,6 +245,18 @@ impl AdmissionPlugin for AdmissionComponent {
         })?;
         let verdict = verdict.map(Admitted::from).map_err(Denial::from);
         self.check(&verdict).map_err(|error| self.resident.context.refused("review", error))?;
+        Ok(verdict)
+    }
+
+    fn review_cut(&self, request: &str) -> Result<Result<Admitted, Denial>, CallError> {
+        let age = match self.known.answer(request) {
+            Ok(admitted) => return Ok(Ok(admitted)),
+            Err(age) => age,
+        };
+        let verdict = self.review(request)?;
+        if let Ok(admitted) = &verdict {
+            self.known.keep(request, age, admitted);
+        }
         Ok(verdict)
     }
 }

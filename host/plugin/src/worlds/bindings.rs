@@ -19,7 +19,7 @@ pub mod scheduler_v0_1 {
 pub mod admission {
     wasmtime::component::bindgen!({
         path: "../../wit/admission",
-        world: "admission-relevance",
+        world: "admission-view",
         with: { "orch:host": super::scheduler::orch::host },
     });
 }

@@ -1,6 +1,6 @@
 //! Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise.
 
-use orch_sdk::admission::{Admitted, Check, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Denial, Description, Operation, Reading, Request};
 use orch_sdk::object::Object;
 use orch_sdk::toleration::{Taint, Toleration};
 use orch_sdk::{Value, json};
@@ -30,6 +30,10 @@ impl Check for DefaultTolerationSeconds {
             seconds(config, "defaultUnreachableTolerationSeconds")?,
         ];
         Ok(())
+    }
+
+    fn reads(&self) -> Vec<Reading> {
+        vec![Reading::of(&["pods"], &["object.spec.tolerations"])]
     }
 
     fn review(&mut self, request: &Request) -> Result<Admitted, Denial> {

@@ -7,7 +7,7 @@ mod bounds;
 use std::collections::BTreeMap;
 
 use orch_sdk::Value;
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Reading, Request};
 use orch_sdk::object::Object;
 
 /// Tells what was set.
@@ -29,6 +29,16 @@ impl Check for LimitRanger {
             .reviews(&[Operation::Create, Operation::Update], &[""], &["persistentvolumeclaims"])
             .reads("v1", "LimitRange", &["spec.limits"])
             .mutates()
+    }
+
+    fn reads(&self) -> Vec<Reading> {
+        let fields = [
+            "namespace",
+            "object.metadata.annotations",
+            "object.spec",
+            "oldObject.metadata.deletionTimestamp",
+        ];
+        vec![Reading::of(&["pods", "pods/resize", "persistentvolumeclaims"], &fields)]
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use orch_sdk::Value;
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Reading, Request};
 use orch_sdk::object::Object;
 
 /// Upstream's immortal namespaces.
@@ -26,6 +26,10 @@ impl Check for NamespaceLifecycle {
             // Among those that change objects, so that none of them misses what a namespace that is not
             // there does not have.
             .mutates()
+    }
+
+    fn reads(&self) -> Vec<Reading> {
+        vec![Reading::of(&["*", "*/*"], &["namespace"]), Reading::of(&["namespaces"], &["name"])]
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
@@ -67,10 +71,7 @@ impl NamespaceLifecycle {
 
 fn check_delete(request: &Request) -> Result<(), Denial> {
     if IMMORTAL.contains(&request.name.as_str()) {
-        let name = &request.name;
-        return Err(Denial::forbidden(format!(
-            "namespaces {name:?} is forbidden: this namespace may not be deleted"
-        )));
+        return Err(Denial::forbidden("this namespace may not be deleted"));
     }
     Ok(())
 }
@@ -89,15 +90,9 @@ fn terminating_since(namespace: &Value) -> Option<String> {
 
 /// Upstream's words; clients look for the cause `NamespaceTerminating` in them.
 fn terminating(request: &Request) -> Denial {
-    let resource = match (request.resource.group.as_str(), &request.resource.resource) {
-        ("", resource) => resource.clone(),
-        (group, resource) => format!("{resource}.{group}"),
-    };
-    let name = if request.name.is_empty() { request.object.name() } else { &request.name };
     let namespace = &request.namespace;
     Denial::forbidden(format!(
-        "{resource} {name:?} is forbidden: unable to create new content in namespace {namespace} \
-         because it is being terminated"
+        "unable to create new content in namespace {namespace} because it is being terminated"
     ))
 }
 
@@ -135,7 +130,7 @@ mod tests {
         assert_eq!(going.code, 403);
         assert_eq!(
             going.message,
-            "deployments.apps \"a\" is forbidden: unable to create new content in namespace going because it is being terminated"
+            "unable to create new content in namespace going because it is being terminated"
         );
         check.sync(Delta::Remove(json!({"metadata": {"name": "here"}}))).unwrap();
         assert!(check.review(&request("CREATE", "", "pods", "here", "a")).is_err());
@@ -146,10 +141,7 @@ mod tests {
         let mut check = check();
         let denied =
             check.review(&request("DELETE", "", "namespaces", "kube-system", "kube-system")).unwrap_err();
-        assert_eq!(
-            denied.message,
-            "namespaces \"kube-system\" is forbidden: this namespace may not be deleted"
-        );
+        assert_eq!(denied.message, "this namespace may not be deleted");
         assert!(check.review(&request("DELETE", "", "namespaces", "here", "here")).is_ok());
     }
 

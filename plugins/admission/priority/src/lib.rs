@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use orch_sdk::Value;
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Reading, Request};
 use orch_sdk::object::Object;
 
 /// Of pods that name no class where no class is the default.
@@ -43,6 +43,17 @@ impl Check for Priority {
             .mutates()
     }
 
+    fn reads(&self) -> Vec<Reading> {
+        let fields = ["priority", "priorityClassName", "preemptionPolicy"];
+        let either =
+            ["object", "oldObject"].map(|object| fields.map(|field| format!("{object}.spec.{field}")));
+        let fields: Vec<&str> = either.iter().flatten().map(String::as_str).collect();
+        vec![
+            Reading::of(&["pods"], &fields),
+            Reading::of(&[CLASSES], &["object.globalDefault", "object.metadata.name"]),
+        ]
+    }
+
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
         match delta {
             Delta::Upsert(class) => drop(self.classes.insert(class.name().into(), Class::read(&class))),
@@ -57,7 +68,7 @@ impl Check for Priority {
         }
         let mut object = request.object.clone();
         match (request.resource.resource.as_str(), request.operation) {
-            ("pods", Operation::Create) => self.prioritise(request, &mut object)?,
+            ("pods", Operation::Create) => self.prioritise(&mut object)?,
             ("pods", Operation::Update) => keep(request, &mut object),
             (CLASSES, Operation::Create | Operation::Update) => self.check_default(request)?,
             (_, Operation::Create | Operation::Update | Operation::Delete | Operation::Connect) => {}
@@ -67,12 +78,12 @@ impl Check for Priority {
 }
 
 impl Priority {
-    fn prioritise(&self, request: &Request, pod: &mut Value) -> Result<(), Denial> {
+    fn prioritise(&self, pod: &mut Value) -> Result<(), Denial> {
         let named = pod.at(&["spec", "priorityClassName"]).as_str().filter(|name| !name.is_empty());
         let class =
             match (named, self.default_class()) {
                 (Some(name), _) => self.classes.get(name).copied().ok_or_else(|| {
-                    forbidden(request, &format!("no PriorityClass with name {name} was found"))
+                    Denial::forbidden(format!("no PriorityClass with name {name} was found"))
                 })?,
                 (None, Some((name, class))) => {
                     pod.set(&["spec", "priorityClassName"], name);
@@ -81,24 +92,18 @@ impl Priority {
                 (None, None) => NO_CLASS,
             };
         if let Some(given) = pod.at(&["spec", "priority"]).as_i64().filter(|given| *given != class.value) {
-            return Err(forbidden(
-                request,
-                &format!(
-                    "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
-                    class.value
-                ),
-            ));
+            return Err(Denial::forbidden(format!(
+                "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
+                class.value
+            )));
         }
         pod.set(&["spec", "priority"], class.value);
         let Some(preemption) = class.preemption.map(Preemption::name) else { return Ok(()) };
         let given = pod.at(&["spec", "preemptionPolicy"]).as_str();
         if let Some(given) = given.filter(|given| *given != preemption) {
-            return Err(forbidden(
-                request,
-                &format!(
-                    "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {preemption} from the given PriorityClass name"
-                ),
-            ));
+            return Err(Denial::forbidden(format!(
+                "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission controller computed {preemption} from the given PriorityClass name"
+            )));
         }
         pod.set(&["spec", "preemptionPolicy"], preemption);
         Ok(())
@@ -118,7 +123,7 @@ impl Priority {
             Some((name, _)) if request.operation == Operation::Create || name != request.object.name() => {
                 let name =
                     format!("PriorityClass {name} is already marked as default. Only one default can exist");
-                Err(forbidden(request, &name))
+                Err(Denial::forbidden(name))
             }
             _ => Ok(()),
         }
@@ -133,15 +138,6 @@ fn keep(request: &Request, pod: &mut Value) {
             pod.set(&["spec", field], old.clone());
         }
     }
-}
-
-fn forbidden(request: &Request, why: &str) -> Denial {
-    let resource = match request.resource.group.as_str() {
-        "" => request.resource.resource.clone(),
-        group => format!("{}.{group}", request.resource.resource),
-    };
-    let name = if request.name.is_empty() { request.object.name() } else { &request.name };
-    Denial::forbidden(format!("{resource} {name:?} is forbidden: {why}"))
 }
 
 impl Class {
@@ -231,7 +227,7 @@ mod tests {
     fn what_a_pod_claims_is_refused() {
         let mut check = check(&[class("high", 1000, false)]);
         let missing = create(&mut check, json!({ "priorityClassName": "none" })).unwrap_err();
-        assert_eq!(missing, "pods \"x\" is forbidden: no PriorityClass with name none was found");
+        assert_eq!(missing, "no PriorityClass with name none was found");
         let own = create(&mut check, json!({ "priority": 5 })).unwrap_err();
         assert!(own.contains("the integer value of priority (5) must not be provided in pod spec; priority admission controller computed 0"), "{own}");
         let policy = json!({ "priorityClassName": "high", "preemptionPolicy": "PreemptLowerPriority" });
@@ -252,10 +248,7 @@ mod tests {
         let group = ("scheduling.k8s.io", CLASSES);
         let second = request("CREATE", group, Value::Null, class("c", 1, true));
         let denied = check.review(&second).unwrap_err().message;
-        assert_eq!(
-            denied,
-            "priorityclasses.scheduling.k8s.io \"x\" is forbidden: PriorityClass b is already marked as default. Only one default can exist"
-        );
+        assert_eq!(denied, "PriorityClass b is already marked as default. Only one default can exist");
         let same = request("UPDATE", group, class("b", 7, true), class("b", 7, true));
         assert!(check.review(&same).is_ok());
         assert!(check.review(&request("CREATE", group, Value::Null, class("c", 1, false))).is_ok());

@@ -6,7 +6,7 @@ mod tolerations;
 use std::collections::BTreeMap;
 
 use orch_sdk::Value;
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Reading, Request};
 use orch_sdk::object::Object;
 use orch_sdk::quota::amounts;
 
@@ -23,6 +23,12 @@ impl Check for RuntimeClass {
             .reviews(&[Operation::Create], &[""], &["pods"])
             .reads("node.k8s.io/v1", "RuntimeClass", &["overhead", "scheduling"])
             .mutates()
+    }
+
+    fn reads(&self) -> Vec<Reading> {
+        let fields = ["nodeSelector", "overhead", "runtimeClassName", "tolerations"];
+        let fields = fields.map(|field| format!("object.spec.{field}"));
+        vec![Reading::of(&["pods"], &fields.each_ref().map(String::as_str))]
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hasher;
 
-use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Request};
+use orch_sdk::admission::{Admitted, Check, Delta, Denial, Description, Operation, Reading, Request};
 use orch_sdk::names::{Fnv32a, safe_encode};
 use orch_sdk::object::Object;
 use orch_sdk::{Value, json};
@@ -36,6 +36,21 @@ impl Check for ServiceAccount {
             .reviews(&[Operation::Create], &[""], &["pods"])
             .reads("v1", "ServiceAccount", &["automountServiceAccountToken", "imagePullSecrets"])
             .mutates()
+    }
+
+    fn reads(&self) -> Vec<Reading> {
+        let fields = [
+            "namespace",
+            "object.metadata.annotations[kubernetes.io/config.mirror]",
+            "object.spec.automountServiceAccountToken",
+            "object.spec.containers[*].volumeMounts",
+            "object.spec.imagePullSecrets",
+            "object.spec.initContainers[*].volumeMounts",
+            "object.spec.serviceAccount",
+            "object.spec.serviceAccountName",
+            "object.spec.volumes",
+        ];
+        vec![Reading::of(&["pods"], &fields)]
     }
 
     fn sync(&mut self, delta: Delta) -> Result<(), String> {
@@ -83,25 +98,17 @@ impl ServiceAccount {
         pod.set(&["spec", "serviceAccount"], name.clone()); // the older field's readers
         let namespace = &request.namespace;
         self.accounts.get(&format!("{namespace}/{name}")).ok_or_else(|| {
-            forbidden(
-                request,
-                &format!(
-                    "error looking up service account {namespace}/{name}: serviceaccount {name:?} not found"
-                ),
-            )
+            Denial::forbidden(format!(
+                "error looking up service account {namespace}/{name}: serviceaccount {name:?} not found"
+            ))
         })
     }
-}
-
-fn forbidden(request: &Request, message: &str) -> Denial {
-    let name = if request.name.is_empty() { request.object.name() } else { &request.name };
-    Denial::forbidden(format!("pods {name:?} is forbidden: {message}"))
 }
 
 /// A mirror pod stands for one the node runs on its own: the API's secrets are not for it.
 fn check_mirror(request: &Request) -> Result<(), Denial> {
     if request.object.at(&["spec", "serviceAccountName"]).as_str().is_some_and(|name| !name.is_empty()) {
-        return Err(forbidden(request, "a mirror pod may not reference service accounts"));
+        return Err(Denial::forbidden("a mirror pod may not reference service accounts"));
     }
     Ok(())
 }
@@ -147,12 +154,13 @@ fn own_volume(pod: &Value) -> Option<&str> {
 }
 
 /// `kube-api-access-` and five letters. A component has no chance of its own: they come from the
-/// request's uid.
+/// account, so that pods alike stay alike.
 fn volume_name(pod: &Value, request: &Request) -> String {
+    let account = pod.at(&["spec", "serviceAccountName"]).as_str().unwrap_or_default();
     let taken = |name: &String| pod.items(&["spec", "volumes"]).iter().any(|volume| volume["name"] == **name);
     let names = (0u32..).map(|attempt| {
         let mut hasher = Fnv32a::default();
-        for part in [&request.uid, pod.namespace(), pod.name(), &attempt.to_string()] {
+        for part in [&request.namespace, account, &attempt.to_string()] {
             hasher.write(part.as_bytes());
         }
         let letters = safe_encode(hasher.finish() as u32 | 1 << 31);
@@ -257,7 +265,7 @@ mod tests {
         let denied = check(json!({})).review(&request(pod)).unwrap_err();
         assert_eq!(
             denied.message,
-            "pods \"web\" is forbidden: error looking up service account ns/builder: serviceaccount \"builder\" not found"
+            "error looking up service account ns/builder: serviceaccount \"builder\" not found"
         );
         let mirror =
             json!({"metadata": {"annotations": {MIRROR_POD: "x"}}, "spec": {"serviceAccountName": "a"}});

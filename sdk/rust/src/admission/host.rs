@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Admitted, Check, Condition, Delta, Denial, Description, Operation, Rule};
-use crate::bindings::admission::exports::orch::admission::{check as wit, relevance};
+use super::{Admitted, Check, Condition, Delta, Denial, Description, Operation, Reading, Rule};
+use crate::bindings::admission::exports::orch::admission::{check as wit, relevance, view};
 use crate::bindings::scheduler::orch::host::interests;
 
 /// Implemented by `export_admission!`: where the one instance of the check lives.
@@ -48,6 +48,13 @@ impl<T: Exports> relevance::Guest for T {
             namespace_labels,
         };
         T::with(|check| check.conditions()).into_iter().map(condition).collect()
+    }
+}
+
+impl<T: Exports> view::Guest for T {
+    fn reads() -> Vec<view::Reading> {
+        let reading = |Reading { resources, fields }| view::Reading { resources, fields };
+        T::with(|check| check.reads()).into_iter().map(reading).collect()
     }
 }
 
