@@ -1,7 +1,7 @@
 //! Binding: a pod gets its node, once.
 
 use orch_client::{Target, WriteOptions};
-use orch_object::{Kind, Status};
+use orch_object::{Kind, Status, names};
 use serde_json::{Value, json};
 
 use crate::verbs::{Api, Call, Modification, Part, Reviewed, Written, time};
@@ -18,9 +18,9 @@ pub async fn bind(
     let node = binding["target"]["name"].as_str().unwrap_or_default();
     check(binding, target, node)?;
     let now = time(api.clock.now());
-    let change = |old: &std::sync::Arc<Value>| bound(kind, target, old, binding, node, &now);
+    let change = |old: &std::sync::Arc<Value>| bound(target, old, binding, node, &now);
     let modification =
-        Modification { part: Part::Any, options, change: &change, keeps_managed_fields: false };
+        Modification { part: Part::Placement, options, change: &change, keeps_managed_fields: true };
     api.modify_reviewed(call, kind, target, &modification, Reviewed::Already).await?;
     Ok(Written::unstored(json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
@@ -44,30 +44,39 @@ async fn reviewed(
 }
 
 fn check(binding: &Value, target: &Target, node: &str) -> Result<(), Status> {
-    let name = binding["metadata"]["name"].as_str().unwrap_or_default();
-    if !name.is_empty() && name != target.name {
+    if binding["metadata"]["name"].as_str().unwrap_or_default() != target.name {
         return Err(Status::bad_request("name in URL does not match name in Binding object"));
     }
     let kind = binding["target"]["kind"].as_str().unwrap_or_default();
-    let message = match (kind, node) {
-        ("" | "Node", node) if !node.is_empty() => return Ok(()),
-        ("" | "Node", _) => "target.name: Required value".to_string(),
-        (kind, _) => {
-            format!("target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\"")
-        }
-    };
-    Err(Status::new(422, "Invalid", format!("Binding {:?} is invalid: {message}", target.name)))
+    let mut errors = Vec::new();
+    if !matches!(kind, "" | "Node") {
+        errors.push(format!(
+            "target.kind: Unsupported value: {kind:?}: supported values: \"Node\", \"<empty>\""
+        ));
+    }
+    if node.is_empty() {
+        errors.push("target.name: Required value".to_string());
+    } else if errors.is_empty() {
+        let faults = names::dns1123_subdomain(node);
+        errors.extend(faults.iter().map(|why| format!("target.name: Invalid value: {node:?}: {why}")));
+    }
+    // Neither the code of what is invalid nor a reason: so upstream answers.
+    match &errors[..] {
+        [] => Ok(()),
+        [error] => Err(Status::new(500, "", error.clone())),
+        several => Err(Status::new(500, "", format!("[{}]", several.join(", ")))),
+    }
 }
 
-fn bound(
-    kind: &Kind,
-    target: &Target,
-    old: &Value,
-    binding: &Value,
-    node: &str,
-    now: &str,
-) -> Result<Value, Status> {
-    let conflict = |why: String| Status::conflict(kind, &target.name, &why);
+fn bound(target: &Target, old: &Value, binding: &Value, node: &str, now: &str) -> Result<Value, Status> {
+    let conflict = |why: String| Status {
+        details: Some(json!({ "name": target.name, "kind": "pods/binding" })),
+        ..Status::new(
+            409,
+            "Conflict",
+            format!("Operation cannot be fulfilled on pods/binding {:?}: {why}", target.name),
+        )
+    };
     if old["metadata"]["deletionTimestamp"].is_string() {
         return Err(conflict(format!("pod {} is being deleted, cannot be assigned to a host", target.name)));
     }
@@ -83,13 +92,17 @@ fn bound(
     if let Some(uid) = binding["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty()) {
         new["metadata"]["uid"] = uid.into();
     }
-    if let Some(annotations) = binding["metadata"]["annotations"].as_object() {
-        for (name, value) in annotations {
-            new["metadata"]["annotations"][name.as_str()] = value.clone();
+    for part in ["annotations", "labels"] {
+        for (name, value) in binding["metadata"][part].as_object().into_iter().flatten() {
+            new["metadata"][part][name.as_str()] = value.clone();
         }
     }
-    // Whoever wrote in between wrote something else than a node: the binding still holds.
-    new["metadata"]["resourceVersion"] = Value::Null;
+    // Unless it insists on a version: whoever wrote in between wrote something else than a node, so the
+    // binding still holds.
+    new["metadata"]["resourceVersion"] = binding["metadata"]["resourceVersion"].clone();
+    if let Some(status) = new["status"].as_object_mut() {
+        status.remove("nominatedNodeName");
+    }
     set_scheduled(&mut new, now);
     Ok(new)
 }

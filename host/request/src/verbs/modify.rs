@@ -26,8 +26,11 @@ pub enum Part {
     Status,
     /// What the kind says of the sub-resource (`resize` and `ephemeralcontainers` of pods).
     Piece,
-    /// Decided by the change itself (`scale`, `binding`, `finalize`).
+    /// Decided by the change itself (`scale`, `finalize`).
     Any,
+    /// Where a pod runs (`binding`), not what it is: neither defaulted nor validated anew, of the same
+    /// generation, and nobody's field.
+    Placement,
 }
 
 const STATUS_METADATA: &[&str] = &["labels", "annotations", "finalizers", "managedFields"];
@@ -110,9 +113,7 @@ impl Api {
         if same(&new, &old) && self.is_stored_as_now(kind, target) {
             return Ok(Some(Written::from_object(current)));
         }
-        // A binding says where a pod runs, not what it is: upstream's pods are of generation 1 until
-        // somebody changes them.
-        if target.subresource != "binding" {
+        if modification.part != Part::Placement {
             kind.count_generation(&mut new, &old);
         }
         let options = Options::Update(modification.options);
@@ -147,6 +148,9 @@ impl Api {
         old: &Value,
     ) -> Result<(), Status> {
         metadata::keep_system_fields(new, old)?;
+        if modification.part == Part::Placement {
+            return Ok(());
+        }
         keep_other_parts(new, old, kind, target, modification.part);
         kind.default(new);
         kind.fill(new);
@@ -178,7 +182,7 @@ impl Api {
         match modification.part {
             Part::Main => (kind.strategy.prepare_update)(new, old),
             Part::Status => (kind.strategy.prepare_part)(new, old, &target.subresource, &now),
-            Part::Piece | Part::Any => {}
+            Part::Piece | Part::Any | Part::Placement => {}
         }
         kind.default(new);
         kind.shape(new);
@@ -187,7 +191,7 @@ impl Api {
             Part::Status | Part::Piece => kind.validate_part(new, old, &target.subresource, &now),
             Part::Main => kind.validate(new, Some(old)),
             // What clients may not change (a pod's node) such a sub-resource changes on their behalf.
-            Part::Any => kind.validate(new, None),
+            Part::Any | Part::Placement => kind.validate(new, None),
         };
         if !errors.is_empty() {
             return Err(Status::invalid(kind, &target.name, &errors));
@@ -299,7 +303,7 @@ fn keep_other_parts(new: &mut Value, old: &Value, kind: &Kind, target: &Target, 
         Part::Status if kind.custom.is_some() => keep_all_but_status(new, old, &["managedFields"]),
         Part::Status => keep_all_but_status(new, old, STATUS_METADATA),
         Part::Piece => (kind.strategy.keep_rest)(new, old, &target.subresource),
-        Part::Main | Part::Any => {}
+        Part::Main | Part::Any | Part::Placement => {}
     }
 }
 

@@ -130,11 +130,25 @@ async fn a_pod_is_bound_once() {
     let api = Api::start().await;
     let path = format!("/api/v1/namespaces/{}/pods", api.namespace().await);
     api.post(&path, &pod("a")).await.expect(201);
-    let binding = json!({ "metadata": { "name": "a" }, "target": { "kind": "Node", "name": "n1" } });
+    let nominated = json!({ "status": { "nominatedNodeName": "n2" } });
+    let before = api.patch(&format!("{path}/a/status"), "merge", &nominated).await.expect(200);
+    let mut binding = json!({
+        "metadata": { "name": "a", "labels": { "l": "1" }, "annotations": { "n": "2" }, "resourceVersion": "1" },
+        "target": { "kind": "Node", "name": "n1" },
+    });
+    let stale = api.post(&format!("{path}/a/binding"), &binding).await;
+    assert_eq!(stale.code, 409, "{}", stale.text);
+    binding["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
     api.post(&format!("{path}/a/binding"), &binding).await.expect(201);
     let bound = api.get(&format!("{path}/a")).await.expect(200);
     assert_eq!(bound["spec"]["nodeName"], "n1");
     assert_eq!(bound["metadata"]["generation"], 1, "nobody changed what it is");
+    assert_eq!(bound["metadata"]["managedFields"], before["metadata"]["managedFields"], "and nobody owns it");
+    assert_eq!(
+        (&bound["metadata"]["labels"]["l"], &bound["metadata"]["annotations"]["n"]),
+        (&json!("1"), &json!("2"))
+    );
+    assert_eq!(bound["status"]["nominatedNodeName"], Value::Null);
     let conditions = bound["status"]["conditions"].as_array().unwrap();
     assert!(conditions.iter().any(|c| c["type"] == "PodScheduled" && c["status"] == "True"));
     let again = api.post(&format!("{path}/a/binding"), &binding).await;
