@@ -17,7 +17,7 @@ pub mod shim;
 mod spec;
 pub mod terminal;
 
-pub use crate::images::registry::RegistryConfig;
+pub use crate::images::registry::{Authority, RegistryConfig};
 pub use crate::orch::{Config, OrchRuntime, default_cgroup_root};
 pub use crate::purge::purge;
 

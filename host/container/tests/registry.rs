@@ -4,6 +4,7 @@
 
 mod machine;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use machine::{Machine, PATIENCE, busybox_layer, digest, docker_archive, gzip};
-use orch_container::RegistryConfig;
 use orch_container::runtime::{Credentials, Runtime, RuntimeError};
+use orch_container::{Authority, RegistryConfig};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::json;
 
 struct Registry {
@@ -24,6 +26,15 @@ struct Registry {
 
 impl Registry {
     async fn start(credentials: Option<&'static str>) -> Self {
+        Self::serve(credentials, None).await
+    }
+
+    /// With a certificate and its key, as PEM.
+    async fn over_tls(certificate: &str, key: &str) -> Self {
+        Self::serve(None, Some((certificate, key))).await
+    }
+
+    async fn serve(credentials: Option<&'static str>, tls: Option<(&str, &str)>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
@@ -39,6 +50,14 @@ impl Registry {
             std::fs::write(&file, "me:$2b$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n")
                 .unwrap();
             config["auth"] = json!({"htpasswd": {"realm": "test", "path": file}});
+        }
+        if let Some((certificate, key)) = tls {
+            let files = [("certificate", certificate), ("key", key)].map(|(name, pem)| {
+                let file = dir.path().join(name);
+                std::fs::write(&file, pem).unwrap();
+                (name, file)
+            });
+            config["http"]["tls"] = json!(BTreeMap::from(files));
         }
         let path = dir.path().join("config.yml");
         // JSON is YAML too.
@@ -208,6 +227,43 @@ async fn mirrors_stand_in_for_registries() {
     let image = machine.runtime.pull("app:1", Credentials::Anonymous).await.unwrap();
     assert_eq!(image.tags, ["docker.io/library/app:1"]);
     assert_eq!(run(&machine, &image, "c1").await, "mirrored\n");
+    machine.clean().await;
+}
+
+/// An authority, and a registry's certificate and key that it has signed, as PEM.
+fn certified(host: &str) -> (String, String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&key).unwrap();
+    let issuer = Issuer::new(authority, key);
+    let own = KeyPair::generate().unwrap();
+    let address = host.split(':').next().unwrap().to_owned();
+    let certificate = CertificateParams::new([address]).unwrap().signed_by(&own, &issuer).unwrap();
+    (root.pem(), certificate.pem(), own.serialize_pem())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_only_by_an_authority_that_is_trusted() {
+    let (root, certificate, key) = certified("127.0.0.1");
+    let registry = Registry::over_tls(&certificate, &key).await;
+    registry.push("library/app:1", "over TLS\n", &[]);
+    let mut registries = RegistryConfig::default();
+    registries.mirrors.insert("registry.example".into(), vec![format!("https://{}", registry.host)]);
+    let machine = Machine::with_registries(registries.clone()).await;
+    let name = "registry.example/library/app:1";
+    let error = machine.runtime.pull(name, Credentials::Anonymous).await.unwrap_err().to_string();
+    assert!(error.contains(name) && error.contains("certificate"), "{error}");
+    machine.clean().await;
+    let file = registry.dir.path().join("ca.pem");
+    std::fs::write(&file, "no certificate").unwrap();
+    let error = Authority::read(&file).unwrap_err();
+    assert!(error.contains("ca.pem: there is no certificate in it"), "{error}");
+    std::fs::write(&file, root).unwrap();
+    registries.authorities.push(Authority::read(&file).unwrap());
+    let machine = Machine::with_registries(registries).await;
+    let image = machine.runtime.pull(name, Credentials::Anonymous).await.unwrap();
+    assert_eq!(run(&machine, &image, "c1").await, "over TLS\n");
     machine.clean().await;
 }
 

@@ -45,6 +45,10 @@ pub struct Up {
     /// `REGISTRY=URL`: pull images of REGISTRY from URL (repeatable)
     #[arg(long, env = "ORCH_REGISTRY_MIRROR", value_delimiter = ',')]
     pub registry_mirror: Vec<String>,
+    /// Trust registries whose certificates these authorities have signed, beside those that the machine
+    /// trusts: a PEM file; repeatable
+    #[arg(long, env = "ORCH_REGISTRY_CA", value_delimiter = ',', value_name = "FILE")]
+    pub registry_ca: Vec<PathBuf>,
     /// `text` or `json`
     #[arg(long, env = "ORCH_LOG_FORMAT")]
     pub log_format: Option<String>,

@@ -24,6 +24,8 @@ pub struct Config {
     pub registry_mirrors: BTreeMap<String, String>,
     /// Registries (beside loopback ones) that are spoken to in plain HTTP.
     pub insecure_registries: Vec<String>,
+    /// PEM files of authorities that sign registries' certificates, beside those the machine trusts.
+    pub registry_ca: Vec<PathBuf>,
     /// `text` or `json`.
     pub log_format: String,
     /// `RUST_LOG` syntax.
@@ -46,6 +48,7 @@ impl Default for Config {
             node_name: host_name(),
             registry_mirrors: BTreeMap::new(),
             insecure_registries: Vec::new(),
+            registry_ca: Vec::new(),
             log_format: "text".into(),
             log: "info".into(),
             pod_cidr: "10.244.0.0/16".into(),
@@ -69,6 +72,7 @@ impl Config {
             store,
             node_name,
             registry_mirror,
+            registry_ca,
             log_format,
             log,
             security,
@@ -82,6 +86,7 @@ impl Config {
         set(&mut config.node_name, node_name);
         set(&mut config.log_format, log_format);
         set(&mut config.log, log);
+        config.registry_ca.extend(registry_ca);
         for mirror in registry_mirror {
             let Some((registry, url)) = mirror.split_once('=') else {
                 bail!(
@@ -156,6 +161,7 @@ mod tests {
             config: Some(file.path().into()),
             node_name: Some("From-Flag".into()),
             registry_mirror: vec!["b.example=http://127.0.0.1:2".into()],
+            registry_ca: vec!["/etc/ca.pem".into()],
             ..Up::default()
         })
         .unwrap();

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use oci_client::client::{ClientConfig, ClientProtocol};
+use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::{DigestError, OciDistributionError};
 use oci_client::manifest::OciDescriptor;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -36,6 +38,28 @@ pub struct RegistryConfig {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// `host[:port]`; loopback ones always speak plain HTTP.
     pub insecure: Vec<String>,
+    /// Whose certificates count beside those that the machine trusts.
+    pub authorities: Vec<Authority>,
+}
+
+/// Certificates of authorities, as PEM.
+#[derive(Debug, Clone)]
+pub struct Authority(Vec<u8>);
+
+impl Authority {
+    /// Fails with a text that says what is wrong with the file.
+    pub fn read(path: &Path) -> Result<Authority, String> {
+        let wrong = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+        let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        match certificates {
+            Ok(certificates) if certificates.is_empty() => {
+                Err(wrong(&"there is no certificate in it (`-----BEGIN CERTIFICATE-----`)"))
+            }
+            Ok(_) => Ok(Authority(pem)),
+            Err(error) => Err(wrong(&error)),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -137,9 +161,10 @@ pub fn endpoints(reference: &Reference, credentials: &Credentials, config: &Regi
         let mut mirrored = reference.clone();
         mirrored.set_mirror_registry(host.trim_end_matches('/').to_owned());
         // Credentials are the registry's own business, not its mirrors'.
-        endpoints.push(Endpoint::new(mirrored, &Credentials::Anonymous, plain));
+        endpoints.push(Endpoint::new(mirrored, &Credentials::Anonymous, plain, &config.authorities));
     }
-    endpoints.push(Endpoint::new(reference.clone(), credentials, speaks_plain_http(registry, config)));
+    let plain = speaks_plain_http(registry, config);
+    endpoints.push(Endpoint::new(reference.clone(), credentials, plain, &config.authorities));
     endpoints
 }
 
@@ -157,9 +182,14 @@ fn speaks_plain_http(registry: &str, config: &RegistryConfig) -> bool {
 impl Endpoint {
     /// A client of its own for each pull: oci-client keeps credentials per registry, and those of one
     /// pull must not serve another.
-    fn new(reference: Reference, credentials: &Credentials, plain: bool) -> Self {
+    fn new(reference: Reference, credentials: &Credentials, plain: bool, authorities: &[Authority]) -> Self {
         super::install_crypto_provider();
+        let certificate = |Authority(pem): &Authority| Certificate {
+            encoding: CertificateEncoding::Pem,
+            data: pem.clone(),
+        };
         let config = ClientConfig {
+            extra_root_certificates: authorities.iter().map(certificate).collect(),
             protocol: if plain { ClientProtocol::Http } else { ClientProtocol::Https },
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(READ_TIMEOUT),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -14,7 +14,7 @@ use orch_client::plugin::Traces;
 use orch_client::{
     Client, Identity, ListOptions, Patch, PatchType, Resource, Target, WriteOptions, informer,
 };
-use orch_container::{OrchRuntime, RegistryConfig};
+use orch_container::{Authority, OrchRuntime, RegistryConfig};
 use orch_controllers::Controllers;
 use orch_network::Network;
 use orch_node::NodeAgent;
@@ -53,7 +53,7 @@ impl Host {
         let network =
             Network::start(network_config(config, address)?, clients(of_the_host("network")), stop.clone())
                 .await?;
-        let runtime = OrchRuntime::open(runtime_config(config)).await.context("containers")?;
+        let runtime = OrchRuntime::open(runtime_config(config)?).await.context("containers")?;
         let agent = NodeAgent::start(
             node_config(config, address)?,
             clients(Identity::new(
@@ -88,7 +88,7 @@ impl Host {
         server.set_plugin_logs(Box::new(lines.clone()));
         let surroundings = Surroundings {
             cache: &config.data_dir.join("cache"),
-            registries: registry_config(config),
+            registries: registry_config(config)?,
             defaults: Defaults { root_ca: server.pki().ca_certificate().to_string() },
             lines,
             metrics: server.metrics(),
@@ -187,22 +187,24 @@ fn network_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_net
     })
 }
 
-fn runtime_config(config: &Config) -> orch_container::Config {
+fn runtime_config(config: &Config) -> anyhow::Result<orch_container::Config> {
     let mut runtime = orch_container::Config::new(&config.data_dir);
-    runtime.registries = registry_config(config);
-    runtime
+    runtime.registries = registry_config(config)?;
+    Ok(runtime)
 }
 
 /// Of images and of plugins.
-fn registry_config(config: &Config) -> RegistryConfig {
-    RegistryConfig {
+fn registry_config(config: &Config) -> anyhow::Result<RegistryConfig> {
+    let authority = |path: &PathBuf| Authority::read(path).map_err(|why| anyhow!("--registry-ca {why}"));
+    Ok(RegistryConfig {
+        authorities: config.registry_ca.iter().map(authority).collect::<Result<_, _>>()?,
         mirrors: config
             .registry_mirrors
             .iter()
             .map(|(name, url)| (name.clone(), vec![url.clone()]))
             .collect(),
         insecure: config.insecure_registries.clone(),
-    }
+    })
 }
 
 fn node_config(config: &Config, address: Ipv4Addr) -> anyhow::Result<orch_node::Config> {

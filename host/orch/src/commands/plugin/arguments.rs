@@ -182,6 +182,9 @@ pub struct RegistryArguments {
     /// Speak plain HTTP to the registry; loopback ones are always spoken to so
     #[arg(long)]
     pub plain_http: bool,
+    /// Trust a registry whose certificate these authorities have signed: a PEM file
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

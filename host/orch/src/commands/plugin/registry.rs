@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
-use orch_container::RegistryConfig;
+use anyhow::{Context, anyhow, bail};
 use orch_container::runtime::Credentials;
+use orch_container::{Authority, RegistryConfig};
 use orch_source::oci::{Place, Registries};
 use serde_json::Value;
 
@@ -61,6 +61,9 @@ fn open(place: &Place, arguments: &RegistryArguments) -> anyhow::Result<(Registr
     if arguments.plain_http {
         let repository = place.repository();
         config.insecure.push(repository.split('/').next().unwrap_or_default().to_owned());
+    }
+    if let Some(path) = &arguments.ca {
+        config.authorities.push(Authority::read(path).map_err(|why| anyhow!("--ca {why}"))?);
     }
     let credentials = match docker_config(arguments.auth.as_deref())? {
         Some(docker) => orch_node::credentials::in_docker_config(&place.name(), &docker),
