@@ -1,5 +1,5 @@
-//! Images, layers, the shim, libcontainer, cgroups. The only home of `unsafe`. Knows nothing of
-//! Kubernetes.
+//! Images, layers, the shim, libcontainer, cgroups. Home of all `unsafe` but that with which
+//! `host/plugin` loads code that it compiled itself. Knows nothing of Kubernetes.
 //!
 //! `images` (what is here, where it came from) → `rootfs` (layers put together) → `spec` (what the
 //! kernel is told) → `shim` (one process per container, which outlives the daemon) → `container` (the
