@@ -253,7 +253,8 @@ async fn over_tls_only_by_an_authority_that_is_trusted() {
     let machine = Machine::with_registries(registries.clone()).await;
     let name = "registry.example/library/app:1";
     let error = machine.runtime.pull(name, Credentials::Anonymous).await.unwrap_err().to_string();
-    assert!(error.contains(name) && error.contains("certificate"), "{error}");
+    let mirror = format!("; mirror {}: failed to do request: ", registry.host);
+    assert!(error.contains(name) && error.contains(&mirror) && error.contains("certificate"), "{error}");
     machine.clean().await;
     let file = registry.dir.path().join("ca.pem");
     std::fs::write(&file, "no certificate").unwrap();

@@ -69,18 +69,26 @@ impl Ingest {
 
 pub async fn pull(images: &Images, text: &str, credentials: Credentials) -> Result<Image, RuntimeError> {
     let parsed = reference::parse(text)?;
-    let mut last = None;
+    let mut failures = Vec::new();
     for endpoint in endpoints(&parsed, &credentials, &images.shared.registries) {
         match from(images, &parsed, &endpoint).await {
             Ok(image) => return Ok(image),
-            Err(e) => {
-                tracing::debug!(image = text, error = %e, "pull attempt failed");
-                last = Some(e);
-            }
+            Err(error) => failures.push((endpoint, error)),
         }
     }
-    let message = last.map_or_else(|| "no registry to pull from".to_owned(), |e| e.to_string());
-    Err(RuntimeError::Pull { reference: text.to_owned(), message })
+    Err(RuntimeError::Pull { reference: text.to_owned(), message: told(failures) })
+}
+
+/// The registry's own failure, and those of mirrors that could not be asked. The registry is the last.
+fn told(mut failures: Vec<(Endpoint, RegistryError)>) -> String {
+    let Some((_, last)) = failures.pop() else { return "no registry to pull from".into() };
+    let mut message = last.to_string();
+    for (mirror, error) in failures {
+        if !matches!(error, RegistryError::NotFound(_)) {
+            message += &format!("; mirror {}: {error}", mirror.host());
+        }
+    }
+    message
 }
 
 async fn from(images: &Images, parsed: &Reference, endpoint: &Endpoint) -> Result<Image, RegistryError> {

@@ -207,6 +207,11 @@ impl Endpoint {
         Self { client: Client::new(config), auth, reference, name }
     }
 
+    /// Where it is: `host[:port]`.
+    pub fn host(&self) -> &str {
+        self.reference.resolve_registry()
+    }
+
     /// The same repository, seen at another tag.
     pub fn beside(&self, tag: &str) -> Endpoint {
         let of = &self.reference;
