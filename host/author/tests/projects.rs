@@ -61,36 +61,59 @@ fn edited(language: LanguageName, world: World, wit_world: &str, edits: &[(&str,
     directory
 }
 
-/// Its script says that a request is admitted that the check would refuse: it does not matter.
-fn says_what_matters(language: LanguageName, file: &str, before: &str, conditions: &str) {
+/// Its script says that a request is admitted that the check would refuse, as it does not matter; and
+/// that one is refused whose label the check does not read.
+fn says_what_it_wants(language: LanguageName, file: &str, before: &str, wants: &str) {
+    let script = "tests/admission.yaml";
+    let refused = "denied: {code: 403, reason: Forbidden, message: example.com/owner}";
     let edits = [
-        (file, before, &*format!("{conditions}{before}")),
-        (
-            "tests/admission.yaml",
-            "denied: {code: 403, reason: Forbidden, message: example.com/owner}",
-            "admitted: true",
-        ),
+        (file, before, &*format!("{wants}{before}")),
+        (script, refused, "admitted: true"),
+        (script, "admitted: true\n      warnings: []", refused),
+        (script, "operation: CREATE", "userInfo: {groups: [crew]}\n      operation: CREATE"),
     ];
-    support::plays(language, &edited(language, World::Admission, "admission-relevance", &edits));
+    support::plays(language, &edited(language, World::Admission, "admission-view", &edits));
 }
 
 #[test]
-fn a_check_in_go_says_what_matters() {
-    let conditions = "func (Edited) Conditions() []admission.Condition {\n\treturn []admission.Condition{{Resources: []string{\"namespaces\"}, Groups: []string{\"crew\"}}}\n}\n\n";
-    says_what_matters(LanguageName::Go, "plugin.go", "func (Edited) Review", conditions);
+fn a_check_in_go_says_what_matters_and_what_it_reads() {
+    let wants = r#"
+func (Edited) Conditions() []admission.Condition {
+	return []admission.Condition{{Resources: []string{"namespaces"}, Groups: []string{"crew"}}}
+}
+
+func (Edited) Reads() []admission.Reading {
+	return []admission.Reading{{Resources: []string{"namespaces"}, Fields: []string{"object.metadata.name"}}}
+}
+
+"#;
+    says_what_it_wants(LanguageName::Go, "plugin.go", "func (Edited) Review", wants);
 }
 
 #[test]
-fn a_check_in_javascript_says_what_matters() {
-    let conditions =
-        "conditions() {\n    return [{ resources: [\"namespaces\"], groups: [\"crew\"] }];\n  }\n  ";
-    says_what_matters(LanguageName::Js, "plugin.js", "review(", conditions);
+fn a_check_in_javascript_says_what_matters_and_what_it_reads() {
+    let wants = r#"conditions() {
+    return [{ resources: ["namespaces"], groups: ["crew"] }];
+  }
+  reads() {
+    return [{ resources: ["namespaces"], fields: ["object.metadata.name"] }];
+  }
+  "#;
+    says_what_it_wants(LanguageName::Js, "plugin.js", "review(", wants);
 }
 
 #[test]
-fn a_check_in_python_says_what_matters() {
-    let conditions = "    def conditions(self):\n        from orch_sdk.admission import Condition\n        return [Condition([\"namespaces\"], [\"crew\"])]\n\n";
-    says_what_matters(LanguageName::Python, "plugin.py", "    def review", conditions);
+fn a_check_in_python_says_what_matters_and_what_it_reads() {
+    let wants = r#"    def conditions(self):
+        from orch_sdk.admission import Condition
+        return [Condition(["namespaces"], ["crew"])]
+
+    def reads(self):
+        from orch_sdk.admission import Reading
+        return [Reading(["namespaces"], ["object.metadata.name"])]
+
+"#;
+    says_what_it_wants(LanguageName::Python, "plugin.py", "    def review", wants);
 }
 
 /// Beyond filters and scores: a policy at every extension point, asked by a script at each.

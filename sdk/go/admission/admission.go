@@ -38,6 +38,23 @@ type Condition struct {
 	NamespaceLabels []string
 }
 
+// View is a Check that says what it reads of a request. It needs `witWorld: admission-view` in orch-plugin.yaml.
+type View interface {
+	// Reads: nothing else is sent, and requests that are alike as far as they are read may get one answer;
+	// asked after each Configure.
+	Reads() []Reading
+}
+
+// Reading is what is read of requests: of several that name a resource all count; what none names is sent
+// whole.
+type Reading struct {
+	// Resources as in a Rule.
+	Resources []string
+	// Fields are paths in the AdmissionRequest: `namespace`, `object.spec.containers[*].image`. Its kind,
+	// resource, subResource and operation are always there. What a patch adds to must be named.
+	Fields []string
+}
+
 // Base keeps nothing.
 type Base struct{}
 

@@ -37,6 +37,10 @@ export const check = {
   }),
 };
 
+export const view = {
+  reads: unanswered(() => plugin.reads().map(({ resources, fields }) => ({ resources, fields }))),
+};
+
 export const relevance = {
   conditions: unanswered(() => {
     const condition = ({ resources, groups = [], namespaceLabels = [] }) => ({ resources, groups, namespaceLabels });

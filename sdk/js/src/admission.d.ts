@@ -33,6 +33,16 @@ export interface Condition {
   namespaceLabels?: string[];
 }
 
+/** What is read of requests: of several that name a resource all count; what none names is sent whole. */
+export interface Reading {
+  resources: string[];
+  /**
+   * Paths in the AdmissionRequest: `namespace`, `object.spec.containers[*].image`. Its kind, resource,
+   * subResource and operation are always there. What a patch adds to must be named.
+   */
+  fields: string[];
+}
+
 /** `admission.k8s.io/v1` AdmissionRequest. */
 export class Request {
   constructor(source: string | object);
@@ -73,6 +83,11 @@ export class Check {
   configure(config: Json): void;
   /** Spare other requests the call; asked after each `configure`. Needs `witWorld: admission-relevance`. */
   conditions(): Condition[];
+  /**
+   * What is sent of a request; nothing said: all. Requests that are alike as far as they are read may get
+   * one answer. Asked after each `configure`. Needs `witWorld: admission-view`.
+   */
+  reads(): Reading[];
   /** An object of interest, current at every `review`. */
   objectChanged(object: Json): void;
   objectGone(identity: Json): void;

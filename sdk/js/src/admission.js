@@ -48,6 +48,9 @@ export class Check {
   conditions() {
     return [];
   }
+  reads() {
+    return [];
+  }
   objectChanged(_object) {}
   objectGone(_identity) {}
   review(_request) {}

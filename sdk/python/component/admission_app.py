@@ -46,6 +46,14 @@ class Check(Guarded):
         return wit.Admitted(json.dumps(patch) if patch else "", list(admitted.warnings))
 
 
+if hasattr(exports, "View"):
+    from wit_world.exports import view as wit_view
+
+    class View(Guarded):
+        def reads(self):
+            return [wit_view.Reading(list(one.resources), list(one.fields)) for one in _check.reads()]
+
+
 if hasattr(exports, "Relevance"):
     from wit_world.exports import relevance as wit_relevance
 

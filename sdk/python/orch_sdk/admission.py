@@ -41,6 +41,16 @@ class Condition:
 
 
 @dataclass
+class Reading:
+    """What is read of requests: of several that name a resource all count; what none names is sent whole."""
+
+    resources: list
+    #: Paths in the AdmissionRequest: `namespace`, `object.spec.containers[*].image`. Its kind, resource,
+    #: subResource and operation are always there. What a patch adds to must be named.
+    fields: list
+
+
+@dataclass
 class Request:
     """`admission.k8s.io/v1` AdmissionRequest. `object` and `old_object` are None where there is none."""
 
@@ -108,6 +118,11 @@ class Check:
     def conditions(self):
         """`Condition`s that spare other requests the call; asked after each `configure`. Needs
         `witWorld: admission-relevance` in `orch-plugin.yaml`."""
+        return []
+
+    def reads(self):
+        """`Reading`s: what is sent of a request; nothing said: all. Requests that are alike as far as they
+        are read may get one answer. Asked after each `configure`. Needs `witWorld: admission-view`."""
         return []
 
     def object_changed(self, object):
