@@ -67,7 +67,7 @@ async fn expire_events(cache: &Cache, now: Timestamp) -> Result<(), StoreError> 
         }
         let change = Change::Delete(stamp(&value));
         let expect = Expect::Revision(event.revision);
-        match cache.store().commit(Write { key: event.key.to_string(), expect, change }).await {
+        match cache.store().commit(Write::new(&*event.key, expect, change)).await {
             // Seen again, or removed by somebody else.
             Ok(_) | Err(StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error),

@@ -64,7 +64,7 @@ async fn client(
         sequence += 1;
         let mut expect = Expect::Absent;
         for _ in 0..2 {
-            let write = Write { key: key.clone(), expect, change: Change::Put(value(&key)) };
+            let write = Write::new(key.clone(), expect, Change::Put(value(&key)));
             let asked = Instant::now();
             let entry = store.commit(write).await?;
             let answered = Instant::now();

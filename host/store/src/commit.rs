@@ -68,7 +68,13 @@ fn row(write: &Write, revision: Revision, previous: Revision) -> Row {
         Change::Put(stamped) => (false, stamped),
         Change::Delete(stamped) => (true, stamped),
     };
-    let event = Event { key: write.key.clone(), revision, deleted, value: stamp(stamped, revision) };
+    let event = Event {
+        key: write.key.clone(),
+        revision,
+        deleted,
+        value: stamp(stamped, revision),
+        companion: write.companion.clone(),
+    };
     Row { event, previous }
 }
 
@@ -141,7 +147,7 @@ mod tests {
     }
 
     fn put(key: &str, expect: Expect) -> Write {
-        Write { key: key.into(), expect, change: Change::Put(stamped()) }
+        Write::new(key, expect, Change::Put(stamped()))
     }
 
     #[test]
@@ -166,11 +172,7 @@ mod tests {
 
     #[test]
     fn writes_of_one_key_follow_each_other() {
-        let delete = |revision| Write {
-            key: "a".into(),
-            expect: Expect::Revision(revision),
-            change: Change::Delete(stamped()),
-        };
+        let delete = |revision| Write::new("a", Expect::Revision(revision), Change::Delete(stamped()));
         let writes = [
             put("a", Expect::Absent),
             put("a", Expect::Absent),

@@ -17,6 +17,9 @@ pub use open::{Options, open};
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
+use std::any::Any;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -52,6 +55,46 @@ pub struct Write {
     pub key: String,
     pub expect: Expect,
     pub change: Change,
+    pub companion: Companion,
+}
+
+impl Write {
+    pub fn new(key: impl Into<String>, expect: Expect, change: Change) -> Self {
+        Write { key: key.into(), expect, change, companion: Companion::default() }
+    }
+
+    pub fn with(self, companion: Companion) -> Self {
+        Write { companion, ..self }
+    }
+}
+
+/// What a writer knows of a value beside its bytes. It goes with the event to those who follow the log in
+/// this process, while the event is in memory; it is not stored, and equal to any other.
+#[derive(Clone, Default)]
+pub struct Companion(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Companion {
+    pub fn new<T: Any + Send + Sync>(known: Arc<T>) -> Self {
+        Companion(Some(known))
+    }
+
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.0.as_ref()?.downcast_ref()
+    }
+}
+
+impl PartialEq for Companion {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Companion {}
+
+impl std::fmt::Debug for Companion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Companion" } else { "None" })
+    }
 }
 
 /// A current object.
@@ -70,6 +113,8 @@ pub struct Event {
     pub deleted: bool,
     /// The new object, or the deleted one's last state.
     pub value: Bytes,
+    /// Its write's.
+    pub companion: Companion,
 }
 
 #[derive(Debug, thiserror::Error)]

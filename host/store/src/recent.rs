@@ -115,6 +115,7 @@ mod tests {
             revision,
             deleted: false,
             value: Bytes::from(vec![0; size]),
+            companion: crate::Companion::default(),
         })
     }
 

@@ -42,7 +42,7 @@ async fn write(store: &dyn Store, writes: Revision) -> Result<Vec<Instant>, Box<
         let text = format!("\"}},\"data\":\"{}\"}}", "x".repeat(2000));
         let head = Bytes::from_static(b"{\"metadata\":{\"resourceVersion\":\"");
         let change = Change::Put(Stamped { head, tail: text.into() });
-        store.commit(Write { key: format!("bench/{n}"), expect: Expect::Absent, change }).await?;
+        store.commit(Write::new(format!("bench/{n}"), Expect::Absent, change)).await?;
         acknowledged.push(Instant::now());
         tokio::time::sleep(Duration::from_millis(1)).await;
     }

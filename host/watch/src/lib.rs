@@ -17,6 +17,7 @@
 mod cache;
 mod families;
 mod feed;
+mod form;
 mod object;
 mod owners;
 mod parsed;
@@ -27,6 +28,7 @@ mod watchers;
 mod window;
 
 pub use cache::{Cache, Expired, List, Options, Page};
+pub use form::Form;
 pub use object::{Event, Object};
 pub use orch_store::Revision;
 pub use stream::Watch;

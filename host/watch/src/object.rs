@@ -98,6 +98,11 @@ impl Object {
         *self.encoded.lock() = None;
     }
 
+    /// Notes the parsed form, which who wrote it has.
+    pub(crate) fn know(&self, value: &Arc<Value>) {
+        *self.value.lock() = self.parsed.keep(value, self.bytes.len());
+    }
+
     fn parse(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| {
             tracing::error!(key = %self.key, revision = self.revision, %error, "a stored object is not JSON");

@@ -8,6 +8,7 @@ use orch_store::{Entry, Revision};
 
 use crate::cache::{Expired, List, Options, Page};
 use crate::families::Families;
+use crate::form::Form;
 use crate::object::{Event, Object};
 use crate::owners::Owners;
 use crate::parsed::Parsed;
@@ -73,6 +74,9 @@ impl State {
             None => change.key.into(),
         };
         let object = Object::new(key.clone(), change.revision, change.value, &self.parsed);
+        if let Some(value) = change.companion.get::<Form>().and_then(|form| form.at(change.revision)) {
+            object.know(&value);
+        }
         let before = if change.deleted {
             self.objects.remove(&key)
         } else {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
-use orch_store::{Change, Entry, Expect, Revision, Sqlite, Stamped, Store, Write};
-use orch_watch::{Cache, Event, Expired, Options, Watch};
+use orch_store::{Change, Companion, Entry, Expect, Revision, Sqlite, Stamped, Store, Write};
+use orch_watch::{Cache, Event, Expired, Form, Options, Watch};
 
 struct Fixture {
     store: Arc<Sqlite>,
@@ -36,7 +36,7 @@ impl Fixture {
 
     async fn delete(&self, key: &str, from: Revision) -> Revision {
         let change = Change::Delete(stamped("{}"));
-        let write = Write { key: key.into(), expect: Expect::Revision(from), change };
+        let write = Write::new(key, Expect::Revision(from), change);
         self.store.commit(write).await.unwrap().revision
     }
 }
@@ -48,7 +48,7 @@ async fn put(store: &dyn Store, key: &str, from: Revision) -> Entry {
 
 async fn put_with(store: &dyn Store, key: &str, from: Revision, more: &str) -> Entry {
     let expect = if from == 0 { Expect::Absent } else { Expect::Revision(from) };
-    let write = Write { key: key.into(), expect, change: Change::Put(stamped(more)) };
+    let write = Write::new(key, expect, Change::Put(stamped(more)));
     store.commit(write).await.unwrap()
 }
 
@@ -372,4 +372,20 @@ async fn compaction_of_the_store_does_not_disturb() {
         }
     }
     assert_eq!(f.cache.get("a").unwrap().revision, last);
+}
+
+#[tokio::test]
+async fn what_the_writer_knows_is_not_parsed_again() {
+    let fixture = Fixture::new().await;
+    let form = Form::new(serde_json::json!({"metadata": {"name": "a"}}));
+    let write = Write::new("/a", Expect::Absent, Change::Put(stamped("{}")));
+    let entry = fixture.store.commit(write.with(Companion::new(form.clone()))).await.unwrap();
+    fixture.cache.wait_for(entry.revision).await;
+    let known = fixture.cache.get("/a").unwrap().known_value().unwrap();
+    assert!(Arc::ptr_eq(&known, &form.at(entry.revision).unwrap()));
+    assert_eq!(known["metadata"]["resourceVersion"], entry.revision.to_string());
+    let other = Write::new("/b", Expect::Absent, Change::Put(stamped("{}")));
+    let entry = fixture.store.commit(other.with(Companion::new(Arc::new(1)))).await.unwrap();
+    fixture.cache.wait_for(entry.revision).await;
+    assert_eq!(fixture.cache.get("/b").unwrap().known_value(), None);
 }

@@ -78,7 +78,7 @@ impl Allocator {
     async fn remove(&self, held: &Arc<Object>) -> Result<(), StoreError> {
         let change = Change::Delete(stamp(&held.glance()));
         let expect = Expect::Revision(held.revision);
-        match self.cache.store().commit(Write { key: held.key.to_string(), expect, change }).await {
+        match self.cache.store().commit(Write::new(&*held.key, expect, change)).await {
             Ok(_) | Err(StoreError::Conflict { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -130,7 +130,7 @@ impl Allocator {
             return if taken { Err(Refusal::Taken) } else { Ok(()) };
         }
         let change = Change::Put(stamp(&wanted.object(service)));
-        let write = Write { key: wanted.key(), expect: Expect::Absent, change };
+        let write = Write::new(wanted.key(), Expect::Absent, change);
         match self.cache.store().commit(write).await {
             Ok(_) => Ok(()),
             Err(StoreError::Conflict { .. }) => Err(Refusal::Taken),
@@ -164,7 +164,7 @@ impl Allocator {
         let key = reservation.key();
         let Ok(Some(current)) = self.cache.get_fresh(&key).await else { return };
         let change = Change::Delete(stamp(&current.value()));
-        let write = Write { key, expect: Expect::Revision(current.revision), change };
+        let write = Write::new(key, Expect::Revision(current.revision), change);
         if let Err(error) = self.cache.store().commit(write).await {
             tracing::warn!(?reservation, %error, "a reservation is released later");
         }

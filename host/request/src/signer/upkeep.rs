@@ -18,7 +18,7 @@ pub async fn clean(api: &Api) {
             continue;
         }
         let change = Change::Delete(stamp(&request));
-        let write = Write { key: object.key.to_string(), expect: Expect::Revision(object.revision), change };
+        let write = Write::new(&*object.key, Expect::Revision(object.revision), change);
         match api.cache().store().commit(write).await {
             // Changed, or removed by somebody else.
             Ok(_) | Err(StoreError::Conflict { .. }) => {}

@@ -9,8 +9,8 @@ use orch_admission::{Chain, Notes, Options, Review};
 use orch_client::{Identity, Resource, Target, WriteOptions};
 use orch_object::{Kind, Kinds, Status};
 use orch_plugin::calls::admission::Operation;
-use orch_store::Write;
-use orch_watch::{Cache, Object};
+use orch_store::{Companion, Write};
+use orch_watch::{Cache, Form, Object};
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -407,12 +407,17 @@ impl Api {
         mut object: Value,
     ) -> Result<Written, orch_store::StoreError> {
         let created = write.expect == orch_store::Expect::Absent;
+        if is_stored_form(kind, &object) {
+            let form = Form::new(object);
+            let entry = self.cache.store().commit(write.with(Companion::new(form.clone()))).await?;
+            let value = form.at(entry.revision).unwrap_or_else(|| {
+                Arc::new(serde_json::from_slice(&entry.value).expect("the bytes were made of JSON"))
+            });
+            return Ok(Written { value, bytes: entry.value, created });
+        }
         let entry = self.cache.store().commit(write).await?;
         let revision = entry.revision.to_string();
         object["metadata"]["resourceVersion"] = revision.clone().into();
-        if is_stored_form(kind, &object) {
-            return Ok(Written { value: Arc::new(object), bytes: entry.value, created });
-        }
         if kind.conversion_webhook().is_some() {
             object = self.shown_again(kind, &entry.value, object).await;
         }

@@ -135,11 +135,8 @@ impl Api {
             held.keep();
             return Ok(Written { created: true, ..Written::unstored(object) });
         }
-        let write = Write {
-            key,
-            expect: Expect::Absent,
-            change: Change::Put(self.converter.stamped(kind, &object).await?),
-        };
+        let write =
+            Write::new(key, Expect::Absent, Change::Put(self.converter.stamped(kind, &object).await?));
         match self.commit(kind, write, object).await {
             Ok(written) => {
                 held.keep();

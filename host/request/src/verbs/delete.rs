@@ -108,7 +108,7 @@ impl Api {
             let bytes = stamp::stamped_at(&new, &current.revision.to_string());
             Written { value: Arc::new(new), bytes, created: false }
         } else {
-            match self.commit(kind, Write { key, expect, change }, new).await {
+            match self.commit(kind, Write::new(key, expect, change), new).await {
                 Ok(written) => written,
                 Err(StoreError::Conflict { current: None, .. }) => {
                     return Err(Status::not_found(kind, &target.name));

@@ -226,12 +226,12 @@ impl Api {
         let expect = Expect::Revision(current.revision);
         if ends_with_this_write(&new, old, kind) {
             let change = Change::Delete(self.converter.stamped(kind, &new).await?);
-            let written = self.commit(kind, Write { key, expect, change }, new).await?;
+            let written = self.commit(kind, Write::new(key, expect, change), new).await?;
             self.allocator.release_object(kind, &written.value).await;
             return Ok(written);
         }
         let held = self.allocator.allocate(kind, &mut new, Some(old), false).await?;
-        let write = Write { key, expect, change: Change::Put(self.converter.stamped(kind, &new).await?) };
+        let write = Write::new(key, expect, Change::Put(self.converter.stamped(kind, &new).await?));
         match self.commit(kind, write, new).await {
             Ok(written) => {
                 held.keep();

@@ -7,7 +7,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row as _};
 
 use crate::commit::Plan;
-use crate::{Entry, Event, Revision};
+use crate::{Companion, Entry, Event, Revision};
 
 pub async fn latest(pool: &PgPool) -> Result<Revision, sqlx::Error> {
     let revision: i64 = sqlx::query_scalar("SELECT revision FROM orch_head").fetch_one(pool).await?;
@@ -116,6 +116,7 @@ pub async fn history(
             revision: revision(row, 2)?,
             deleted: row.try_get(3)?,
             value: bytes(row, 4)?,
+            companion: Companion::default(),
         })
     };
     let events = rows.iter().filter(found).map(event).collect::<Result<_, sqlx::Error>>()?;

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Row as _, Sqlite};
 
 use crate::commit::{Plan, Row};
 use crate::queue::GROUP;
-use crate::{Entry, Event, Revision};
+use crate::{Companion, Entry, Event, Revision};
 
 const SIZES: [usize; 5] = [1, 4, 16, 64, GROUP];
 
@@ -149,6 +149,7 @@ pub async fn history(
             revision: revision(row, 1)?,
             deleted: row.try_get(2)?,
             value: bytes(row, 3)?,
+            companion: Companion::default(),
         })
     };
     rows.iter().map(event).collect()

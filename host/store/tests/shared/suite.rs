@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use orch_store::{Entry, Event, Options, Revision, Store, StoreError};
+use orch_store::{Companion, Entry, Event, Options, Revision, Store, StoreError};
 
 use super::place::Place;
 use super::write::{conflict, create, delete, update, value};
@@ -46,7 +46,8 @@ pub async fn a_deletion_carries_the_last_state(place: Place) {
     store.close().await;
     let store = place.open().await;
     let events = store.history(1, ALL).await.unwrap();
-    let expected = Event { key: "a".into(), revision: 2, deleted: true, value: value("as it was", 2) };
+    let (value, companion) = (value("as it was", 2), Companion::default());
+    let expected = Event { key: "a".into(), revision: 2, deleted: true, value, companion };
     assert_eq!(events, [expected]);
     assert_eq!(store.snapshot().await.unwrap(), (2, vec![]));
 }

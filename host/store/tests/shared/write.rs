@@ -17,17 +17,17 @@ pub fn value(text: &str, revision: Revision) -> Bytes {
 }
 
 pub async fn create(store: &dyn Store, key: &str, text: &str) -> Result<Entry, StoreError> {
-    store.commit(Write { key: key.into(), expect: Expect::Absent, change: Change::Put(stamped(text)) }).await
+    store.commit(Write::new(key, Expect::Absent, Change::Put(stamped(text)))).await
 }
 
 pub async fn update(store: &dyn Store, key: &str, from: Revision, text: &str) -> Result<Entry, StoreError> {
     let change = Change::Put(stamped(text));
-    store.commit(Write { key: key.into(), expect: Expect::Revision(from), change }).await
+    store.commit(Write::new(key, Expect::Revision(from), change)).await
 }
 
 pub async fn delete(store: &dyn Store, key: &str, from: Revision, text: &str) -> Result<Entry, StoreError> {
     let change = Change::Delete(stamped(text));
-    store.commit(Write { key: key.into(), expect: Expect::Revision(from), change }).await
+    store.commit(Write::new(key, Expect::Revision(from), change)).await
 }
 
 /// The current entry that a conflict names.
