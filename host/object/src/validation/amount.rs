@@ -8,7 +8,8 @@ use crate::quantity::Quantity;
 use crate::status::FieldError;
 
 const HUGE_PAGES: &str = "hugepages-";
-const STANDARD: [&str; 20] = [
+/// Kubernetes' own names of what is measured.
+const MEASURED: [&str; 11] = [
     "cpu",
     "memory",
     "ephemeral-storage",
@@ -18,20 +19,11 @@ const STANDARD: [&str; 20] = [
     "limits.cpu",
     "limits.memory",
     "limits.ephemeral-storage",
-    "pods",
-    "resourcequotas",
-    "services",
-    "replicationcontrollers",
-    "secrets",
-    "configmaps",
-    "persistentvolumeclaims",
     "storage",
     "requests.storage",
-    "services.nodeports",
-    "services.loadbalancers",
 ];
-/// Counted, not measured.
-const WHOLE: [&str; 9] = [
+/// And of what is counted: whole amounts alone.
+const COUNTED: [&str; 9] = [
     "pods",
     "resourcequotas",
     "services",
@@ -46,6 +38,10 @@ const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
 pub(crate) fn is_huge_page(name: &str) -> bool {
     name.starts_with(HUGE_PAGES)
+}
+
+fn is_standard(name: &str) -> bool {
+    MEASURED.contains(&name) || COUNTED.contains(&name)
 }
 
 /// Kubernetes' own, rather than a vendor's.
@@ -66,13 +62,13 @@ pub(crate) fn may_overcommit(name: &str) -> bool {
 /// Of a quota, but for `count/…` and the like, which have a slash.
 pub(crate) fn is_of_quotas(name: &str) -> bool {
     let huge = is_huge_page(name) || name.starts_with("requests.hugepages-");
-    huge || (name != "storage" && STANDARD.contains(&name))
+    huge || (name != "storage" && is_standard(name))
 }
 
 pub(crate) fn validate_name(name: &str, path: &Path, errors: &mut Errors) {
     let found = names::qualified_name(name);
     let huge = is_huge_page(name) || name.starts_with("requests.hugepages-");
-    if found.is_empty() && !name.contains('/') && !huge && !STANDARD.contains(&name) {
+    if found.is_empty() && !name.contains('/') && !huge && !is_standard(name) {
         errors.invalid(path, &name.into(), "must be a standard resource type or fully qualified");
     }
     for message in found {
@@ -113,7 +109,7 @@ pub(crate) fn validate_amount(name: &str, amount: &Value, path: &Path, errors: &
     if quantity < Quantity::ZERO {
         errors.invalid(path, amount, NOT_NEGATIVE);
     }
-    if (WHOLE.contains(&name) || is_extended(name)) && quantity.is_fractional() {
+    if (COUNTED.contains(&name) || is_extended(name)) && quantity.is_fractional() {
         errors.invalid(path, amount, "must be an integer");
     }
 }
