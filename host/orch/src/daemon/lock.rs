@@ -1,11 +1,14 @@
 //! One host per data directory.
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+
+/// Secrets lie in these: the API's objects, pods' volumes, what containers are started with.
+const PRIVATE: [&str; 3] = ["store", "pods", "containers"];
 
 /// The data directory, held by this process until it ends.
 pub struct DataDir {
@@ -20,8 +23,12 @@ impl DataDir {
             .mode(0o711)
             .create(&run)
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
-        // Secrets of pods lie below: nobody but root may list it. (Traversal stays open for hostPath-like mounts.)
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o711))?;
+        // Nobody but root may list it. (Traversal stays open for hostPath-like mounts.)
+        std::fs::set_permissions(path, Permissions::from_mode(0o711))?;
+        for folder in PRIVATE {
+            std::fs::create_dir_all(path.join(folder))?;
+            std::fs::set_permissions(path.join(folder), Permissions::from_mode(0o700))?;
+        }
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(lock_file(path))?;
         match file.try_lock() {
@@ -70,6 +77,19 @@ fn read_pid(file: &mut File) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folders_with_secrets_are_roots_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        // As earlier hosts left it.
+        std::fs::create_dir(dir.path().join("store")).unwrap();
+        std::fs::set_permissions(dir.path().join("store"), Permissions::from_mode(0o755)).unwrap();
+        let _claimed = DataDir::claim(dir.path()).unwrap();
+        for folder in PRIVATE {
+            let mode = dir.path().join(folder).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{folder}");
+        }
+    }
 
     #[test]
     fn the_second_claim_names_the_first() {
