@@ -118,7 +118,7 @@ impl Matcher {
         object: &Value,
         namespaces: Namespaces<'_>,
     ) -> Result<bool, Status> {
-        let about_namespace = is_namespace(review.kind);
+        let about_namespace = review.kind.strategy.is_namespace;
         let name = namespace_of(review);
         if (name.is_empty() && !about_namespace) || self.namespace.is_empty() {
             return Ok(true);
@@ -168,7 +168,7 @@ impl Rule {
     }
 
     fn in_scope(&self, review: &Review<'_>) -> bool {
-        let namespaced = !is_namespace(review.kind) && !review.namespace.is_empty();
+        let namespaced = !review.kind.strategy.is_namespace && !review.namespace.is_empty();
         match self.scope {
             Scope::All => true,
             Scope::Namespaced => namespaced,
@@ -193,7 +193,7 @@ pub fn is_exempt(kind: &Kind) -> bool {
 
 /// The namespace a request counts to; of a namespace it is its own name.
 pub fn namespace_of<'a>(review: &Review<'a>) -> &'a str {
-    if is_namespace(review.kind) { review.name } else { review.namespace }
+    if review.kind.strategy.is_namespace { review.name } else { review.namespace }
 }
 
 /// The kind discovery shows for a sub-resource, or the row's own: group, version, kind.
@@ -209,10 +209,6 @@ pub fn request_kind<'k>(kind: &'k Kind, subresource: &str) -> (&'k str, &'k str,
 fn equivalents<'k>(kind: &'k Kind, kinds: &'k Kinds) -> impl Iterator<Item = &'k Arc<Kind>> {
     let same = |row: &&Arc<Kind>| row.stored_group() == kind.stored_group() && row.plural == kind.plural;
     kinds.rows().iter().filter(same)
-}
-
-fn is_namespace(kind: &Kind) -> bool {
-    kind.group.is_empty() && kind.plural == "namespaces"
 }
 
 fn no_namespace(name: &str) -> Status {

@@ -75,6 +75,27 @@ pub enum Grants {
     Role,
 }
 
+/// Where the objects of a kind come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Store,
+    /// The parts of the host are asked how they are.
+    Components,
+}
+
+/// What `proxy`, `log`, `exec` and their like of an object lead to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connects {
+    /// Its containers, and what listens in them.
+    Pod,
+    /// What listens behind it.
+    Service,
+    /// What listens on it, its agent first of all.
+    Node,
+    /// What it logged.
+    Plugin,
+}
+
 /// A permission that a write needs beside the write itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Demand {
@@ -90,6 +111,14 @@ pub struct Demand {
 /// What a kind does beyond the generic pipeline. Every hook is a pure function on JSON.
 #[derive(Debug, Clone, Copy)]
 pub struct Strategy {
+    pub source: Source,
+    /// Its objects hold those of other kinds: one that is deleted is `Terminating` until what
+    /// `spec.finalizers` names has emptied it, and requests about it are made in it.
+    pub is_namespace: bool,
+    /// `None`: to nothing.
+    pub connects: Option<Connects>,
+    /// What every answer about it warns of: clients should leave it. Empty: nothing.
+    pub deprecated: &'static str,
     /// Fills in defaults, in the object as the client sent it; idempotent.
     pub default: fn(&mut Value),
     /// A new object that has no name gets one.

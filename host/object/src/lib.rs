@@ -31,7 +31,9 @@ pub mod table;
 mod validation;
 
 pub use conversion::Conversion;
-pub use kind::{Column, ColumnType, Demand, Grants, Kind, Kinds, Scope, Strategy, Subresource};
+pub use kind::{
+    Column, ColumnType, Connects, Demand, Grants, Kind, Kinds, Scope, Source, Strategy, Subresource,
+};
 pub use quantity::Quantity;
 pub use schema::{ListType, Node, PatchStrategies, Schemas, ValueType};
 pub use selector::{FieldSelector, LabelSelector};

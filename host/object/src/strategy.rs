@@ -27,11 +27,15 @@ pub(crate) mod workload;
 
 use serde_json::{Map, Value};
 
-use crate::kind::Strategy;
+use crate::kind::{Source, Strategy};
 use crate::validation::metadata::validate_object;
 
 /// Nothing special: metadata is validated, everything else is kept as it came.
 pub(crate) const PLAIN: Strategy = Strategy {
+    source: Source::Store,
+    is_namespace: false,
+    connects: None,
+    deprecated: "",
     default: |_| {},
     names_itself: false,
     prepare_create: |_| {},

@@ -16,12 +16,12 @@ pub(super) fn rows() -> Vec<Row> {
     rows
 }
 
-/// Deprecated since 1.19. Asked of the parts when it is read, never stored.
 fn component_status() -> Row {
     Row {
         short_names: &["cs"],
         verbs: &["get", "list"],
         columns: print::component::columns(),
+        strategy: strategy::config::COMPONENT,
         ..Row::cluster("v1", "ComponentStatus", "componentstatuses")
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{Kinds, Schemas};
+use crate::{Connects, Kinds, Schemas, Source};
 
 const ALL: &str = "create delete deletecollection get list patch update watch";
 
@@ -145,4 +145,25 @@ fn generation_counts_the_spec_only() {
     new["spec"]["a"] = 2.into();
     kind.count_generation(&mut new, &old);
     assert_eq!(new["metadata"]["generation"], 4);
+}
+
+#[test]
+fn marks_are_on_the_rows_they_are_about() {
+    let kinds = Kinds::builtin();
+    let named = |marked: fn(&crate::Strategy) -> bool| -> Vec<String> {
+        let rows = kinds.rows().iter().filter(|kind| marked(&kind.strategy));
+        rows.map(|kind| kind.qualified_resource()).collect()
+    };
+    assert_eq!(named(|strategy| strategy.is_namespace), ["namespaces"]);
+    assert_eq!(named(|strategy| strategy.source == Source::Components), ["componentstatuses"]);
+    let mut deprecated = named(|strategy| !strategy.deprecated.is_empty());
+    deprecated.sort();
+    assert_eq!(deprecated, ["componentstatuses", "endpoints"]);
+    // Whatever streams leads somewhere.
+    for kind in kinds.rows() {
+        let connects = kind.strategy.connects;
+        assert!(!kind.has_subresource("proxy") || connects.is_some(), "{}", kind.kind);
+        assert_eq!(kind.has_subresource("exec"), connects == Some(Connects::Pod), "{}", kind.kind);
+        assert!(!kind.has_subresource("log") || connects.is_some(), "{}", kind.kind);
+    }
 }

@@ -1,11 +1,11 @@
-//! ConfigMaps, Secrets, service accounts.
+//! ConfigMaps, Secrets, service accounts, and how the parts of the host are.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{PLAIN, default_to, ensure};
-use crate::kind::Strategy;
+use crate::kind::{Source, Strategy};
 use crate::validation;
 
 pub(crate) const CONFIG_MAP: Strategy =
@@ -20,6 +20,12 @@ pub(crate) const SECRET: Strategy = Strategy {
 
 pub(crate) const SERVICE_ACCOUNT: Strategy =
     Strategy { validate: validation::metadata::validate_object, ..PLAIN };
+
+pub(crate) const COMPONENT: Strategy = Strategy {
+    source: Source::Components,
+    deprecated: "v1 ComponentStatus is deprecated in v1.19+",
+    ..PLAIN
+};
 
 fn default_secret(secret: &mut Value) {
     default_to(secret, "type", "Opaque");

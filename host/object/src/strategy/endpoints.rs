@@ -6,8 +6,12 @@ use super::{PLAIN, count_generation, default_to, each};
 use crate::kind::Strategy;
 use crate::validation;
 
-pub(crate) const ENDPOINTS: Strategy =
-    Strategy { default: default_endpoints, validate: validation::endpoints::validate_endpoints, ..PLAIN };
+pub(crate) const ENDPOINTS: Strategy = Strategy {
+    default: default_endpoints,
+    validate: validation::endpoints::validate_endpoints,
+    deprecated: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ..PLAIN
+};
 
 pub(crate) const SLICE: Strategy = Strategy {
     default: default_slice,

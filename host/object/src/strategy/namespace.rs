@@ -5,6 +5,7 @@ use crate::kind::Strategy;
 use crate::validation;
 
 pub(crate) const STRATEGY: Strategy = Strategy {
+    is_namespace: true,
     default: |namespace| {
         set_name_label(namespace);
         if let Some(status) = ensure(namespace, "status") {

@@ -1,11 +1,12 @@
 use serde_json::Value;
 
 use super::{PLAIN, part, restore_status};
-use crate::kind::Strategy;
+use crate::kind::{Connects, Strategy};
 use crate::validation;
 
 /// A node registers with its status in one request, so a create keeps it.
 pub(crate) const STRATEGY: Strategy = Strategy {
+    connects: Some(Connects::Node),
     default: |node| {
         set_allocatable(node);
         align_networks(node);

@@ -1,10 +1,11 @@
 use serde_json::Value;
 
 use super::{PLAIN, default_to, drop_status, ensure, restore_status};
-use crate::kind::Strategy;
+use crate::kind::{Connects, Strategy};
 use crate::validation;
 
 pub(crate) const STRATEGY: Strategy = Strategy {
+    connects: Some(Connects::Plugin),
     default,
     prepare_create: drop_status,
     prepare_update: restore_status,

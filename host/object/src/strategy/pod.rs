@@ -9,10 +9,11 @@ mod status;
 use serde_json::{Value, json};
 
 use super::restore_status;
-use crate::kind::Strategy;
+use crate::kind::{Connects, Strategy};
 use crate::validation;
 
 pub(crate) const STRATEGY: Strategy = Strategy {
+    connects: Some(Connects::Pod),
     default: defaults::default_pod,
     prepare_create,
     prepare_update: restore_status,

@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
 use super::{PLAIN, default_to, drop_status, each, ensure, part, remove, restore_status};
-use crate::kind::Strategy;
+use crate::kind::{Connects, Strategy};
 use crate::validation;
 
 pub(crate) const STRATEGY: Strategy = Strategy {
+    connects: Some(Connects::Service),
     default,
     prepare_create,
     prepare_update,

@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Method, header};
 use orch_client::Target;
 use orch_client::node::{LogOptions, PodRef};
-use orch_object::{Kind, Status};
+use orch_object::{Connects, Kind, Status};
 use serde_json::{Value, json};
 
 use super::Routes;
@@ -63,6 +63,7 @@ pub fn object_name(id: &str) -> &str {
 pub async fn answer(
     routes: &Routes,
     kind: &Kind,
+    connects: Connects,
     target: &Target,
     request: Request,
 ) -> Result<Response, Status> {
@@ -72,14 +73,14 @@ pub async fn answer(
     if rest.is_empty() && matches!(*request.method(), Method::GET | Method::HEAD) {
         return Ok(to_the_root(&request));
     }
-    let (scheme, address) = match kind.plural.as_str() {
-        "pods" => pod(routes, kind, target).await?,
-        "services" => service(routes, kind, target).await?,
-        "nodes" => match node(routes, kind, target).await? {
+    let (scheme, address) = match connects {
+        Connects::Pod => pod(routes, kind, target).await?,
+        Connects::Service => service(routes, kind, target).await?,
+        Connects::Node => match node(routes, kind, target).await? {
             Some(found) => found,
             None => return kubelet(routes, kind, target, rest, request.method()).await,
         },
-        _ => return Err(Status::not_implemented("this kind cannot be proxied to")),
+        Connects::Plugin => return Err(Status::not_implemented("this kind cannot be proxied to")),
     };
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
     let path = if rest.is_empty() { "/" } else { rest };

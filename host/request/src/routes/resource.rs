@@ -29,12 +29,6 @@ use crate::{causes, subresources};
 /// Least life of a watch without `timeoutSeconds`; up to twice as long, so that not all end at once.
 const MIN_WATCH_SECONDS: u64 = 1800;
 
-/// Kinds that clients should leave: version, resource, what every answer warns of.
-const DEPRECATED: &[(&str, &str, &str)] = &[
-    ("v1", "componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"),
-    ("v1", "endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
-];
-
 pub async fn answer(
     routes: &Routes,
     call: &Call,
@@ -99,11 +93,8 @@ pub async fn answer(
 fn warn_of_kind(call: &Call, kind: &Kind, target: &Target, info: &ResourceRequest, headers: &HeaderMap) {
     let leads = target.subresource.is_empty() || kind.has_subresource(&target.subresource);
     let readable = info.verb != "patch" || patch_type(&negotiate::content_type(headers)).is_some();
-    let warning = DEPRECATED
-        .iter()
-        .find(|(version, plural, _)| kind.api_version() == *version && kind.plural == *plural)
-        .filter(|_| leads && readable);
-    call.warn(warning.map(|(.., warning)| warning.to_string()));
+    let warning = kind.strategy.deprecated;
+    call.warn((leads && readable && !warning.is_empty()).then(|| warning.to_string()));
 }
 
 /// Collections are not changed as one, and objects are made in a namespace where they have one.

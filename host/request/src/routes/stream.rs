@@ -8,7 +8,7 @@ use futures::StreamExt;
 use orch_admission::Options;
 use orch_client::Target;
 use orch_client::node::{NodeConnection, PodRef};
-use orch_object::{Kind, Status};
+use orch_object::{Connects, Kind, Status};
 use orch_plugin::calls::admission::Operation;
 use serde_json::{Value, json};
 
@@ -22,8 +22,6 @@ use crate::streams::{
 };
 use crate::verbs::{Call, namespace};
 
-const PLUGINS: &str = "plugins.orch.dev";
-
 pub async fn answer(
     routes: &Routes,
     call: &Call,
@@ -33,42 +31,52 @@ pub async fn answer(
     request: Request,
 ) -> Result<Response, Status> {
     routes.api.authorize(call, &info.verb, target)?;
-    if kind.group == PLUGINS && target.subresource == "log" {
-        let query = request.uri().query().unwrap_or_default().to_string();
-        return plugin_log(routes, kind, target, info, &query).await;
-    }
-    if target.subresource == "proxy" {
-        let query = request.uri().query().unwrap_or_default().to_string();
-        let about = Target { name: proxy::object_name(&target.name).to_owned(), ..target.clone() };
-        connect(routes, call, kind, &about, &query).await?;
-        return proxy::answer(routes, kind, target, request).await;
-    }
-    if kind.plural != "pods" {
-        return Err(Status::not_implemented(format!(
-            "the sub-resource {:?} of {} is not implemented",
-            target.subresource,
-            kind.qualified_resource()
-        )));
-    }
-    let pod = routes.api.current(kind, target).await?.value();
     let query = request.uri().query().unwrap_or_default().to_string();
+    match (kind.strategy.connects, target.subresource.as_str()) {
+        (Some(connects), "proxy") => {
+            let about = Target { name: proxy::object_name(&target.name).to_owned(), ..target.clone() };
+            connect(routes, call, kind, &about, &query).await?;
+            proxy::answer(routes, kind, connects, target, request).await
+        }
+        (Some(Connects::Plugin), "log") => plugin_log(routes, kind, target, info, &query).await,
+        (Some(Connects::Pod), _) => pod_stream(routes, call, kind, target, info, &query, request).await,
+        (Some(Connects::Service | Connects::Node | Connects::Plugin) | None, _) => {
+            Err(Status::not_implemented(format!(
+                "the sub-resource {:?} of {} is not implemented",
+                target.subresource,
+                kind.qualified_resource()
+            )))
+        }
+    }
+}
+
+async fn pod_stream(
+    routes: &Routes,
+    call: &Call,
+    kind: &Arc<Kind>,
+    target: &Target,
+    info: &ResourceRequest,
+    query: &str,
+    request: Request,
+) -> Result<Response, Status> {
+    let pod = routes.api.current(kind, target).await?.value();
     if target.subresource == "log" {
         if info.verb != "get" {
             return Err(causes::method_not_allowed());
         }
-        let options = log_options(&query, &target.name, routes.api.clock.now())?;
+        let options = log_options(query, &target.name, routes.api.clock.now())?;
         let Some(node) = node_of(&pod) else { return Err(not_placed(target, &options.container)) };
         let node = connection(routes, kind, target, node)?;
         return Ok(answer_log(request, node, pod_ref(&pod), options).await);
     }
-    connect(routes, call, kind, target, &query).await?;
+    connect(routes, call, kind, target, query).await?;
     let node = node_of(&pod)
         .ok_or_else(|| Status::bad_request(format!("pod {} does not have a host assigned", target.name)))?;
     let node = connection(routes, kind, target, node)?;
     match target.subresource.as_str() {
-        "exec" => Ok(serve_exec(request, node, pod_ref(&pod), ExecOptions::exec(&query)?).await),
-        "attach" => Ok(serve_attach(request, node, pod_ref(&pod), ExecOptions::attach(&query)?).await),
-        _ => Ok(serve_port_forward(request, node, pod_ref(&pod), PortForwardOptions::parse(&query)?).await),
+        "exec" => Ok(serve_exec(request, node, pod_ref(&pod), ExecOptions::exec(query)?).await),
+        "attach" => Ok(serve_attach(request, node, pod_ref(&pod), ExecOptions::attach(query)?).await),
+        _ => Ok(serve_port_forward(request, node, pod_ref(&pod), PortForwardOptions::parse(query)?).await),
     }
 }
 

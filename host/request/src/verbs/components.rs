@@ -54,11 +54,6 @@ impl Components {
     }
 }
 
-/// Whether the kind's objects are what [`Components`] answers.
-pub fn is_component_status(kind: &Kind) -> bool {
-    kind.group.is_empty() && kind.plural == "componentstatuses"
-}
-
 impl Api {
     pub(super) async fn component(&self, kind: &Kind, target: &Target) -> Result<Arc<Object>, Status> {
         let found = self.components.ask(kind).await;
@@ -89,7 +84,7 @@ mod tests {
         components.add("ill", || async { Err("no disk".into()) });
         let kinds = orch_object::Kinds::builtin();
         let kind = kinds.by_plural("", "v1", "componentstatuses").unwrap();
-        assert!(is_component_status(kind));
+        assert_eq!(kind.strategy.source, orch_object::Source::Components);
         let told: Vec<_> =
             components.ask(kind).await.iter().map(|status| status.value()["conditions"][0].clone()).collect();
         let condition = |status: &str| json!({ "type": "Healthy", "status": status });

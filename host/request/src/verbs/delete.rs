@@ -142,7 +142,7 @@ pub(crate) fn check_preconditions(
     let current = |field: &str| old["metadata"][field].as_str().unwrap_or_default();
     let preconditions = &options.preconditions;
     // Of these the deletion begins with a write, and fails as one.
-    let failed = match (is_namespace(kind), kind.strategy.begin_delete) {
+    let failed = match (kind.strategy.is_namespace, kind.strategy.begin_delete) {
         (true, _) => Some("Precondition failed"),
         (false, Some(_)) => Some("precondition failed"),
         (false, None) => None,
@@ -214,22 +214,17 @@ fn grace(kind: &Kind, old: &Value, options: &DeleteOptions) -> i64 {
     (kind.strategy.grace_period)(old, options.grace_period_seconds).unwrap_or(0)
 }
 
-fn is_namespace(kind: &Kind) -> bool {
-    kind.group.is_empty() && kind.plural == "namespaces"
-}
-
 fn mark(object: &mut Value, kind: &Kind, grace: i64, now: Timestamp) {
     let metadata = &mut object["metadata"];
     let at = now + jiff::SignedDuration::from_secs(grace.clamp(0, i64::from(i32::MAX)));
     metadata["deletionTimestamp"] = metadata::time(at).into();
-    let namespace = is_namespace(kind);
-    if !namespace {
+    if !kind.strategy.is_namespace {
         metadata["deletionGracePeriodSeconds"] = grace.into();
     }
     if let Some(generation) = metadata["generation"].as_i64().filter(|g| *g > 0) {
         metadata["generation"] = (generation + 1).into();
     }
-    if namespace {
+    if kind.strategy.is_namespace {
         object["status"]["phase"] = "Terminating".into();
     }
 }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use orch_client::Target;
-use orch_object::Status;
+use orch_object::{Source, Status};
 use orch_watch::Object;
 
 use super::api::{Api, Call, namespace};
-use super::components::is_component_status;
 use crate::key;
 
 impl Api {
@@ -20,8 +19,9 @@ impl Api {
     ) -> Result<Arc<Object>, Status> {
         let kind = self.kind(&target.resource).await?;
         self.authorize(call, "get", target)?;
-        if is_component_status(&kind) {
-            return self.component(&kind, target).await;
+        match kind.strategy.source {
+            Source::Components => return self.component(&kind, target).await,
+            Source::Store => {}
         }
         match resource_version.filter(|v| !v.is_empty()) {
             None => return self.current(&kind, target).await,

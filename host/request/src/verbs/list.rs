@@ -8,13 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use orch_client::{ListOptions, Target};
 use orch_object::partial::Fields;
 use orch_object::schema::base64_fault;
-use orch_object::{FieldError, FieldSelector, Kind, LabelSelector, Status};
+use orch_object::{FieldError, FieldSelector, Kind, LabelSelector, Source, Status};
 use orch_watch::{Object, Revision};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::api::{Api, Call, namespace};
-use super::components::is_component_status;
 use crate::conversion::Converter;
 use crate::{causes, key};
 
@@ -151,10 +150,10 @@ impl Api {
         // A field selector by name is authorized as access to that object.
         let named = Target { name: selection.name.clone().unwrap_or_default(), ..target.clone() };
         self.authorize(call, "list", &named)?;
-        if is_component_status(&kind) {
-            return Ok(self.all_components(&kind, &selection).await);
+        match kind.strategy.source {
+            Source::Components => Ok(self.all_components(&kind, &selection).await),
+            Source::Store => self.list_authorized(&kind, target, options, &selection).await,
         }
-        self.list_authorized(&kind, target, options, &selection).await
     }
 
     pub(crate) async fn list_authorized(

@@ -218,7 +218,7 @@ pub fn validate(object: &Value, kind: &Kind) -> Vec<FieldError> {
 pub fn has_finalizers(object: &Value, kind: &Kind) -> bool {
     let listed = |value: &Value| value.as_array().is_some_and(|f| !f.is_empty());
     listed(&object["metadata"]["finalizers"])
-        || (kind.group.is_empty() && kind.plural == "namespaces" && listed(&object["spec"]["finalizers"]))
+        || (kind.strategy.is_namespace && listed(&object["spec"]["finalizers"]))
 }
 
 pub fn is_being_deleted(object: &Value) -> bool {
