@@ -78,7 +78,7 @@ pub struct Program {
 /// # Errors
 /// What is wrong, in cel-go's words, each with its place.
 pub fn compile(text: &str, environment: &Environment) -> Result<Program, String> {
-    let node = parse::parse(text).map_err(|issues| source::show(issues, text))?;
+    let node = parse::parse(text, environment.binds()).map_err(|issues| source::show(issues, text))?;
     let of = check::check(&node, environment, text).map_err(|issues| source::show(issues, text))?;
     Ok(Program { node, of })
 }

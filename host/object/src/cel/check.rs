@@ -78,7 +78,7 @@ impl Checker<'_> {
 
     fn field(&mut self, operand: &Type, name: &str, at: usize) -> Type {
         match operand {
-            Type::Dyn => Type::Dyn,
+            Type::Dyn | Type::Any => Type::Dyn,
             Type::Map(_, value) => (**value).clone(),
             Type::Optional(of) => match self.field(of, name, at) {
                 nested @ Type::Optional(_) => nested,
@@ -103,7 +103,7 @@ impl Checker<'_> {
         let arguments: Vec<Type> = call.arguments.iter().map(|argument| self.infer(argument)).collect();
         self.formats -= of_format;
         self.check_literals(call);
-        let hidden = &*call.function == "jsonpatch.escapeKey" && !self.environment.makes_objects();
+        let hidden = self.environment.hides(&call.function);
         if hidden || (call.overloads.is_empty() && !library::is_known(&call.function)) {
             return self.undeclared(at, &call.function);
         }
@@ -254,7 +254,7 @@ impl Checker<'_> {
         }
         if let Some(condition) = &each.condition {
             let of = self.infer(condition);
-            if !matches!(of, Type::Bool | Type::Dyn) {
+            if !matches!(of, Type::Bool | Type::Dyn | Type::Any) {
                 self.not_a_condition(each, of, at);
             }
         }
@@ -266,12 +266,13 @@ impl Checker<'_> {
             LoopKind::List => Type::list(step),
             LoopKind::Map => Type::map(first, step),
             LoopKind::MapEntry => match step {
-                entry @ (Type::Map(..) | Type::Dyn) => entry,
+                entry @ (Type::Map(..) | Type::Dyn | Type::Any) => entry,
                 other => self.no_overload("cel.@mapInsert", false, &[range, other], at),
             },
             LoopKind::OptMap => Type::optional(step),
+            LoopKind::Bind => step,
             LoopKind::OptFlatMap => match step {
-                of @ (Type::Optional(_) | Type::Dyn) => of,
+                of @ (Type::Optional(_) | Type::Dyn | Type::Any) => of,
                 other => {
                     let optional = Type::optional(Type::Dyn);
                     self.no_overload("_?_:_", false, &[Type::Bool, other, optional], at)
@@ -282,6 +283,9 @@ impl Checker<'_> {
 
     fn loop_variables(&mut self, each: &Loop, range: &Type) -> (Type, Type) {
         let two = each.second.is_some();
+        if each.kind == LoopKind::Bind {
+            return (range.clone(), Type::Dyn);
+        }
         let optional = matches!(each.kind, LoopKind::OptMap | LoopKind::OptFlatMap);
         match range {
             Type::Optional(of) if optional => ((**of).clone(), Type::Dyn),

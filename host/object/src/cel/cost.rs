@@ -121,10 +121,23 @@ impl<'b> Estimator<'_, 'b> {
         }
     }
 
+    /// `cel.bind`: the value once, and the expression with it.
+    fn bind(&mut self, each: &Loop) -> Estimate<'b> {
+        let value = self.estimate(&each.range);
+        self.scope.push((each.first.clone(), value.bounds));
+        let result = each.step.as_ref().map(|step| self.estimate(step));
+        self.scope.pop();
+        let result = result.unwrap_or_else(|| known(0, None));
+        Estimate { cost: result.cost.saturating_add(value.cost).saturating_add(NEW_LIST), ..result }
+    }
+
     fn each(&mut self, each: &Loop) -> Estimate<'b> {
+        if each.kind == LoopKind::Bind {
+            return self.bind(each);
+        }
         let range = self.estimate(&each.range);
         let turns = match each.kind {
-            LoopKind::OptMap | LoopKind::OptFlatMap => 1,
+            LoopKind::OptMap | LoopKind::OptFlatMap | LoopKind::Bind => 1,
             _ => range.size.unwrap_or(0),
         };
         let inside: Option<Arc<dyn Bounds<'b> + 'b>> =
@@ -160,7 +173,7 @@ fn around(kind: LoopKind) -> u64 {
         LoopKind::ExistsOne => 2,
         LoopKind::Filter | LoopKind::List | LoopKind::SortBy => 13,
         LoopKind::Map | LoopKind::MapEntry => 32,
-        LoopKind::OptMap | LoopKind::OptFlatMap => 2,
+        LoopKind::OptMap | LoopKind::OptFlatMap | LoopKind::Bind => 2,
     }
 }
 

@@ -9,6 +9,8 @@ use super::types::{Fields, Type};
 pub struct Environment {
     variables: Vec<(String, Type)>,
     makes_objects: bool,
+    binds: bool,
+    hidden: Vec<&'static str>,
 }
 
 impl Environment {
@@ -24,12 +26,28 @@ impl Environment {
         self
     }
 
-    pub(super) fn variable(&self, name: &str) -> Option<Type> {
-        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, of)| of.clone())
+    /// With `cel.bind(name, value, expression)`.
+    pub fn with_bindings(mut self) -> Environment {
+        self.binds = true;
+        self
     }
 
-    pub(super) fn makes_objects(&self) -> bool {
-        self.makes_objects
+    /// Without a function that is known elsewhere.
+    pub fn without(mut self, function: &'static str) -> Environment {
+        self.hidden.push(function);
+        self
+    }
+
+    pub(super) fn hides(&self, function: &str) -> bool {
+        self.hidden.contains(&function) || (function == "jsonpatch.escapeKey" && !self.makes_objects)
+    }
+
+    pub(super) fn binds(&self) -> bool {
+        self.binds
+    }
+
+    pub(super) fn variable(&self, name: &str) -> Option<Type> {
+        self.variables.iter().rev().find(|(known, _)| known == name).map(|(_, of)| of.clone())
     }
 
     pub(super) fn object_type(&self, name: &str) -> Option<Arc<dyn Fields>> {

@@ -254,6 +254,10 @@ impl Run<'_> {
     fn each(&mut self, each: &Loop) -> Result<Value, Fault> {
         let range = self.value(&each.range)?;
         match (each.kind, range) {
+            (LoopKind::Bind, value) => {
+                self.meter.spend(NEW_LIST)?;
+                self.turn(each, value, None, each.step.as_ref())
+            }
             (LoopKind::OptMap | LoopKind::OptFlatMap, Value::Optional(None)) => Ok(Value::none()),
             (kind @ (LoopKind::OptMap | LoopKind::OptFlatMap), Value::Optional(Some(value))) => {
                 let held = self.turn(each, (*value).clone(), None, each.step.as_ref())?;
@@ -381,7 +385,9 @@ impl Gathered {
                     }
                 }
             }
-            (LoopKind::OptMap | LoopKind::OptFlatMap, Ok(true)) => return Err(Fault::NoSuchOverload),
+            (LoopKind::OptMap | LoopKind::OptFlatMap | LoopKind::Bind, Ok(true)) => {
+                return Err(Fault::NoSuchOverload);
+            }
         }
         Ok(false)
     }
@@ -398,7 +404,7 @@ impl Gathered {
             }
             LoopKind::SortBy => library::sorted(self.keys.into_iter().zip(self.items).collect(), meter),
             LoopKind::Map | LoopKind::MapEntry => Ok(Value::map(self.entries)),
-            LoopKind::OptMap | LoopKind::OptFlatMap => Err(Fault::NoSuchOverload),
+            LoopKind::OptMap | LoopKind::OptFlatMap | LoopKind::Bind => Err(Fault::NoSuchOverload),
         }
     }
 }

@@ -93,6 +93,8 @@ pub(super) enum LoopKind {
     /// `optMap`: over the one value of an optional.
     OptMap,
     OptFlatMap,
+    /// `cel.bind(name, value, expression)`: once, over the value.
+    Bind,
 }
 
 impl Node {

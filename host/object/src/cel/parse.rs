@@ -18,14 +18,15 @@ const STACK: usize = 64 << 20;
 /// No expression of a person's is longer.
 const LONGEST: usize = 100 * 1024;
 
-/// On a thread of its own: what is parsed may be nested deeper than a worker's stack.
-pub(super) fn parse(source: &str) -> Result<Node, Vec<Issue>> {
+/// On a thread of its own: what is parsed may be nested deeper than a worker's stack. `binds`: `cel.bind`
+/// is known.
+pub(super) fn parse(source: &str, binds: bool) -> Result<Node, Vec<Issue>> {
     if source.len() > LONGEST {
         return Err(vec![Issue::new(1, 1, format!("expression code point size exceeds limit: {LONGEST}"))]);
     }
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("cel-parse".into()).stack_size(STACK);
-        match thread.spawn_scoped(scope, || parse_here(source)).map(|parser| parser.join()) {
+        match thread.spawn_scoped(scope, || parse_here(source, binds)).map(|parser| parser.join()) {
             Ok(Ok(parsed)) => parsed,
             Ok(Err(_)) => Err(vec![Issue::new(1, 1, "Syntax error: the expression cannot be parsed")]),
             Err(error) => Err(vec![Issue::new(1, 1, format!("no thread to parse with: {error}"))]),
@@ -33,7 +34,7 @@ pub(super) fn parse(source: &str) -> Result<Node, Vec<Issue>> {
     })
 }
 
-fn parse_here(source: &str) -> Result<Node, Vec<Issue>> {
+fn parse_here(source: &str, binds: bool) -> Result<Node, Vec<Issue>> {
     let parser = Env::default().parser().max_recursion_depth(DEEPEST);
     let (parsed, places) = parser.parse_with_source_info(source).map_err(|errors| {
         let issue = |error: &cel::ParseError| {
@@ -42,7 +43,7 @@ fn parse_here(source: &str) -> Result<Node, Vec<Issue>> {
         };
         errors.errors.iter().map(issue).collect::<Vec<_>>()
     })?;
-    let mut reading = Reading { source, places: &places, issues: Vec::new() };
+    let mut reading = Reading { source, places: &places, binds, issues: Vec::new() };
     let node = reading.node(parsed, 0);
     if reading.issues.is_empty() { Ok(node) } else { Err(reading.issues) }
 }
@@ -50,6 +51,7 @@ fn parse_here(source: &str) -> Result<Node, Vec<Issue>> {
 struct Reading<'s> {
     source: &'s str,
     places: &'s SourceInfo,
+    binds: bool,
     issues: Vec<Issue>,
 }
 
@@ -123,6 +125,10 @@ impl Reading<'_> {
             let function = func_name.trim_start_matches('.').into();
             return self.function(function, args, depth);
         };
+        if self.binds && func_name == "bind" && args.len() == 3 && is_cel(&target.expr) {
+            let init = args.remove(1);
+            return self.each(LoopKind::Bind, "bind", init, args, at, depth);
+        }
         if let Some(kind) = loop_kind(&func_name, args.len()) {
             return self.each(kind, &func_name, *target, args, at, depth);
         }
@@ -166,7 +172,7 @@ impl Reading<'_> {
         let shape = shape(name, arguments.len());
         let range = self.node(range, depth);
         let rest = arguments.split_off(if shape.two_names { 2 } else { 1 });
-        let mut names = arguments.into_iter().map(|argument| self.name(argument));
+        let mut names = arguments.into_iter().map(|argument| self.name(argument, kind));
         let (first, second) = (names.next().unwrap_or_default(), names.next());
         drop(names);
         if second.as_ref() == Some(&first) {
@@ -178,16 +184,25 @@ impl Reading<'_> {
         Expression::Loop(Box::new(Loop { kind, range, first, second, condition, step }))
     }
 
-    fn name(&mut self, argument: IdedExpr) -> Arc<str> {
+    fn name(&mut self, argument: IdedExpr, kind: LoopKind) -> Arc<str> {
         let at = self.at(argument.id);
         match argument.expr {
             Expr::Ident(name) if !name.starts_with('.') => name.into(),
             _ => {
-                self.wrong(at, "argument must be a simple name");
+                let why = match kind {
+                    LoopKind::Bind => "cel.bind() variable names must be simple identifiers",
+                    _ => "argument must be a simple name",
+                };
+                self.wrong(at, why);
                 Arc::default()
             }
         }
     }
+}
+
+/// The name before `.bind`.
+fn is_cel(parsed: &Expr) -> bool {
+    matches!(parsed, Expr::Ident(name) if name == "cel")
 }
 
 /// Macros, by name and number of arguments.
@@ -219,7 +234,7 @@ fn shape(name: &str, arguments: usize) -> Shape {
             Shape { two_names: arguments == 3, condition: true }
         }
         "map" => Shape { two_names: false, condition: arguments == 3 },
-        "sortBy" | "optMap" | "optFlatMap" => Shape { two_names: false, condition: false },
+        "sortBy" | "optMap" | "optFlatMap" | "bind" => Shape { two_names: false, condition: false },
         _ => Shape { two_names: true, condition: arguments == 4 },
     }
 }

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub enum Type {
     /// Only known while the expression runs.
     Dyn,
+    /// As `Dyn`, of what is no list and no map: nothing can be done for each of it.
+    Any,
     Null,
     Bool,
     Int,
@@ -50,7 +52,7 @@ impl Type {
     }
 
     pub fn is_dyn(&self) -> bool {
-        matches!(self, Type::Dyn)
+        matches!(self, Type::Dyn | Type::Any)
     }
 
     /// Whether the two are the same, not merely compatible.
@@ -69,6 +71,7 @@ impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Type::Dyn => f.write_str("dyn"),
+            Type::Any => f.write_str("any"),
             Type::Null => f.write_str("null"),
             Type::Bool => f.write_str("bool"),
             Type::Int => f.write_str("int"),
@@ -98,7 +101,7 @@ impl Bindings {
     pub fn fits(&mut self, want: &Type, have: &Type) -> bool {
         match (want, have) {
             (Type::Param(letter), have) => self.bind(*letter, have),
-            (Type::Dyn, _) | (_, Type::Dyn) => true,
+            (Type::Dyn | Type::Any, _) | (_, Type::Dyn | Type::Any) => true,
             (Type::List(want), Type::List(have)) | (Type::Optional(want), Type::Optional(have)) => {
                 self.fits(want, have)
             }
@@ -150,7 +153,7 @@ impl Bindings {
 
 fn has_dyn(of: &Type) -> bool {
     match of {
-        Type::Dyn => true,
+        Type::Dyn | Type::Any => true,
         Type::List(of) | Type::Optional(of) => has_dyn(of),
         Type::Map(key, value) => has_dyn(key) || has_dyn(value),
         _ => false,

@@ -216,7 +216,7 @@ impl Value {
     /// Whether it may be what a signature asks for; of lists and maps the outside counts.
     pub(super) fn is(&self, of: &Type) -> bool {
         match (of, self) {
-            (Type::Dyn | Type::Param(_), _)
+            (Type::Dyn | Type::Any | Type::Param(_), _)
             | (Type::Null, Value::Null)
             | (Type::Bool, Value::Bool(_))
             | (Type::Int, Value::Int(_))

@@ -153,8 +153,12 @@ fn validate_expression(expression: &Value, path: &Path, errors: &mut Errors) {
     let source = text(expression);
     if source.len() > LONGEST_EXPRESSION {
         errors.too_long(path, LONGEST_EXPRESSION);
-    } else if let Err(why) = cel::device::check(source) {
-        errors.invalid(path, expression, why);
+        return;
+    }
+    match cel::device::check(source) {
+        Ok(()) => {}
+        Err(cel::device::Refusal::Invalid(why)) => errors.invalid(path, expression, why),
+        Err(cel::device::Refusal::TooCostly) => errors.forbidden(path, "too complex, exceeds cost limit"),
     }
 }
 
