@@ -1,5 +1,7 @@
 //! TokenRequest: a token for a service account, bound to a pod or secret.
 
+mod audience;
+
 use orch_client::{Target, WriteOptions};
 use orch_object::{FieldError, FieldErrorKind, Kind, Status};
 use serde_json::{Value, json};
@@ -67,13 +69,14 @@ fn check_node(api: &Api, call: &Call, kind: &Kind, target: &Target, request: &Va
         return refused("node requested token with a pod binding without a uid");
     }
     let pod = api.cache.get(&key::object("", "pods", namespace(target), name));
-    match pod {
-        Some(pod) if pod.value()["spec"]["nodeName"] != node => {
-            refused("node requested token bound to a pod scheduled on a different node")
-        }
-        // A pod that is not there is refused as everybody's is.
-        _ => Ok(()),
+    // A pod that is not there, or is another, is refused as everybody's is.
+    let Some(pod) = pod.map(|pod| pod.value()).filter(|pod| pod["metadata"]["uid"] == bound["uid"]) else {
+        return Ok(());
+    };
+    if pod["spec"]["nodeName"] != node {
+        return refused("node requested token bound to a pod scheduled on a different node");
     }
+    audience::check(api, call, target, &pod, &request["spec"]["audiences"]).or_else(|why| refused(&why))
 }
 
 fn seconds(kind: &Kind, name: &str, request: &Value) -> Result<i64, Status> {

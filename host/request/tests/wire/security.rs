@@ -190,3 +190,60 @@ async fn the_log_tells_who_asked_what() {
     assert_eq!(event["annotations"]["authorization.k8s.io/decision"], "allow");
     assert_eq!(event["sourceIPs"], json!(["127.0.0.1"]));
 }
+
+#[tokio::test]
+async fn a_node_gets_tokens_for_the_audiences_that_its_pods_name() {
+    let api = Api::start().await;
+    let namespace = api.namespace().await;
+    let core = format!("/api/v1/namespaces/{namespace}");
+    api.post(&format!("{core}/serviceaccounts"), &json!({ "metadata": { "name": "bot" } })).await.expect(201);
+    for (driver, audience) in [("inline", "disk"), ("claimed", "share")] {
+        let driver = json!({ "metadata": { "name": format!("{driver}.{namespace}") },
+            "spec": { "tokenRequests": [{ "audience": audience }] } });
+        api.post("/apis/storage.k8s.io/v1/csidrivers", &driver).await.expect(201);
+    }
+    let volume = json!({ "metadata": { "name": format!("v-{namespace}") }, "spec": {
+        "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"],
+        "csi": { "driver": format!("claimed.{namespace}"), "volumeHandle": "h" } } });
+    api.post("/api/v1/persistentvolumes", &volume).await.expect(201);
+    let claim = json!({ "metadata": { "name": "c" }, "spec": { "volumeName": format!("v-{namespace}"),
+        "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } } });
+    api.post(&format!("{core}/persistentvolumeclaims"), &claim).await.expect(201);
+    let mut pod = crate::fixture::pod("p");
+    pod["spec"]["serviceAccountName"] = "bot".into();
+    pod["spec"]["nodeName"] = "n1".into();
+    pod["spec"]["volumes"] = json!([
+        { "name": "a", "projected": { "sources": [{ "serviceAccountToken": { "audience": "vault", "path": "t" } }] } },
+        { "name": "b", "csi": { "driver": format!("inline.{namespace}") } },
+        { "name": "c", "persistentVolumeClaim": { "claimName": "c" } },
+    ]);
+    let pod = api.post(&format!("{core}/pods"), &pod).await.expect(201);
+    let ask = async |audiences: Value| {
+        let bound = json!({ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": pod["metadata"]["uid"] });
+        let body = json!({ "spec": { "audiences": audiences, "boundObjectRef": bound } });
+        let request = api.request(reqwest::Method::POST, &format!("{core}/serviceaccounts/bot/token"));
+        let request =
+            request.header("impersonate-user", "system:node:n1").header("impersonate-group", "system:nodes");
+        answer(request.header("content-type", "application/json").body(body.to_string())).await
+    };
+    for named in ["vault", "disk", "share"] {
+        ask(json!([named])).await.expect(201);
+    }
+    let refused = |why: &str| format!("serviceaccounts \"bot\" is forbidden: {why}");
+    let nobody = |audience: &str| {
+        refused(&format!("system:node:n1 is not authorized to request tokens for audience {audience:?}"))
+    };
+    assert_eq!(ask(json!(["other"])).await.message(), nobody("other"));
+    assert_eq!(ask(json!([])).await.message(), nobody(""));
+    let two = ask(json!(["vault", "disk"])).await;
+    assert_eq!((two.code, two.message()), (403, &*refused("node may only request 0 or 1 audiences")));
+    let rules = json!([{ "apiGroups": [""], "resources": ["other"], "resourceNames": ["bot"],
+        "verbs": ["request-serviceaccounts-token-audience"] }]);
+    allow(&api, "system:node:n1", &format!("audience-{namespace}"), rules).await;
+    until(async || ask(json!(["other"])).await.code == 201).await;
+    api.delete(&format!("/apis/storage.k8s.io/v1/csidrivers/inline.{namespace}")).await.expect(200);
+    let why = format!(
+        "error validating audience \"none\": csidriver.storage.k8s.io \"inline.{namespace}\" not found"
+    );
+    assert_eq!(ask(json!(["none"])).await.message(), refused(&why));
+}
