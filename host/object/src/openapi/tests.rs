@@ -90,6 +90,24 @@ fn schemas_explain_themselves_and_carry_markers() {
     assert_eq!(quantity["oneOf"][0]["type"], "string");
 }
 
+/// `kubectl explain` prints both.
+#[test]
+fn no_field_repeats_what_its_type_says() {
+    let definitions = full_definitions();
+    let read = |name: &str| definitions.get(name).and_then(|text| serde_json::from_str::<Value>(text).ok());
+    for name in definitions.keys() {
+        let schema = read(name).unwrap();
+        for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+            let places = [property, &property["items"], &property["additionalProperties"]];
+            let targets = places.iter().filter_map(|place| place["$ref"].as_str()?.rsplit('/').next());
+            for of_type in targets.filter_map(read) {
+                let (own, of_type) = (&property["description"], &of_type["description"]);
+                assert!(own.is_null() || own != of_type, "{name}.{field}: {own}");
+            }
+        }
+    }
+}
+
 #[test]
 fn schemas_name_enumerations_and_defaults() {
     let document = document("", "v1");
