@@ -222,6 +222,15 @@ impl<T> WatchEvent<T> {
     }
 }
 
+/// What other API servers serve behind this one (APIService).
+#[derive(Debug, Clone, Default)]
+pub struct Elsewhere {
+    /// Rows of what they serve, with what discovery tells: names, scope, verbs.
+    pub kinds: Kinds,
+    /// `apiVersion`s whose servers do not answer: what is in them is not known now.
+    pub unknown: Vec<String>,
+}
+
 /// Ends with an error only when events may be missing (410: list again); plain end: watch again.
 pub type Watch<T = Arc<Value>> = BoxStream<'static, Result<WatchEvent<T>, Status>>;
 
@@ -256,6 +265,11 @@ pub trait Client: Send + Sync + 'static {
     ) -> Result<Value, Status>;
     /// Every served kind, now and whenever a definition changes them.
     fn kinds(&self) -> tokio::sync::watch::Receiver<Arc<Kinds>>;
+    /// What other servers serve behind this one. Their objects are read and written as any others; they
+    /// are not watched.
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::default()
+    }
     /// Metadata of the objects whose `ownerReferences` name this uid, from the cache.
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status>;
 }

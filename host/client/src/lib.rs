@@ -10,8 +10,8 @@ mod object;
 pub mod plugin;
 
 pub use api::{
-    Client, DeleteOptions, Identity, List, ListOptions, Patch, PatchType, Precondition, Propagation,
-    Resource, Target, Watch, WatchEvent, WriteOptions,
+    Client, DeleteOptions, Elsewhere, Identity, List, ListOptions, Patch, PatchType, Precondition,
+    Propagation, Resource, Target, Watch, WatchEvent, WriteOptions,
 };
 pub use object::{Document, Kept, Object};
 pub use orch_object::Status;

@@ -64,11 +64,18 @@ fn text<'a>(object: &'a Value, field: &str) -> &'a str {
 
 impl Api {
     fn kind(&self, api_version: &str, kind: &str) -> Result<Arc<Kind>, ApiError> {
-        self.informers.kind(api_version, kind).ok_or_else(|| ApiError {
-            code: 404,
-            reason: "NotFound".into(),
-            message: format!("the server does not serve {kind} in {api_version}"),
-        })
+        if let Some(kind) = self.informers.kind(api_version, kind) {
+            return Ok(kind);
+        }
+        let elsewhere = self.informers.client().elsewhere();
+        let (code, reason, message) = match elsewhere.kinds.by_kind(api_version, kind) {
+            Some(kind) => return Ok(kind.clone()),
+            None if elsewhere.unknown.iter().any(|unknown| unknown == api_version) => {
+                (503, "ServiceUnavailable", format!("the server that serves {api_version} does not answer"))
+            }
+            None => (404, "NotFound", format!("the server does not serve {kind} in {api_version}")),
+        };
+        Err(ApiError { code, reason: reason.into(), message })
     }
 
     fn kind_of(&self, object: &Value) -> Result<Arc<Kind>, ApiError> {
@@ -193,7 +200,7 @@ fn place(namespace: &str, name: &str) -> String {
 #[async_trait]
 impl ControllerApi for Api {
     fn resources(&self) -> Vec<ServedResource> {
-        let kinds = self.informers.client().kinds();
+        let (kinds, elsewhere) = (self.informers.client().kinds(), self.informers.client().elsewhere());
         let served = |kind: &Arc<Kind>| ServedResource {
             api_version: kind.api_version(),
             kind: kind.kind.clone(),
@@ -201,7 +208,11 @@ impl ControllerApi for Api {
             namespaced: kind.namespaced(),
             verbs: kind.verbs.clone(),
         };
-        kinds.borrow().rows().iter().map(served).collect()
+        let unknown = |api_version: String| ServedResource { api_version, ..ServedResource::default() };
+        let mut resources: Vec<_> = kinds.borrow().rows().iter().map(served).collect();
+        resources.extend(elsewhere.kinds.rows().iter().map(served));
+        resources.extend(elsewhere.unknown.into_iter().map(unknown));
+        resources
     }
 
     async fn get(

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use fake::{Fake, kind, until};
 use futures::FutureExt;
-use orch_client::{Client, Identity};
+use orch_client::{Client, Elsewhere, Identity};
 use orch_controllers::{Controllers, ControllersError};
-use orch_object::{Kind, Scope};
+use orch_object::{Kind, Kinds, Scope};
 use orch_plugin::calls::controller::{
-    Change, ControllerApi, ControllerPlugin, Description, Keys, Outcome, WatchOf,
+    ApiError, Change, ControllerApi, ControllerPlugin, Description, Keys, Outcome, WatchOf,
 };
 use orch_plugin::calls::{CallError, Interest};
 use orch_plugin::trial::{Difference, Role, ShadowLog};
@@ -167,6 +167,30 @@ fn keeper_watches() -> Vec<WatchOf> {
         watch("v1", "ConfigMap", &["data"], Keys::Itself),
         watch("v1", "Pod", &["metadata.labels"], Keys::ControllerOwner("ConfigMap".into())),
     ]
+}
+
+#[tokio::test]
+async fn what_other_servers_serve_is_there_too() {
+    let (fake, controllers, _stop) = world();
+    let api = controllers.api("keeper");
+    let flunder = kind("a.example", "v1", "Flunder", "flunders", Scope::Namespaced);
+    let kinds = Kinds::new(vec![flunder]);
+    fake.serve_elsewhere(Elsewhere { kinds, unknown: vec!["b.example/v1".into()] });
+    fake.put(
+        "flunders",
+        json!({"apiVersion": "a.example/v1", "kind": "Flunder", "metadata": {"name": "f", "namespace": "shop"}}),
+    );
+    let told = api.resources();
+    assert!(told.iter().any(|served| served.plural == "flunders" && served.namespaced));
+    let silent = told.iter().find(|served| served.api_version == "b.example/v1").unwrap();
+    assert!(silent.plural.is_empty() && silent.verbs.is_empty());
+    assert_eq!(api.list("a.example/v1", "Flunder", "shop", "", "").await.unwrap().len(), 1);
+    api.delete_collection("a.example/v1", "Flunder", "shop", "").await.unwrap();
+    assert!(fake.all("flunders").is_empty());
+    // An owner there may be alive; one of a kind that nobody serves is another matter.
+    let code = |answer: Result<Option<String>, _>| answer.map_err(|error: ApiError| error.code);
+    assert_eq!(code(api.get("b.example/v1", "Any", "shop", "x", true).await), Err(503));
+    assert_eq!(code(api.get("c.example/v1", "Any", "shop", "x", true).await), Err(404));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

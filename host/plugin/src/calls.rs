@@ -93,7 +93,8 @@ pub mod controller {
         Apply,
     }
 
-    #[derive(Debug, Clone, PartialEq, Eq)]
+    /// Without kind, plural and verbs: a group version of an extension server that does not answer.
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct ServedResource {
         pub api_version: String,
         pub kind: String,

@@ -11,6 +11,7 @@ mod available;
 mod discovered;
 mod headers;
 mod local;
+mod onward;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,13 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use orch_client::Identity;
+use orch_client::{Elsewhere, Identity};
 use orch_object::Status;
 use orch_object::client_config::bundle;
 use orch_watch::Cache;
 use serde_json::Value;
 
+use crate::definitions::KindTable;
 use crate::encode::full;
 use crate::key;
 use crate::outbound::{ClientCertificate, Manner, Outbound, Trust, service_host};
@@ -38,6 +40,7 @@ use crate::proxy::{Destination, forward};
 pub use available::follow;
 pub use discovered::{Discovered, RemoteVersion};
 pub use local::{keep, priorities};
+pub use onward::{Onward, delete_body, listed};
 
 pub const GROUP: &str = "apiregistration.k8s.io";
 pub const PLURAL: &str = "apiservices";
@@ -49,6 +52,8 @@ const MOST_BYTES: usize = 32 << 20;
 /// The way to extension servers.
 pub struct Aggregator {
     cache: Cache,
+    /// What this server serves itself.
+    kinds: Arc<KindTable>,
     outbound: Outbound,
     /// What this server shows of itself: extension servers believe the names it gives.
     certificate: Arc<ClientCertificate>,
@@ -100,14 +105,17 @@ fn condition(object: &Value) -> Option<&Value> {
 
 impl Aggregator {
     /// `certificate` is the front proxy's.
-    pub fn new(cache: Cache, outbound: Outbound, certificate: Pair) -> Self {
+    pub fn new(cache: Cache, kinds: Arc<KindTable>, outbound: Outbound, certificate: Pair) -> Self {
         let Pair { certificate, key } = certificate;
         let certificate = Arc::new(ClientCertificate { certificate, key });
-        Aggregator { cache, outbound, certificate, discovered: ArcSwap::default() }
+        Aggregator { cache, kinds, outbound, certificate, discovered: ArcSwap::default() }
     }
 
-    /// Who serves a group version, if it is not this server.
+    /// Who serves a group version, if it is not this server. Its own groups nobody takes from it.
     pub fn remote(&self, group: &str, version: &str) -> Option<Remote> {
+        if self.kinds.is_builtin_group(group) {
+            return None;
+        }
         let object = self.cache.get(&key::object(GROUP, PLURAL, "", &format!("{version}.{group}")))?;
         Remote::of(&object.value())
     }
@@ -115,6 +123,18 @@ impl Aggregator {
     pub fn remotes(&self) -> Vec<Remote> {
         let all = self.cache.list(&key::prefix(GROUP, PLURAL, None)).items;
         all.iter().filter_map(|object| Remote::of(&object.value())).collect()
+    }
+
+    /// What extension servers serve, and which of them do not say.
+    pub fn elsewhere(&self) -> Elsewhere {
+        let discovered = self.discovered();
+        let is_known = |remote: &Remote| discovered.answers(remote);
+        let unknown = self
+            .remotes()
+            .into_iter()
+            .filter(|remote| !is_known(remote) && !self.kinds.is_builtin_group(&remote.group));
+        let unknown = unknown.map(|remote| format!("{}/{}", remote.group, remote.version)).collect();
+        Elsewhere { kinds: discovered.kinds().clone(), unknown }
     }
 
     /// What extension servers say of themselves.

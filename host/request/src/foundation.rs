@@ -8,6 +8,7 @@ use orch_object::Kinds;
 use orch_store::{Store, StoreError};
 use orch_watch::Cache;
 
+use crate::aggregation::Aggregator;
 use crate::allocate::Allocator;
 use crate::audit::Auditor;
 use crate::authn::Authenticator;
@@ -81,7 +82,10 @@ impl Foundation {
         let metrics = Metrics::default();
         metrics.register(|registry| fairness.register(registry));
         let auditor = config.audit.as_ref().map(Auditor::open).transpose()?.unwrap_or_else(Auditor::off);
+        let (kinds, outbound) = (self.kinds.clone(), self.outbound.clone());
+        let certificate = pki.front_proxy_client()?;
         Ok(Api::new(Parts {
+            aggregator: Aggregator::new(self.cache.clone(), kinds, outbound, certificate),
             kinds: self.kinds.clone(),
             cache: self.cache.clone(),
             admission,

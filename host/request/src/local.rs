@@ -5,17 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use orch_client::{
-    Client, DeleteOptions, Document, Identity, List, ListOptions, Object, Patch, Resource, Target, Watch,
-    WatchEvent, WriteOptions,
+    Client, DeleteOptions, Document, Elsewhere, Identity, List, ListOptions, Object, Patch, Resource, Target,
+    Watch, WatchEvent, WriteOptions,
 };
 use orch_object::{Kinds, Status};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::audit::{self, Stage, Trail};
+use crate::aggregation::{Onward, Remote, delete_body, listed};
+use crate::audit::{self, LastStage, Level, Stage, Trail};
 use crate::fairness::Permit;
 use crate::metrics::{About, Timing};
-use crate::verbs::{Api, Call, Deleted, Payload, WatchItem, attributes, success};
+use crate::verbs::{Api, Call, Deleted, Listed, Payload, WatchItem, Written, attributes, success};
 use crate::{causes, subresources};
 
 /// One identity's access.
@@ -52,8 +53,32 @@ impl LocalClient {
         let entered = |permit| Entered { call, trail, permit, timing };
         match permit {
             Ok(permit) => Ok(entered(Some(permit))),
-            Err(_) => entered(None).leave(Err(causes::too_many_requests())),
+            Err(_) => entered(None).refuse(causes::too_many_requests()),
         }
+    }
+
+    /// Who serves the target, if it is not this server.
+    fn remote(&self, target: &Target) -> Option<Remote> {
+        self.api.aggregator.remote(&target.resource.group, &target.resource.version)
+    }
+
+    /// Hands a request on to who serves its target, once it is authorized here.
+    async fn hand_on(
+        &self,
+        verb: &str,
+        target: &Target,
+        remote: &Remote,
+        request: Onward,
+    ) -> Result<Value, Status> {
+        let entered = self.enter(verb, target).await?;
+        if let Some(body) = request.body() {
+            entered.tell(|| body.clone());
+        }
+        let answer = match self.api.authorize(&entered.call, verb, target) {
+            Ok(()) => self.api.aggregator.ask(remote, &self.identity, request).await,
+            Err(refused) => Err(refused),
+        };
+        entered.leave(answer)
     }
 }
 
@@ -66,30 +91,109 @@ struct Entered {
 }
 
 impl Entered {
-    /// Frees its seats, counts it and tells the audit log what came of it.
-    fn leave<T>(self, answer: Result<T, Status>) -> Result<T, Status> {
-        self.begin_stream(answer).map(|(answer, _)| answer)
+    /// Tells the audit log what is sent, if it wants to know.
+    fn tell(&self, body: impl FnOnce() -> Value) {
+        if let Some(trail) = self.trail.as_ref().filter(|trail| trail.level() >= Level::Request) {
+            trail.request_object(body());
+        }
     }
 
-    /// The same for an answer that lasts: it is counted when the timing is dropped.
-    fn begin_stream<T>(self, answer: Result<T, Status>) -> Result<(T, Timing), Status> {
-        drop(self.permit);
-        let mut timing = self.timing;
-        timing.answered(answer.as_ref().map_or_else(|status| status.code, |_| 200));
-        let answer = answer.map(|answer| (answer, timing));
-        let Some(trail) = self.trail else { return answer };
-        trail.annotate(&self.call.annotations());
-        match &answer {
-            Ok(_) => trail.answered(200, None),
-            Err(status) => trail.answered(status.code, Some(&status.to_json())),
+    /// Frees its seats, counts it and tells the audit log what came of it.
+    fn leave<T: Answer>(self, answer: Result<T, Status>) -> Result<T, Status> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(status) => return self.refuse(status),
+        };
+        let Entered { call, trail, permit, mut timing } = self;
+        drop(permit);
+        timing.answered(answer.code());
+        if let Some(trail) = trail {
+            trail.annotate(&call.annotations());
+            trail.answered(answer.code(), None);
+            if trail.level() >= Level::RequestResponse {
+                trail.response_object(answer.body());
+            }
+            trail.tell(Stage::ResponseComplete);
         }
-        trail.tell(Stage::ResponseComplete);
-        answer
+        Ok(answer)
+    }
+
+    fn refuse<T>(self, status: Status) -> Result<T, Status> {
+        let Entered { call, trail, permit, mut timing } = self;
+        drop(permit);
+        timing.answered(status.code);
+        if let Some(trail) = trail {
+            let body = status.to_json();
+            trail.annotate(&call.annotations());
+            trail.answered(status.code, Some(&body));
+            if trail.level() >= Level::RequestResponse {
+                trail.response_object(body);
+            }
+            trail.tell(Stage::ResponseComplete);
+        }
+        Err(status)
+    }
+
+    /// Frees the seats of what lasts; it is counted, and its end told, when what is given back is dropped.
+    fn begin_stream<T>(self, answer: Result<T, Status>) -> Result<(T, Timing, Option<LastStage>), Status> {
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(status) => return self.refuse(status),
+        };
+        let Entered { call, trail, permit, mut timing } = self;
+        drop(permit);
+        timing.answered(200);
+        let last = trail.map(|trail| {
+            trail.annotate(&call.annotations());
+            trail.answered(200, None);
+            trail.tell(Stage::ResponseStarted);
+            LastStage::of(Arc::new(trail))
+        });
+        Ok((answer, timing, last))
+    }
+}
+
+/// A good answer, as it would be over HTTP.
+trait Answer {
+    fn code(&self) -> u16 {
+        200
+    }
+    fn body(&self) -> Value;
+}
+
+impl Answer for Value {
+    fn body(&self) -> Value {
+        self.clone()
+    }
+}
+
+impl Answer for Arc<Value> {
+    fn body(&self) -> Value {
+        (**self).clone()
+    }
+}
+
+impl Answer for Written {
+    fn code(&self) -> u16 {
+        if self.created { 201 } else { 200 }
+    }
+    fn body(&self) -> Value {
+        (*self.value).clone()
+    }
+}
+
+impl Answer for Listed {
+    fn body(&self) -> Value {
+        let items: Vec<Value> = self.items.iter().map(|object| (*object.value()).clone()).collect();
+        serde_json::json!({
+            "apiVersion": self.kind.api_version(), "kind": self.kind.list_kind,
+            "metadata": { "resourceVersion": self.revision.to_string() }, "items": items,
+        })
     }
 }
 
 /// Where the same request would go over HTTP.
-fn uri(target: &Target) -> String {
+pub(crate) fn uri(target: &Target) -> String {
     let Resource { group, version, plural } = &target.resource;
     let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
     let namespace =
@@ -108,6 +212,9 @@ fn owned(value: Arc<Value>) -> Value {
 #[async_trait]
 impl Client for LocalClient {
     async fn get(&self, target: &Target) -> Result<Arc<Value>, Status> {
+        if let Some(remote) = self.remote(target) {
+            return self.hand_on("get", target, &remote, Onward::get(target)).await.map(Arc::new);
+        }
         let entered = self.enter("get", target).await?;
         let found = match target.subresource.as_str() {
             "" => self.api.get(&entered.call, target, None).await.map(|object| object.value()),
@@ -121,6 +228,10 @@ impl Client for LocalClient {
     }
 
     async fn list_objects(&self, target: &Target, options: &ListOptions) -> Result<List<Object>, Status> {
+        if let Some(remote) = self.remote(target) {
+            let told = self.hand_on("list", target, &remote, Onward::list(target, options)).await?;
+            return Ok(listed(told).map(Object::from));
+        }
         let entered = self.enter("list", target).await?;
         let listed = self.api.list(&entered.call, target, options).await;
         let listed = entered.leave(listed)?;
@@ -137,27 +248,40 @@ impl Client for LocalClient {
     }
 
     async fn watch_objects(&self, target: &Target, options: &ListOptions) -> Result<Watch<Object>, Status> {
+        if let Some(remote) = self.remote(target) {
+            let message = format!("{} is served by another server: it cannot be watched here", remote.name);
+            return Err(Status::not_implemented(message));
+        }
         let entered = self.enter("watch", target).await?;
         let items = self.api.watch(&entered.call, target, options).await;
-        let (items, timing) = entered.begin_stream(items)?;
+        let (items, timing, last) = entered.begin_stream(items)?;
         let events = items.map(move |item| {
-            let _counted_when_the_stream_ends = &timing;
+            let _told_when_the_stream_ends = (&timing, &last);
             item.map(event)
         });
         Ok(events.boxed())
     }
 
     async fn create(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status> {
+        if let Some(remote) = self.remote(target) {
+            return self.hand_on("create", target, &remote, Onward::create(target, object, options)).await;
+        }
         let entered = self.enter("create", target).await?;
+        entered.tell(|| object.clone());
         let written = match target.subresource.as_str() {
             "" => subresources::create_object(&self.api, &entered.call, target, object, options).await,
             _ => subresources::create(&self.api, &entered.call, target, object, options).await,
         };
+        let written = written.map(|written| Written { created: true, ..written });
         Ok(owned(entered.leave(written)?.value))
     }
 
     async fn update(&self, target: &Target, object: Value, options: &WriteOptions) -> Result<Value, Status> {
+        if let Some(remote) = self.remote(target) {
+            return self.hand_on("update", target, &remote, Onward::update(target, object, options)).await;
+        }
         let entered = self.enter("update", target).await?;
+        entered.tell(|| object.clone());
         let written = match target.subresource.as_str() {
             "" => self.api.update(&entered.call, target, object, options).await,
             _ => subresources::update(&self.api, &entered.call, target, object, options).await,
@@ -166,7 +290,11 @@ impl Client for LocalClient {
     }
 
     async fn patch(&self, target: &Target, patch: Patch, options: &WriteOptions) -> Result<Value, Status> {
+        if let Some(remote) = self.remote(target) {
+            return self.hand_on("patch", target, &remote, Onward::patch(target, patch, options)).await;
+        }
         let entered = self.enter("patch", target).await?;
+        entered.tell(|| patch.body.clone());
         let written = match target.subresource.as_str() {
             "" => self.api.patch(&entered.call, target, &patch, options).await,
             _ => subresources::patch(&self.api, &entered.call, target, &patch, options).await,
@@ -175,13 +303,18 @@ impl Client for LocalClient {
     }
 
     async fn delete(&self, target: &Target, options: &DeleteOptions) -> Result<Value, Status> {
+        if let Some(remote) = self.remote(target) {
+            return self.hand_on("delete", target, &remote, Onward::delete(target, options)).await;
+        }
         let kind = self.api.kind(&target.resource).await?;
         let entered = self.enter("delete", target).await?;
+        entered.tell(|| delete_body(options));
         let deleted = self.api.delete(&entered.call, target, options).await;
-        match entered.leave(deleted)? {
-            Deleted::Pending(written) => Ok(owned(written.value)),
-            Deleted::Gone(written) => Ok(success(&kind, &written.value)),
-        }
+        let answer = deleted.map(|deleted| match deleted {
+            Deleted::Pending(written) => owned(written.value),
+            Deleted::Gone(written) => success(&kind, &written.value),
+        });
+        entered.leave(answer)
     }
 
     async fn delete_collection(
@@ -190,18 +323,22 @@ impl Client for LocalClient {
         list: &ListOptions,
         options: &DeleteOptions,
     ) -> Result<Value, Status> {
+        if let Some(remote) = self.remote(target) {
+            let request = Onward::delete_collection(target, list, options);
+            return self.hand_on("deletecollection", target, &remote, request).await;
+        }
         let entered = self.enter("deletecollection", target).await?;
+        entered.tell(|| delete_body(options));
         let listed = self.api.delete_collection(&entered.call, target, list, options).await;
-        let listed = entered.leave(listed)?;
-        let items: Vec<Value> = listed.items.iter().map(|object| (*object.value()).clone()).collect();
-        Ok(serde_json::json!({
-            "apiVersion": listed.kind.api_version(), "kind": listed.kind.list_kind,
-            "metadata": { "resourceVersion": listed.revision.to_string() }, "items": items,
-        }))
+        entered.leave(listed).map(|listed| listed.body())
     }
 
     fn kinds(&self) -> watch::Receiver<Arc<Kinds>> {
         self.api.kinds.follow()
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        self.api.aggregator.elsewhere()
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status> {

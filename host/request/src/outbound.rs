@@ -24,6 +24,7 @@ use orch_watch::Cache;
 use parking_lot::Mutex;
 use rustls_pki_types::ServerName;
 
+pub(crate) use post::refusal;
 pub use resolve::{Unresolved, authority, endpoint, slices_of};
 pub use trust::{ClientCertificate, Trust};
 

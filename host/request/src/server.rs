@@ -15,7 +15,7 @@ use orch_store::{Store, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::aggregation::{self, Aggregator};
+use crate::aggregation;
 use crate::allocate::{Allocator, ServiceCidr};
 use crate::audit::{AuditConfig, AuditError};
 use crate::authz::Rbac;
@@ -113,7 +113,6 @@ pub struct Server {
     rbac: Rbac,
     allocator: Allocator,
     outbound: Outbound,
-    aggregator: Arc<Aggregator>,
     tls: Tls,
     listener: TcpListener,
     address: SocketAddr,
@@ -140,7 +139,6 @@ impl Server {
         rbac.refresh();
         fairness::refresh(&api, &api.fairness);
         allocator.repair(jiff::Timestamp::now()).await?;
-        let aggregator = Arc::new(Aggregator::new(cache, outbound.clone(), pki.front_proxy_client()?));
         Ok(Server {
             api,
             pki,
@@ -153,7 +151,6 @@ impl Server {
             rbac,
             allocator,
             outbound,
-            aggregator,
             tls,
             listener,
             address,
@@ -235,7 +232,6 @@ impl Server {
             plugin_logs: self.plugin_logs.clone(),
             traces: self.traces.clone(),
             outbound: self.outbound.clone(),
-            aggregator: self.aggregator.clone(),
             stop: stop.clone(),
         });
         let pki = self.pki.clone();
@@ -252,7 +248,7 @@ impl Server {
             _ = policies::follow(self.api.clone()) => {}
             _ = definitions::follow(self.api.clone()) => {}
             _ = aggregation::keep(self.api.clone()) => {}
-            _ = aggregation::follow(self.api, self.aggregator) => {}
+            _ = aggregation::follow(self.api) => {}
             _ = upkeep => {}
         }
     }

@@ -44,6 +44,7 @@ pub struct Cluster {
     revision: Cell<u64>,
     now_ms: Cell<u64>,
     failures: RefCell<Vec<(String, ApiError)>>,
+    unknown: RefCell<Vec<String>>,
     events: RefCell<Vec<Recorded>>,
     writes: RefCell<Vec<String>>,
     metrics: RefCell<BTreeMap<String, f64>>,
@@ -56,6 +57,7 @@ impl Default for Cluster {
             revision: Cell::new(0),
             now_ms: Cell::new(1_795_262_400_000),
             failures: RefCell::default(),
+            unknown: RefCell::default(),
             events: RefCell::default(),
             writes: RefCell::default(),
             metrics: RefCell::default(),
@@ -101,6 +103,11 @@ impl Cluster {
     /// Makes the next call of this verb (`create`, `update`, `patch`, `delete`, `list`, …) fail.
     pub fn fail_next(&self, verb: &str, error: ApiError) {
         self.failures.borrow_mut().push((verb.into(), error));
+    }
+
+    /// The `apiVersion`s of extension servers that do not answer from now on.
+    pub fn set_unknown(&self, api_versions: &[&str]) {
+        *self.unknown.borrow_mut() = api_versions.iter().map(|version| version.to_string()).collect();
     }
 
     pub fn events(&self) -> Vec<Recorded> {
@@ -253,16 +260,15 @@ impl Api for Cluster {
             })
             .collect();
         let verbs = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-        kinds
-            .into_iter()
-            .map(|(api_version, kind, namespaced)| Resource {
-                plural: format!("{}s", kind.to_lowercase()),
-                api_version,
-                kind,
-                namespaced,
-                verbs: verbs.map(String::from).to_vec(),
-            })
-            .collect()
+        let known = kinds.into_iter().map(|(api_version, kind, namespaced)| Resource {
+            plural: format!("{}s", kind.to_lowercase()),
+            api_version,
+            kind,
+            namespaced,
+            verbs: verbs.map(String::from).to_vec(),
+        });
+        let unknown = self.unknown.borrow().clone().into_iter();
+        known.chain(unknown.map(|api_version| Resource { api_version, ..Resource::default() })).collect()
     }
 
     fn get(&self, object: ObjectRef) -> Result<Option<Value>, ApiError> {

@@ -34,11 +34,12 @@ impl Finding {
 
 /// Checks the extension servers, tells it in their APIServices, and keeps what they say of themselves.
 /// Does not return.
-pub async fn follow(api: Arc<Api>, aggregator: Arc<Aggregator>) {
+pub async fn follow(api: Arc<Api>) {
+    let aggregator = &api.aggregator;
     let mut follower = Follower::new(api.cache(), &[key::prefix(GROUP, PLURAL, None)]);
     loop {
         let remotes = aggregator.remotes();
-        let well = settle(&api, &aggregator, &remotes).await;
+        let well = settle(&api, aggregator, &remotes).await;
         let again = (!remotes.is_empty()).then_some(if well { WHILE_WELL } else { WHILE_ILL });
         follower.changed(again).await;
     }
@@ -56,21 +57,21 @@ async fn settle(api: &Api, aggregator: &Aggregator, remotes: &[Remote]) -> bool 
         let version = version.unwrap_or_else(|| discovered::RemoteVersion::unknown(remote));
         (finding, version)
     });
-    let mut versions = Vec::new();
+    let (findings, versions): (Vec<_>, Vec<_>) = futures::future::join_all(checks).await.into_iter().unzip();
+    // First: who has seen that a server is available finds what it serves.
+    let fresh = Discovered::new(versions);
+    if fresh != *known {
+        aggregator.discovered.store(Arc::new(fresh));
+    }
     let mut well = true;
-    for (remote, (finding, version)) in remotes.iter().zip(futures::future::join_all(checks).await) {
+    for (remote, finding) in remotes.iter().zip(findings) {
         well &= finding.good;
-        versions.push(version);
         if let Err(status) = tell(api, remote, &finding).await
             && !status.is_not_found()
         {
             tracing::warn!(service = %remote.name, %status, "cannot tell whether an extension server is available");
             well = false;
         }
-    }
-    let fresh = Discovered::new(versions);
-    if fresh != *known {
-        aggregator.discovered.store(Arc::new(fresh));
     }
     well
 }

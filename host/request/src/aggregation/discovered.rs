@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use orch_object::openapi::merge_v2;
+use orch_object::{Kind, Kinds, Scope, Strategy, Subresource};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -12,9 +13,17 @@ const AGGREGATED: &str =
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
 
 /// Every group version of an extension server.
-#[derive(Debug, Default, Clone, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub struct Discovered {
     pub versions: Vec<RemoteVersion>,
+    /// Of the versions that answer.
+    kinds: Kinds,
+}
+
+impl PartialEq for Discovered {
+    fn eq(&self, other: &Self) -> bool {
+        self.versions == other.versions // the kinds are made of them
+    }
 }
 
 /// One group version.
@@ -48,7 +57,14 @@ impl PartialEq for Schemas {
 impl Discovered {
     pub fn new(mut versions: Vec<RemoteVersion>) -> Self {
         versions.sort_by(|a, b| (&a.group, &a.version).cmp(&(&b.group, &b.version)));
-        Discovered { versions }
+        let current = versions.iter().filter(|version| version.current);
+        let kinds = Kinds::new(current.flat_map(RemoteVersion::rows).collect());
+        Discovered { versions, kinds }
+    }
+
+    /// Rows of what extension servers serve: what discovery tells, nothing of how objects look.
+    pub fn kinds(&self) -> &Kinds {
+        &self.kinds
     }
 
     /// Of all documents of OpenAPI v2 together; empty: there are none.
@@ -65,6 +81,11 @@ impl Discovered {
 
     fn schemas(&self) -> impl Iterator<Item = (&RemoteVersion, &Schemas)> {
         self.versions.iter().filter_map(|version| Some((version, &**version.schemas.as_ref()?)))
+    }
+
+    /// Whether it answered the last time.
+    pub fn answers(&self, remote: &Remote) -> bool {
+        self.version(remote).is_some_and(|known| known.current)
     }
 
     pub fn version(&self, remote: &Remote) -> Option<&RemoteVersion> {
@@ -89,11 +110,52 @@ impl RemoteVersion {
         RemoteVersion { current: false, ..self.clone() }
     }
 
+    fn rows(&self) -> impl Iterator<Item = Kind> {
+        self.resources.iter().filter_map(|resource| self.row(resource))
+    }
+
+    /// `None`: the resource has no kind, and so no objects.
+    fn row(&self, resource: &Value) -> Option<Kind> {
+        let kind = resource["responseKind"]["kind"].as_str().filter(|kind| !kind.is_empty())?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let part = |part: &Value| Subresource {
+            name: text(&part["subresource"]),
+            group: text(&part["responseKind"]["group"]),
+            version: text(&part["responseKind"]["version"]),
+            kind: text(&part["responseKind"]["kind"]),
+            verbs: texts(&part["verbs"]),
+        };
+        Some(Kind {
+            group: self.group.clone(),
+            version: self.version.clone(),
+            kind: kind.to_owned(),
+            list_kind: format!("{kind}List"),
+            plural: text(&resource["resource"]),
+            singular: text(&resource["singularResource"]),
+            scope: if resource["scope"] == "Namespaced" { Scope::Namespaced } else { Scope::Cluster },
+            short_names: texts(&resource["shortNames"]),
+            categories: texts(&resource["categories"]),
+            verbs: texts(&resource["verbs"]),
+            subresources: resource["subresources"].as_array().into_iter().flatten().map(part).collect(),
+            columns: Vec::new(),
+            selectable_fields: Vec::new(),
+            schema: String::new(),
+            has_generation: false,
+            strategy: Strategy::default(),
+            conversion: None,
+            custom: None,
+        })
+    }
+
     /// As aggregated discovery shows it.
     pub fn to_json(&self) -> Value {
         let freshness = if self.current { "Current" } else { "Stale" };
         json!({ "version": self.version, "resources": self.resources, "freshness": freshness })
     }
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(String::from).collect()
 }
 
 /// Asks an extension server that is available; `None`: it does not say.

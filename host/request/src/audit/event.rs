@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use orch_client::Identity;
@@ -124,6 +125,21 @@ impl Trail {
         event.insert("stage".into(), stage.name().into());
         event.insert("stageTimestamp".into(), micro_time(Timestamp::now()).into());
         self.log.write(Value::Object(event).to_string());
+    }
+}
+
+/// Tells the last stage of what lasts when it is dropped.
+pub struct LastStage(Arc<Trail>);
+
+impl LastStage {
+    pub fn of(trail: Arc<Trail>) -> Self {
+        LastStage(trail)
+    }
+}
+
+impl Drop for LastStage {
+    fn drop(&mut self) {
+        self.0.tell(Stage::ResponseComplete);
     }
 }
 

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::authz::Attributes;
-pub use event::{Request, Trail};
+pub use event::{LastStage, Request, Trail};
 use file::Log;
 pub use file::Rotation;
 pub use policy::Level;

@@ -101,7 +101,7 @@ impl Outbound {
 }
 
 /// A status other than success, as Go's clients word it.
-fn refusal(status: StatusCode, body: &[u8]) -> String {
+pub(crate) fn refusal(status: StatusCode, body: &[u8]) -> String {
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
     if let Some(message) = said["message"].as_str().filter(|_| said["kind"] == "Status") {
         return message.to_owned();

@@ -47,7 +47,6 @@ pub struct Routes {
     pub plugin_logs: crate::PluginLogsSlot,
     pub traces: crate::TracesSlot,
     pub outbound: crate::outbound::Outbound,
-    pub aggregator: Arc<crate::aggregation::Aggregator>,
     /// Ends open watches when the server stops.
     pub stop: tokio_util::sync::CancellationToken,
 }
@@ -64,27 +63,19 @@ impl Routes {
     ) -> Result<Response, Status> {
         match info {
             RequestInfo::Resource(info) => {
-                if let Some(remote) = self.remote(&info.group, &info.version) {
+                if let Some(remote) = self.api.aggregator.remote(&info.group, &info.version) {
                     self.api.authorize_attributes(call, attributes)?;
-                    return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
+                    return Ok(self.api.aggregator.proxy(&remote, &call.identity, request).await);
                 }
                 resource::answer(self, call, info.clone(), query, request).await
             }
             RequestInfo::Path { path, .. } => {
                 self.api.authorize_attributes(call, attributes)?;
                 if let Some(remote) = self.remote_of_path(path) {
-                    return Ok(self.aggregator.proxy(&remote, &call.identity, request).await);
+                    return Ok(self.api.aggregator.proxy(&remote, &call.identity, request).await);
                 }
                 self.answer_path(request.method().clone(), request.headers().clone(), path, query).await
             }
-        }
-    }
-
-    /// Who serves a group version, if it is not this server. Its own groups nobody takes from it.
-    fn remote(&self, group: &str, version: &str) -> Option<Remote> {
-        match self.api.kinds.is_builtin_group(group) {
-            true => None,
-            false => self.aggregator.remote(group, version),
         }
     }
 
@@ -93,7 +84,7 @@ impl Routes {
         let mut parts =
             path.strip_prefix("/openapi/v3").unwrap_or(path).split('/').filter(|part| !part.is_empty());
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some("apis"), Some(group), Some(version), None) => self.remote(group, version),
+            (Some("apis"), Some(group), Some(version), None) => self.api.aggregator.remote(group, version),
             _ => None,
         }
     }
@@ -150,9 +141,9 @@ impl Routes {
             return Ok(full(200, "application/json", root_paths(&kinds)));
         }
         if trimmed == "/openapi/v2" {
-            return self.openapi.of(&kinds).v2(&headers, &self.aggregator.discovered()).await;
+            return self.openapi.of(&kinds).v2(&headers, &self.api.aggregator.discovered()).await;
         }
-        let remote = self.aggregator.discovered();
+        let remote = self.api.aggregator.discovered();
         self.discovery
             .of(&kinds, &remote)
             .answer(trimmed, &headers)

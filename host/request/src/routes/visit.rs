@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::held::held;
 use super::options::Query;
 use super::{RequestInfo, Routes, add_warnings, default_manager, read_body, resource};
-use crate::audit::{self, Level, Stage, Trail};
+use crate::audit::{self, LastStage, Level, Stage, Trail};
 use crate::authz::Attributes;
 use crate::encode::negotiate::{Offer, accept};
 use crate::encode::{full, refusal};
@@ -289,7 +289,7 @@ fn begin_stream(visit: &Visit, code: u16) -> Option<LastStage> {
     annotate(visit, trail);
     trail.answered(code, None);
     trail.tell(Stage::ResponseStarted);
-    Some(LastStage(trail.clone()))
+    Some(LastStage::of(trail.clone()))
 }
 
 /// Tells the log what came of it.
@@ -311,14 +311,6 @@ async fn end_trail(visit: &Visit, response: Response) -> Response {
 fn annotate(visit: &Visit, trail: &Trail) {
     if let Some(call) = visit.call.get() {
         trail.annotate(&call.annotations());
-    }
-}
-
-struct LastStage(Arc<Trail>);
-
-impl Drop for LastStage {
-    fn drop(&mut self) {
-        self.0.tell(Stage::ResponseComplete);
     }
 }
 

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::components::Components;
 use super::stamp;
 use super::turns::Turns;
+use crate::aggregation::Aggregator;
 use crate::allocate::Allocator;
 use crate::audit::{Annotations, Auditor};
 use crate::authn::Authenticator;
@@ -58,6 +59,7 @@ pub struct Parts {
     pub authenticator: Authenticator,
     pub allocator: Allocator,
     pub components: Components,
+    pub aggregator: Aggregator,
     pub converter: Arc<Converter>,
     pub fairness: Fairness,
     pub metrics: Metrics,
@@ -75,6 +77,7 @@ pub struct Api {
     pub(crate) authenticator: Authenticator,
     pub(crate) allocator: Allocator,
     pub(crate) components: Components,
+    pub(crate) aggregator: Aggregator,
     pub(crate) converter: Arc<Converter>,
     pub(crate) fairness: Fairness,
     pub(crate) metrics: Metrics,
@@ -201,6 +204,7 @@ impl Api {
             authenticator,
             allocator,
             components,
+            aggregator,
             fairness,
             metrics,
             auditor,
@@ -216,6 +220,7 @@ impl Api {
             authenticator,
             allocator,
             components,
+            aggregator,
             fairness,
             metrics,
             auditor,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use orch_client::{Client, DeleteOptions, List, ListOptions, Patch, Target, Watch, WatchEvent, WriteOptions};
+use orch_client::{
+    Client, DeleteOptions, Elsewhere, List, ListOptions, Patch, Target, Watch, WatchEvent, WriteOptions,
+};
 use orch_object::{Kind, Kinds, Scope, Status, Strategy};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -26,6 +28,7 @@ struct State {
     binding_failures: VecDeque<Status>,
     bindings: Vec<(String, String)>,
     kinds: watch::Sender<Arc<Kinds>>,
+    elsewhere: Elsewhere,
     /// Plurals that were served.
     gone: BTreeSet<String>,
 }
@@ -143,6 +146,10 @@ impl Fake {
         state.gone = gone.map(|kind| kind.plural.clone()).collect();
         let State { watchers, gone, .. } = &mut *state;
         watchers.retain(|(plural, _)| !gone.contains(plural));
+    }
+    /// What other servers serve from now on.
+    pub fn serve_elsewhere(&self, elsewhere: Elsewhere) {
+        self.0.lock().elsewhere = elsewhere;
     }
     pub fn put(&self, plural: &str, object: Value) -> Arc<Value> {
         self.0.lock().put(plural, object)
@@ -318,6 +325,10 @@ impl Client for Fake {
 
     fn kinds(&self) -> watch::Receiver<Arc<Kinds>> {
         self.0.lock().kinds.subscribe()
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        self.0.lock().elsewhere.clone()
     }
 
     async fn dependents(&self, owner_uid: &str) -> Result<Vec<Arc<Value>>, Status> {

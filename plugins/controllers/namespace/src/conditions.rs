@@ -28,11 +28,19 @@ fn conditions(remaining: &Remaining) -> [Condition; 5] {
     let finalizers =
         remaining.finalizers.iter().map(|(name, count)| format!("{name} in {count} resource instances"));
     [
-        fine(
-            "NamespaceDeletionDiscoveryFailure",
-            "ResourcesDiscovered",
-            "All resources successfully discovered",
-        ),
+        if remaining.undiscovered.is_empty() {
+            let message = "All resources successfully discovered";
+            fine("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", message)
+        } else {
+            let stale = remaining.undiscovered.iter();
+            let stale = stale.map(|version| format!("{version}: stale GroupVersion discovery: {version}"));
+            let message = format!(
+                "Discovery failed for some groups, {} failing: unable to retrieve the complete list of server APIs: {}",
+                remaining.undiscovered.len(),
+                listed(stale.collect())
+            );
+            wrong("NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", message)
+        },
         fine(
             "NamespaceDeletionGroupVersionParsingFailure",
             "ParsedGroupVersions",
@@ -56,7 +64,8 @@ fn conditions(remaining: &Remaining) -> [Condition; 5] {
             wrong("NamespaceContentRemaining", "SomeResourcesRemain", message)
         },
         if remaining.finalizers.is_empty() {
-            fine("NamespaceFinalizersRemaining", "ContentRemoved", "All content successfully removed")
+            let message = "All content-preserving finalizers finished";
+            fine("NamespaceFinalizersRemaining", "ContentHasNoFinalizers", message)
         } else {
             let message = format!(
                 "Some content in the namespace has finalizers remaining: {}",
@@ -99,7 +108,8 @@ mod tests {
         let remaining = Remaining {
             objects: [("pods.".to_string(), 2), ("deployments.apps".to_string(), 1)].into(),
             finalizers: [("example.org/hold".to_string(), 1)].into(),
-            errors: Vec::new(),
+            undiscovered: ["a.example/v1".to_string(), "b.example/v1".to_string()].into(),
+            ..Remaining::default()
         };
         let told = update(&[], &remaining, 0);
         let message = |of: &str| {
@@ -113,10 +123,15 @@ mod tests {
             message("NamespaceFinalizersRemaining"),
             "Some content in the namespace has finalizers remaining: example.org/hold in 1 resource instances"
         );
+        assert_eq!(
+            message("NamespaceDeletionDiscoveryFailure"),
+            "Discovery failed for some groups, 2 failing: unable to retrieve the complete list of server APIs: \
+             a.example/v1: stale GroupVersion discovery: a.example/v1, b.example/v1: stale GroupVersion discovery: b.example/v1"
+        );
         let later = update(&told, &Remaining::default(), 5000);
         assert_eq!(later.len(), 5);
         assert!(later.iter().all(|condition| condition["status"] == "False"));
-        assert_eq!(later[0]["lastTransitionTime"], "1970-01-01T00:00:00Z");
+        assert_eq!(later[1]["lastTransitionTime"], "1970-01-01T00:00:00Z");
         assert_eq!(later[3]["lastTransitionTime"], "1970-01-01T00:00:05Z");
         assert_eq!(update(&later, &Remaining::default(), 9000), later);
     }

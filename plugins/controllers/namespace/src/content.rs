@@ -14,6 +14,8 @@ pub struct Remaining {
     pub finalizers: BTreeMap<String, usize>,
     /// What could not be deleted or listed.
     pub errors: Vec<String>,
+    /// Group versions of which nobody knows now what is in them: `example.com/v1`.
+    pub undiscovered: BTreeSet<String>,
 }
 
 impl Remaining {
@@ -23,9 +25,12 @@ impl Remaining {
 }
 
 pub fn remove(api: &dyn Api, namespace: &str) -> Remaining {
+    let (known, unknown): (Vec<Resource>, Vec<Resource>) =
+        api.resources().into_iter().partition(Resource::is_known);
     let (pods, others): (Vec<Resource>, Vec<Resource>) =
-        deletable(api).into_iter().partition(|resource| resource.as_kind() == Kind::POD);
-    let mut remaining = Remaining::default();
+        deletable(known).into_iter().partition(|resource| resource.as_kind() == Kind::POD);
+    let undiscovered = unknown.into_iter().map(|resource| resource.api_version).collect();
+    let mut remaining = Remaining { undiscovered, ..Remaining::default() };
     for resource in &pods {
         remove_kind(api, namespace, resource, &mut remaining);
     }
@@ -39,9 +44,8 @@ pub fn remove(api: &dyn Api, namespace: &str) -> Remaining {
 }
 
 /// One version of every namespaced kind that can be listed and deleted.
-fn deletable(api: &dyn Api) -> Vec<Resource> {
+fn deletable(mut resources: Vec<Resource>) -> Vec<Resource> {
     let mut seen = BTreeSet::new();
-    let mut resources = api.resources();
     resources.retain(|resource| {
         resource.namespaced
             && resource.can("delete")

@@ -74,7 +74,7 @@ fn empty(api: &dyn Api, namespace: &Value) -> Result<Outcome, Error> {
     if let Some(error) = remaining.errors.first() {
         return Err(Error::Other(error.clone()));
     }
-    if !remaining.is_empty() {
+    if !remaining.is_empty() || !remaining.undiscovered.is_empty() {
         return Ok(Outcome::requeue_after_ms(LOOK_AGAIN_MS));
     }
     finalize(api, namespace)

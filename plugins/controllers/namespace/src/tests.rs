@@ -71,6 +71,23 @@ fn what_cannot_be_deleted_is_told() {
 }
 
 #[test]
+fn a_namespace_waits_for_servers_that_do_not_answer() {
+    let cluster = Cluster::with([namespace(), object("ConfigMap", "b", json!([]))]);
+    cluster.set_unknown(&["a.example/v1"]);
+    assert_eq!(reconcile(&cluster).unwrap(), Outcome::requeue_after_ms(LOOK_AGAIN_MS));
+    assert!(cluster.objects(Kind::new("v1", "ConfigMap"), "shop").is_empty(), "what is known goes at once");
+    assert_eq!(now(&cluster)["spec"]["finalizers"], json!(["kubernetes"]));
+    let failure = now(&cluster)["status"]["conditions"][0].clone();
+    assert_eq!(
+        (&failure["type"], &failure["status"], &failure["reason"]),
+        (&json!("NamespaceDeletionDiscoveryFailure"), &json!("True"), &json!("DiscoveryFailed"))
+    );
+    cluster.set_unknown(&[]);
+    assert_eq!(reconcile(&cluster).unwrap(), Outcome::done());
+    assert_eq!(now(&cluster)["spec"]["finalizers"], json!([]));
+}
+
+#[test]
 fn a_living_namespace_is_left_alone() {
     let mut living = namespace();
     living["metadata"].as_object_mut().unwrap().remove("deletionTimestamp");

@@ -129,7 +129,7 @@ impl<'a> DeleteOptions<'a> {
 }
 
 /// A served kind, as discovery tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resource {
     pub api_version: String,
     pub kind: String,
@@ -141,6 +141,12 @@ pub struct Resource {
 impl Resource {
     pub fn as_kind(&self) -> Kind<'_> {
         Kind::new(&self.api_version, &self.kind)
+    }
+
+    /// False: it stands for a group version of an extension server that does not answer. What is in it is
+    /// not known now; there is no kind, no plural and no verb.
+    pub fn is_known(&self) -> bool {
+        !self.plural.is_empty()
     }
 
     pub fn can(&self, verb: &str) -> bool {
