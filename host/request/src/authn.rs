@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use orch_client::Identity;
 use orch_object::Status;
@@ -14,13 +15,18 @@ use crate::tokens::{Tokens, Verified};
 /// Turns what a connection and its headers show into an identity.
 pub struct Authenticator {
     tokens: Arc<Tokens>,
-    oidc: Oidc,
+    oidc: ArcSwap<Oidc>,
     anonymous: Anonymous,
 }
 
 impl Authenticator {
     pub fn new(tokens: Arc<Tokens>, oidc: Oidc, anonymous: Anonymous) -> Self {
-        Authenticator { tokens, oidc, anonymous }
+        Authenticator { tokens, oidc: ArcSwap::from_pointee(oidc), anonymous }
+    }
+
+    /// From now on these issuers' tokens are taken, and no others'.
+    pub fn trust(&self, oidc: Oidc) {
+        self.oidc.store(Arc::new(oidc));
     }
 
     /// A certificate (verified by TLS already) counts before a token; neither: anonymous.
@@ -47,7 +53,7 @@ impl Authenticator {
     /// Whose token it is, and which of the audiences (none: the API's own) it is for; or why it counts
     /// for nothing.
     pub async fn verify(&self, token: &str, audiences: &[String]) -> Result<Verified, String> {
-        match self.oidc.verify(token, audiences).await {
+        match self.oidc.load_full().verify(token, audiences).await {
             Some(verified) => verified.map_err(|error| error.to_string()),
             None => self.tokens.verify(token, audiences).map_err(|error| error.to_string()),
         }

@@ -25,7 +25,7 @@ use crate::fairness;
 use crate::foundation::Foundation;
 use crate::local::LocalClient;
 use crate::metrics::Metrics;
-use crate::oidc::{AuthenticationConfig, OidcError};
+use crate::oidc::{self, AuthenticationConfig, OidcError};
 use crate::outbound::Outbound;
 use crate::pki::{Pki, PkiError, ServingNames};
 use crate::routes::{DiscoveryOf, Health, OpenApiOf, Routes};
@@ -116,6 +116,7 @@ pub struct Server {
     tls: Tls,
     listener: TcpListener,
     address: SocketAddr,
+    reloads: oidc::Reloads,
 }
 
 impl Server {
@@ -135,6 +136,8 @@ impl Server {
         let api = Arc::new(foundation.api(&config, &pki, admission.clone(), allocator.clone())?);
         let Foundation { rbac, outbound, .. } = foundation;
         bootstrap::create(&api, &birth(&config, &pki, address)).await?;
+        let reloads = oidc::Reloads::default();
+        api.metrics.register(|registry| reloads.register(registry));
         cache.fresh().await?;
         rbac.refresh();
         fairness::refresh(&api, &api.fairness);
@@ -154,6 +157,7 @@ impl Server {
             tls,
             listener,
             address,
+            reloads,
         })
     }
 
@@ -235,6 +239,8 @@ impl Server {
             stop: stop.clone(),
         });
         let pki = self.pki.clone();
+        let api = self.api.clone();
+        let authentication = self.config.authentication.clone();
         let renew = {
             let tls = self.tls.clone();
             move || renew(&self.pki, &self.config, &tls)
@@ -243,6 +249,7 @@ impl Server {
         tokio::select! {
             _ = serve::serve(self.listener, self.tls, routes, stop) => {}
             _ = self.rbac.follow() => {}
+            _ = oidc::follow(&api.authenticator, &authentication, &self.reloads) => {}
             _ = fairness::follow(self.api.clone(), self.api.fairness.clone()) => {}
             _ = signer::follow(self.api.clone(), pki) => {}
             _ = policies::follow(self.api.clone()) => {}

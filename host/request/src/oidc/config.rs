@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::ConfigFile;
 use super::mapper::Mapper;
 
 const VERSIONS: [&str; 2] = ["apiserver.config.k8s.io/v1", "apiserver.config.k8s.io/v1beta1"];
@@ -21,6 +22,8 @@ struct File {
 pub struct AuthenticationConfig {
     pub jwt: Vec<Jwt>,
     pub anonymous: Anonymous,
+    /// Where it was read; `None`: it comes from elsewhere and does not change.
+    pub file: Option<ConfigFile>,
 }
 
 /// One issuer.
@@ -94,7 +97,7 @@ pub struct Mapping {
 }
 
 /// Who may come without naming himself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Anonymous {
     enabled: bool,
@@ -102,7 +105,7 @@ pub struct Anonymous {
     conditions: Vec<Condition>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Condition {
     path: String,
@@ -138,7 +141,7 @@ impl AuthenticationConfig {
             jwt.check_issuer().map_err(|(field, why)| format!("jwt[{index}].{field}: {why}"))?;
             Mapper::new(jwt).map_err(|why| format!("jwt[{index}].{why}"))?;
         }
-        Ok(AuthenticationConfig { jwt: file.jwt, anonymous: file.anonymous.unwrap_or_default() })
+        Ok(AuthenticationConfig { jwt: file.jwt, anonymous: file.anonymous.unwrap_or_default(), file: None })
     }
 }
 

@@ -66,8 +66,14 @@ impl Keys {
         if !allowance.take() {
             return Err(unknown());
         }
-        self.current.store(Some(Arc::new(self.fetch().await?)));
+        self.renew().await?;
         self.known(id).ok_or_else(unknown)
+    }
+
+    /// Asks the issuer, whatever is known.
+    pub async fn renew(&self) -> Result<(), OidcError> {
+        self.current.store(Some(Arc::new(self.fetch().await?)));
+        Ok(())
     }
 
     fn known(&self, id: Option<&str>) -> Option<Jwk> {

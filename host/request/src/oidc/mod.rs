@@ -4,6 +4,7 @@ mod config;
 mod distributed;
 mod keys;
 mod mapper;
+mod reload;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use config::{Issuer, Jwt};
 use distributed::Distributed;
 use keys::Keys;
 use mapper::Mapper;
+pub use reload::{ConfigFile, Reloads, follow};
 
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
@@ -59,10 +61,9 @@ const ALGORITHMS: [Algorithm; 9] = [
 ];
 
 impl AuthenticationConfig {
+    /// From a file, which the server then follows.
     pub fn read(path: &Path) -> Result<Self, OidcError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| OidcError::Read { path: path.into(), source })?;
-        Self::parse(&text).map_err(|why| OidcError::Config { path: path.into(), why })
+        ConfigFile::read(path)?.parse()
     }
 }
 
@@ -88,6 +89,11 @@ impl Oidc {
             Ok(Provider { jwt: jwt.clone(), keys: Keys::new(jwt.issuer.clone())?, mapper, groups })
         };
         config.jwt.iter().map(provider).collect::<Result<_, OidcError>>().map(Oidc)
+    }
+
+    /// Asks every issuer for its keys.
+    async fn fetch_keys(&self) -> Result<(), OidcError> {
+        futures::future::try_join_all(self.0.iter().map(|provider| provider.keys.renew())).await.map(drop)
     }
 
     /// `None`: the token is no known issuer's.

@@ -15,13 +15,13 @@ use super::*;
 use crate::pki::{Pki, ServingNames};
 
 /// A key that signs, and its id.
-struct Key {
+pub struct Key {
     id: &'static str,
     pair: rcgen::KeyPair,
 }
 
 impl Key {
-    fn new(id: &'static str) -> Key {
+    pub fn new(id: &'static str) -> Key {
         Key { id, pair: rcgen::KeyPair::generate().unwrap() }
     }
 
@@ -31,15 +31,15 @@ impl Key {
             "x": URL_SAFE_NO_PAD.encode(&point[1..33]), "y": URL_SAFE_NO_PAD.encode(&point[33..]) })
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.id.into()), ..Header::new(Algorithm::ES256) };
         let key = EncodingKey::from_ec_pem(self.pair.serialize_pem().as_bytes()).unwrap();
         jsonwebtoken::encode(&header, claims, &key).unwrap()
     }
 }
 
-struct Issuer {
-    url: String,
+pub struct Issuer {
+    pub url: String,
     ca: String,
     keys: Arc<ArcSwap<Value>>,
     /// What it answers where a token says that its groups are.
@@ -49,7 +49,7 @@ struct Issuer {
 }
 
 impl Issuer {
-    async fn start(first: &Key) -> Issuer {
+    pub async fn start(first: &Key) -> Issuer {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::open(dir.path()).unwrap();
@@ -68,7 +68,12 @@ impl Issuer {
     }
 
     fn oidc(&self) -> Oidc {
-        self.with(json!({
+        Oidc::new(&AuthenticationConfig::parse(&self.document().to_string()).unwrap()).unwrap()
+    }
+
+    /// A configuration that takes its tokens.
+    pub fn document(&self) -> Value {
+        self.document_with(json!({
             "claimValidationRules": [{ "claim": "hd", "requiredValue": "example.com" }],
             "claimMappings": {
                 "username": { "claim": "email", "prefix": "oidc:" }, "groups": { "claim": "roles", "prefix": "oidc-" },
@@ -77,15 +82,19 @@ impl Issuer {
     }
 
     /// `mapping`: the rules and mappings of the issuer's entry.
-    fn with(&self, mut mapping: Value) -> Oidc {
-        mapping["issuer"] =
-            json!({ "url": self.url, "certificateAuthority": self.ca, "audiences": ["orch"] });
-        let config = json!({ "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration",
-            "jwt": [mapping] });
-        Oidc::new(&AuthenticationConfig::parse(&config.to_string()).unwrap()).unwrap()
+    fn with(&self, mapping: Value) -> Oidc {
+        let document = self.document_with(mapping).to_string();
+        Oidc::new(&AuthenticationConfig::parse(&document).unwrap()).unwrap()
     }
 
-    fn claims(&self) -> Value {
+    fn document_with(&self, mut mapping: Value) -> Value {
+        mapping["issuer"] =
+            json!({ "url": self.url, "certificateAuthority": self.ca, "audiences": ["orch"] });
+        json!({ "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration",
+            "jwt": [mapping] })
+    }
+
+    pub fn claims(&self) -> Value {
         let now = jiff::Timestamp::now().as_second();
         json!({ "iss": self.url, "aud": "orch", "exp": now + 600, "iat": now, "sub": "7", "hd": "example.com",
             "email": "jane@example.com", "email_verified": true, "roles": ["dev", "ops"], "jti": "t1" })
