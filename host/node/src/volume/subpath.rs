@@ -4,9 +4,9 @@ use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
 
 use super::mounts;
 
@@ -32,6 +32,11 @@ pub fn bind(volume: &Path, subpath: &str, may_create: bool, target: &Path) -> Re
         .map_err(|e| fails("mount", &e))
 }
 
+/// All but the sticky and the set-user bit.
+const PERMISSIONS: Mode = Mode::S_IRWXU.union(Mode::S_IRWXG).union(Mode::S_IRWXO).union(Mode::S_ISGID);
+
+/// What is missing is made with the volume's own permissions, as by the kubelet: whoever may write to
+/// the volume may write there.
 fn descend(root: OwnedFd, parts: &[&str], may_create: bool) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
@@ -42,8 +47,13 @@ fn descend(root: OwnedFd, parts: &[&str], may_create: bool) -> nix::Result<Owned
         let walked = parts[..=index].join("/");
         let next = match openat2(&root, walked.as_str(), how) {
             Err(nix::Error::ENOENT) if may_create => {
-                mkdirat(parent.as_ref().unwrap_or(&root), parts[index], Mode::from_bits_truncate(0o755))?;
-                openat2(&root, walked.as_str(), how)?
+                let mode = Mode::from_bits_truncate(fstat(&root)?.st_mode) & PERMISSIONS;
+                mkdirat(parent.as_ref().unwrap_or(&root), parts[index], mode)?;
+                let made = openat2(&root, walked.as_str(), how)?;
+                // The umask took its part, and a directory is not made with the group's bit.
+                let itself = format!("/proc/self/fd/{}", made.as_raw_fd());
+                fchmodat(AT_FDCWD, itself.as_str(), mode, FchmodatFlags::FollowSymlink)?;
+                made
             }
             result => result?,
         };
@@ -62,5 +72,28 @@ fn prepare_target(found: &OwnedFd, target: &Path) -> std::io::Result<()> {
         fs::create_dir_all(target)
     } else {
         fs::OpenOptions::new().create(true).append(true).open(target).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_made_has_the_volumes_permissions() {
+        let volume = tempfile::tempdir().unwrap();
+        for mode in [0o777, 0o2770] {
+            fs::set_permissions(volume.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let name = format!("{mode:o}");
+            let root = open(volume.path(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+            descend(root, &[&name, "below"], true).unwrap();
+            for made in [volume.path().join(&name), volume.path().join(&name).join("below")] {
+                assert_eq!(made.metadata().unwrap().permissions().mode() & 0o7777, mode, "{made:?}");
+            }
+        }
+        let root = open(volume.path(), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+        assert_eq!(descend(root, &["missing"], false).unwrap_err(), nix::Error::ENOENT);
     }
 }
