@@ -40,6 +40,20 @@ fn failed(status: Status) -> ApiError {
     ApiError { code: status.code, reason: status.reason, message: status.message }
 }
 
+/// The object, or that there is none.
+fn present(found: Result<Arc<Value>, Status>) -> Result<Option<String>, ApiError> {
+    match found {
+        Ok(object) => Ok(Some(object.to_string())),
+        Err(status) if status.is_not_found() => Ok(None),
+        Err(status) => Err(failed(status)),
+    }
+}
+
+/// Not that there is no such object, but that the kind has no such sub-resource.
+fn is_no_such_resource(status: &Status) -> bool {
+    status.is_not_found() && status.details.as_ref().is_none_or(|details| details["name"].is_null())
+}
+
 fn bad_request(message: impl std::fmt::Display) -> ApiError {
     ApiError { code: 400, reason: "BadRequest".into(), message: message.to_string() }
 }
@@ -223,6 +237,14 @@ impl ControllerApi for Api {
         name: &str,
         live: bool,
     ) -> Result<Option<String>, ApiError> {
+        if let Some((kind, subresource)) = kind.split_once('/') {
+            let row = self.kind(api_version, kind)?;
+            let target = target(&row, namespace, name).subresource(subresource);
+            return match self.account.client.get(&target).await {
+                Err(status) if is_no_such_resource(&status) => Err(failed(status)),
+                found => present(found),
+            };
+        }
         let row = self.kind(api_version, kind)?;
         if let Some(left) = Attempt::pretending().and_then(|attempt| attempt.get(&row, namespace, name)) {
             return Ok(left.map(|object| object.to_string()));
@@ -231,11 +253,7 @@ impl ControllerApi for Api {
             let namespace = if row.namespaced() { namespace } else { "" };
             return Ok(informer.cache().get(namespace, name).map(Object::text));
         }
-        match self.account.client.get(&target(&row, namespace, name)).await {
-            Ok(object) => Ok(Some(object.to_string())),
-            Err(status) if status.is_not_found() => Ok(None),
-            Err(status) => Err(failed(status)),
-        }
+        present(self.account.client.get(&target(&row, namespace, name)).await)
     }
 
     async fn list(

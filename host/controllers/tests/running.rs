@@ -209,6 +209,21 @@ async fn reads_what_it_wrote_and_creates_nothing_twice() {
     assert_eq!(keeper.creates.load(Ordering::SeqCst), 61);
 }
 
+#[tokio::test]
+async fn a_sub_resource_is_read_by_its_kind() {
+    let (api, controllers, _stop) = world();
+    config_map(&api, "plain", 0);
+    api.put(
+        "configmaps",
+        json!({"metadata": {"name": "scaled", "namespace": "shop"}, "spec": {"replicas": 3}}),
+    );
+    let reader = controllers.api("reader");
+    let read = async |name: &str| reader.get("v1", "ConfigMap/scale", "shop", name, false).await;
+    assert!(read("scaled").await.unwrap().unwrap().contains(r#""replicas":3"#));
+    assert_eq!(read("gone").await.unwrap(), None);
+    assert_eq!(read("plain").await.unwrap_err().code, 404, "it has no such sub-resource");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_what_it_reads_wakes_it() {
     let (api, controllers, _stop) = world();

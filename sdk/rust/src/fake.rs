@@ -280,6 +280,18 @@ impl Api for Cluster {
         self.get(object)
     }
 
+    /// `scale` of what has a number of replicas; other sub-resources there are none.
+    fn get_subresource(&self, at: ObjectRef, subresource: &str) -> Result<Option<Value>, ApiError> {
+        let Some(object) = self.get(at)? else { return Ok(None) };
+        match object.at(&["spec", "replicas"]) {
+            replicas @ Value::Number(_) if subresource == "scale" => Ok(Some(json!({
+                "apiVersion": "autoscaling/v1", "kind": "Scale", "spec": { "replicas": replicas },
+                "metadata": { "namespace": at.namespace, "name": at.name, "uid": object.uid() },
+            }))),
+            _ => Err(ApiError::new(404, "NotFound", "the server could not find the requested resource")),
+        }
+    }
+
     fn list(&self, kind: Kind, selection: Selection) -> Result<Vec<Value>, ApiError> {
         self.scripted("list")?;
         let objects = self.objects.borrow();

@@ -49,6 +49,7 @@ fn the_whole_path(host: &Host, kubectl: &KubectlIn) {
     port_forward(host, kubectl);
     readiness(host, kubectl, &ip);
     scale(host, kubectl, &ip);
+    drain(kubectl);
     rollout_and_undo(kubectl);
     delete(kubectl);
 }
@@ -252,6 +253,29 @@ fn scale(host: &Host, kubectl: &KubectlIn, ip: &str) {
     });
     kubectl.run("scale deployment hello --replicas=3");
     kubectl.run("rollout status deployment/hello --timeout=30s");
+}
+
+/// A budget lets one pod go, and no second one until the first is replaced, for which there is no room.
+fn drain(kubectl: &KubectlIn) {
+    kubectl.run("create poddisruptionbudget hello --selector=app=hello --max-unavailable=1");
+    let status = |wanted: &str| {
+        let counts = "{.status.expectedPods} {.status.currentHealthy} {.status.desiredHealthy} \
+            {.status.disruptionsAllowed} {.status.conditions[0].reason}";
+        eventually("the budget's status", SOON, || {
+            let mut command = kubectl.command("get poddisruptionbudget hello -o");
+            let told = try_run(command.arg(format!("jsonpath={counts}")))?;
+            if told == wanted { Ok(()) } else { Err(told) }
+        });
+    };
+    status("3 3 2 1 SufficientPods");
+    let refused = kubectl.ask("drain node-a --pod-selector=app=hello --timeout=8s").unwrap_err();
+    assert!(refused.contains("violate the pod's disruption budget"), "{refused}");
+    status("3 2 2 0 InsufficientPods");
+    let pods = kubectl.run("get pods -l app=hello --no-headers");
+    assert_eq!(pods.lines().filter(|pod| pod.contains("1/1")).count(), 2, "{pods}");
+    kubectl.run("uncordon node-a");
+    status("3 3 2 1 SufficientPods");
+    kubectl.run("delete poddisruptionbudget hello");
 }
 
 fn rollout_and_undo(kubectl: &KubectlIn) {

@@ -128,7 +128,10 @@ impl State {
 
     fn get(&self, plural: &str, key: &str) -> Result<Arc<Value>, Status> {
         let found = self.objects.get(plural).and_then(|objects| objects.get(key)).cloned();
-        found.ok_or_else(|| Status::new(404, "NotFound", format!("{plural} {key:?} not found")))
+        found.ok_or_else(|| Status {
+            details: Some(json!({ "kind": plural, "name": key })),
+            ..Status::new(404, "NotFound", format!("{plural} {key:?} not found"))
+        })
     }
 }
 
@@ -210,7 +213,15 @@ impl Fake {
 #[async_trait]
 impl Client for Fake {
     async fn get(&self, target: &Target) -> Result<Arc<Value>, Status> {
-        self.0.lock().get(&target.resource.plural, &key(target.namespace.as_deref(), &target.name))
+        let object =
+            self.0.lock().get(&target.resource.plural, &key(target.namespace.as_deref(), &target.name))?;
+        match (target.subresource.as_str(), &object["spec"]["replicas"]) {
+            ("", _) => Ok(object),
+            ("scale", Value::Number(replicas)) => {
+                Ok(Arc::new(json!({ "kind": "Scale", "spec": { "replicas": replicas } })))
+            }
+            _ => Err(Status::new(404, "NotFound", "the server could not find the requested resource")),
+        }
     }
 
     async fn list(&self, target: &Target, _: &ListOptions) -> Result<List, Status> {

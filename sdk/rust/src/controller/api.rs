@@ -205,7 +205,17 @@ pub trait Api {
     fn get(&self, object: ObjectRef) -> Result<Option<Value>, ApiError>;
     /// As [`Api::get`], past the cache.
     fn get_live(&self, object: ObjectRef) -> Result<Option<Value>, ApiError>;
+    /// A sub-resource that can be read (`scale`), always live; an error of code 404 when the kind has none
+    /// of that name.
+    fn get_subresource(&self, _object: ObjectRef, _subresource: &str) -> Result<Option<Value>, ApiError> {
+        Err(ApiError::new(404, "NotFound", "the server could not find the requested resource"))
+    }
     fn list(&self, kind: Kind, selection: Selection) -> Result<Vec<Value>, ApiError>;
+    /// As [`Api::list`], one object after the other: of many large ones not all are held at once.
+    fn each(&self, kind: Kind, selection: Selection, see: &mut dyn FnMut(Value)) -> Result<(), ApiError> {
+        self.list(kind, selection)?.into_iter().for_each(see);
+        Ok(())
+    }
     /// Metadata of the objects of any kind whose `ownerReferences` name this uid.
     fn dependents(&self, owner_uid: &str) -> Result<Vec<Value>, ApiError>;
 

@@ -67,10 +67,23 @@ impl Api for HostApi {
         HostApi::read(object, true)
     }
 
+    fn get_subresource(&self, object: ObjectRef, subresource: &str) -> Result<Option<Value>, ApiError> {
+        let kind = format!("{}/{subresource}", object.kind.kind);
+        HostApi::read(ObjectRef { kind: Kind::new(object.kind.api_version, &kind), ..object }, true)
+    }
+
     fn list(&self, kind: Kind, selection: Selection) -> Result<Vec<Value>, ApiError> {
+        let mut objects = Vec::new();
+        self.each(kind, selection, &mut |object| objects.push(object))?;
+        Ok(objects)
+    }
+
+    fn each(&self, kind: Kind, selection: Selection, see: &mut dyn FnMut(Value)) -> Result<(), ApiError> {
         let Selection { namespace, labels, fields } = selection;
-        let objects = api::list(kind.api_version, kind.kind, namespace, labels, fields)?;
-        objects.iter().map(|object| parse(object)).collect()
+        for object in api::list(kind.api_version, kind.kind, namespace, labels, fields)? {
+            see(parse(&object)?);
+        }
+        Ok(())
     }
 
     fn dependents(&self, owner_uid: &str) -> Result<Vec<Value>, ApiError> {
