@@ -45,6 +45,8 @@ pub struct Machine {
 const RESERVED_MEMORY: u64 = 100 << 20;
 /// The share of the disk that eviction would defend.
 const RESERVED_DISK_PERCENT: u64 = 10;
+/// Bytes of a large disk that are enough.
+const RESERVED_DISK: u64 = 2 << 30;
 
 impl Machine {
     pub fn read(config: &Config) -> Result<Machine, MachineError> {
@@ -89,12 +91,13 @@ pub struct Pressure {
     pub pids: bool,
 }
 
-/// Kubelet's default eviction thresholds: 100 MiB of memory, 10 % of the disk.
+/// Kubelet's default eviction thresholds, 100 MiB of memory and 10 % of the disk, but that nobody needs more
+/// of a large disk than [`RESERVED_DISK`]: a node under pressure takes no pods.
 pub fn pressure(data_dir: &Path) -> Result<Pressure, MachineError> {
     let (size, available) = disk(data_dir)?;
     Ok(Pressure {
         memory: memory("MemAvailable")? < RESERVED_MEMORY,
-        disk: available < size / 100 * RESERVED_DISK_PERCENT,
+        disk: available < (size / 100 * RESERVED_DISK_PERCENT).min(RESERVED_DISK),
         pids: few_pids(),
     })
 }

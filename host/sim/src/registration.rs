@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::connection::{Connection, ConnectionError};
+use crate::connection::{Body, Connection, ConnectionError};
 use crate::describe::{LABEL, Shape, micro_time, time};
 use crate::pod::Pod;
 use crate::retry::retry;
@@ -56,6 +56,9 @@ async fn register_one(connection: &Connection, shape: &Shape, index: usize) -> R
             if !is_simulated(&existing) {
                 return Err(RegistrationError::Foreign { name });
             }
+            // Silent until now, it may have been given up.
+            let (path, body) = report(shape, index);
+            retry(|| connection.patch(&path, Body::StrategicPatch, body.clone())).await.map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }

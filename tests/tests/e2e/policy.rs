@@ -28,8 +28,15 @@ fn pod(name: &str, cpu: &str, policy: &str) -> Value {
     })
 }
 
+/// Nodes without a machine renew no Lease: they may be silent for as long as a test takes.
+fn be_patient(kubectl: &KubectlIn) {
+    let mut command = kubectl.command("patch plugin node --type=merge -p");
+    orch_tests::run(command.arg(r#"{"spec":{"config":{"nodeMonitorGracePeriodSeconds":3600}}}"#));
+}
+
 /// Nodes that exist only as objects; the first is far fuller than any other will ever be.
 fn hollow_nodes(kubectl: &KubectlIn) {
+    be_patient(kubectl);
     let node = |i: usize| json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": format!("hollow-{i}") } });
     kubectl.feed("create -f -", &list((0..HOLLOW).map(node).collect())).unwrap();
     let room = r#"{"status":{"capacity":{"cpu":"1000","memory":"1000G","pods":"5000"},"allocatable":{"cpu":"1000","memory":"1000G","pods":"5000"},"conditions":[{"type":"Ready","status":"True"}]}}"#;

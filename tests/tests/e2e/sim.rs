@@ -56,6 +56,37 @@ fn deploy(host: &Host) {
     });
 }
 
+/// Nodes may be silent a little longer than the time between two renewals.
+fn expect_soon(host: &Host) {
+    let file = host.data_dir.path().join("plugin.json");
+    let plugin = r#"{"apiVersion":"plugins.orch.dev/v1alpha1","kind":"Plugin","metadata":{"name":"node"},
+        "spec":{"world":"orch:controller","source":{"builtin":"node"},"config":{"nodeMonitorGracePeriodSeconds":16}}}"#;
+    std::fs::write(&file, plugin).unwrap();
+    host.orch(&["apply", "-f", &file.to_string_lossy()]).unwrap();
+}
+
+/// So many nodes are not heard of: nothing is known of them, and they are told to give up their pods, for
+/// each is the only one of its zone.
+fn silent(host: &Host, wanted: usize) {
+    eventually(&format!("{wanted} silent nodes"), Duration::from_secs(60), || {
+        let nodes = host.orch(&["get", "nodes", "-o", "json"])?;
+        let nodes: serde_json::Value = serde_json::from_str(&nodes).map_err(|e| e.to_string())?;
+        let is_silent = |node: &&serde_json::Value| {
+            let has = |list: &serde_json::Value, what: &dyn Fn(&serde_json::Value) -> bool| {
+                list.as_array().is_some_and(|list| list.iter().any(what))
+            };
+            let is_unknown =
+                has(&node["status"]["conditions"], &|c| c["type"] == "Ready" && c["status"] == "Unknown");
+            let evicts = has(&node["spec"]["taints"], &|t| {
+                t["key"] == "node.kubernetes.io/unreachable" && t["effect"] == "NoExecute"
+            });
+            is_unknown && evicts
+        };
+        let found = nodes["items"].as_array().map_or(0, |items| items.iter().filter(is_silent).count());
+        if found == wanted { Ok(()) } else { Err(host.orch(&["get", "nodes"])?) }
+    });
+}
+
 #[test]
 fn hollow_nodes_run_pods_and_leave_nothing() {
     let host = Host::start(&[]);
@@ -83,9 +114,12 @@ fn kept_nodes_are_taken_up_again_and_others_are_left_alone() {
     count(&host, &["leases", "-n", "kube-node-lease"], 4);
     // The Lease of the last node may be there before the simulation listens to signals.
     deploy(&host);
+    expect_soon(&host);
     simulation.interrupt();
     count(&host, &["nodes"], 4);
+    silent(&host, 3);
     let again = Simulation::start(&host, &["3"]);
+    silent(&host, 0);
     host.orch(&["delete", "deploy/web"]).unwrap();
     count(&host, &["pods"], 0);
     again.interrupt();

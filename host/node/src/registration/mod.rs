@@ -82,7 +82,7 @@ async fn register(agent: &Agent) -> Result<Value, Status> {
 
 struct Reporter {
     agent: Arc<Agent>,
-    /// The status the API has.
+    /// The status as last told, with the conditions that the API has.
     told: Value,
     told_at: Option<Instant>,
 }
@@ -90,6 +90,9 @@ struct Reporter {
 impl Reporter {
     async fn report(&mut self) -> Result<(), Status> {
         let agent = self.agent.clone();
+        // Others write conditions too: of a node that it does not hear of, the node controller.
+        let shown = agent.client.get(&target(&agent)).await?;
+        self.told["conditions"] = object::own_conditions(&shown["status"]);
         let images = agent.runtime.images().await.unwrap_or_default();
         let trouble = agent.runtime.sandboxes().await.err().map(|e| e.to_string());
         let pressure = machine::pressure(agent.paths.data_dir()).ok();
@@ -126,6 +129,40 @@ mod tests {
     use super::*;
     use crate::testing::{Bench, NODE};
     use orch_client::Client;
+
+    async fn shown(bench: &Bench) -> Value {
+        let node = bench.client.get(&Target::cluster(&Resource::core("nodes"), NODE)).await;
+        node.map(|node| (*node).clone()).unwrap_or_default()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_say_of_the_node_meanwhile_is_put_right() {
+        let bench = Bench::start();
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let mut node = shown(&bench).await;
+        assert!(object::is_ready(&node["status"]));
+        let quiet = node["metadata"]["resourceVersion"].clone();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(
+            shown(&bench).await["metadata"]["resourceVersion"],
+            quiet,
+            "unchanged, it is not told again"
+        );
+        for condition in node["status"]["conditions"].as_array_mut().unwrap() {
+            condition["status"] = "Unknown".into();
+        }
+        node["status"]["conditions"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({ "type": "Other", "status": "True" }));
+        bench.client.put(&Target::cluster(&Resource::core("nodes"), NODE), node);
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        let node = shown(&bench).await;
+        assert!(object::is_ready(&node["status"]), "{node:#}");
+        let conditions = node["status"]["conditions"].as_array().unwrap();
+        assert!(conditions.iter().all(|condition| condition["status"] != "Unknown"), "{conditions:#?}");
+        assert!(conditions.iter().any(|condition| condition["type"] == "Other"), "{conditions:#?}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn the_node_is_ready_at_once_and_its_lease_is_renewed() {

@@ -11,6 +11,8 @@ use crate::machine::{self, Machine, Pressure};
 const DEFAULT_PODS: u32 = 110;
 /// As many images as upstream lists.
 const IMAGES: usize = 50;
+/// Conditions that a node sets on itself.
+const OWN: [&str; 4] = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"];
 
 /// What registration creates.
 pub fn node(config: &Config) -> Value {
@@ -189,6 +191,11 @@ fn conditions(health: &Health, before: &Value, now: &str) -> Value {
 
 fn known<'a>(status: &'a Value, name: &str) -> Option<&'a Value> {
     status["conditions"].as_array()?.iter().find(|condition| condition["type"] == name)
+}
+
+/// Of the conditions that the API has those that a node sets, in its order.
+pub fn own_conditions(shown: &Value) -> Value {
+    OWN.iter().filter_map(|name| known(shown, name)).cloned().collect()
 }
 
 pub fn is_ready(status: &Value) -> bool {

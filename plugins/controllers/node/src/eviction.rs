@@ -33,14 +33,19 @@ impl Evictions {
         self.nodes.contains_key(node_of(pod)) || self.doomed.contains_key(&pod.key())
     }
 
-    /// In how many milliseconds the pod is to go; `None`: it may stay, or is gone.
-    pub fn of_pod(&mut self, api: &dyn Api, namespace: &str, name: &str) -> Result<Option<u64>, Error> {
-        let Some(pod) = api.get(Kind::POD.object(namespace, name))? else {
-            self.doomed.remove(&key_of(namespace, name));
-            return Ok(None);
-        };
-        let taints = self.nodes.get(node_of(&pod)).cloned().unwrap_or_default();
-        self.judge(api, &pod, &taints)
+    /// Whether the pod's time is running.
+    pub fn is_doomed(&self, key: &str) -> bool {
+        self.doomed.contains_key(key)
+    }
+
+    /// In how many milliseconds the pod is to go; `None`: it may stay.
+    pub fn of_pod(&mut self, api: &dyn Api, pod: &Value) -> Result<Option<u64>, Error> {
+        let taints = self.nodes.get(node_of(pod)).cloned().unwrap_or_default();
+        self.judge(api, pod, &taints)
+    }
+
+    pub fn forget_pod(&mut self, key: &str) {
+        self.doomed.remove(key);
     }
 
     /// In how many milliseconds the first of the node's pods is to go.
@@ -98,7 +103,7 @@ impl Evictions {
     }
 }
 
-fn node_of(pod: &Value) -> &str {
+pub fn node_of(pod: &Value) -> &str {
     pod.at(&["spec", "nodeName"]).as_str().unwrap_or_default()
 }
 

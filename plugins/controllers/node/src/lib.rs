@@ -1,166 +1,130 @@
-//! What a node says of itself keeps new pods away: that it is not ready, that its network is not there, that
-//! it is cordoned become taints (`pkg/controller/nodelifecycle`, of which this is the pass over `NoSchedule`
-//! taints). Pressure is none yet: nothing here would relieve a node of it. Pods that do not tolerate a
-//! node's taints of effect `NoExecute` are evicted ([`eviction`]).
-//! <https://kubernetes.io/docs/concepts/architecture/nodes/#taint-nodes-by-condition>
+//! What becomes of nodes and of what runs there (`pkg/controller/nodelifecycle`, `pkg/controller/tainteviction`):
+//! a node that is no longer heard of is unknown ([`health`]); that it is not ready, under pressure, without
+//! network or cordoned keeps new pods away by taints ([`taints`]); of nodes that are lost the pods are
+//! evicted, not too many nodes at once ([`zones`], [`eviction`]).
+//! <https://kubernetes.io/docs/concepts/architecture/nodes/#node-controller>
 
 mod eviction;
+mod health;
+mod taints;
+mod unready;
+mod zones;
 
-use orch_sdk::controller::{
-    Api, Change, Controller, Description, Error, Kind, Outcome, PatchType, split_key,
-};
+use orch_sdk::Value;
+use orch_sdk::config::Field;
+use orch_sdk::controller::{Api, Change, Controller, Description, Error, Kind, Outcome, split_key};
 use orch_sdk::object::Object;
-use orch_sdk::time::rfc3339;
-use orch_sdk::{Value, json};
 
-use eviction::Evictions;
+use eviction::{Evictions, node_of};
+use health::{Grace, Health};
 
-/// A condition, a status of it, and the taint that says so.
-const TAINTS: [(&str, &str, &str); 3] = [
-    ("Ready", "False", "node.kubernetes.io/not-ready"),
-    ("Ready", "Unknown", "node.kubernetes.io/unreachable"),
-    ("NetworkUnavailable", "True", "node.kubernetes.io/network-unavailable"),
-];
-const CORDONED: &str = "node.kubernetes.io/unschedulable";
-const EFFECT: &str = "NoSchedule";
+const LEASE: Kind = Kind::new("coordination.k8s.io/v1", "Lease");
+/// Where the Leases of nodes are.
+const LEASES: &str = "kube-node-lease";
+/// The key that stands for the health of all nodes; no node has such a name.
+const ALL: &str = "*";
+const SECONDS: std::ops::RangeInclusive<i64> = 1..=365 * 86_400;
 
 #[derive(Default)]
 pub struct Nodes {
+    health: Health,
     evictions: Evictions,
 }
 
 orch_sdk::export_controller!(Nodes);
 
 impl Controller for Nodes {
-    /// One worker: whose time is running is known in one place. A key is a node's name, or a pod's.
+    /// One worker: who is heard of and whose time is running is known in one place. A key is a node's
+    /// name, a pod's, or [`ALL`].
     fn describe() -> Description {
-        let of_nodes =
-            ["status.conditions[*].type", "status.conditions[*].status", "spec.unschedulable", "spec.taints"];
+        let of_nodes = [
+            "metadata.labels",
+            "status.conditions[*].type",
+            "status.conditions[*].status",
+            "status.conditions[*].lastHeartbeatTime",
+            "spec.unschedulable",
+            "spec.taints",
+        ];
         let of_pods = ["metadata.deletionTimestamp", "spec.nodeName", "spec.tolerations"];
-        Description::new().watches(Kind::NODE, &of_nodes).watches_mapped(Kind::POD, &of_pods)
+        Description::new()
+            .watches_mapped(Kind::NODE, &of_nodes)
+            .watches_mapped(Kind::POD, &of_pods)
+            .watches_mapped(LEASE, &["spec.renewTime"])
+            .counter("node_evictions", "Nodes whose pods began to be evicted since they were lost.")
     }
 
-    fn keys(&mut self, _: usize, _: Change, pod: &Value, _: Option<&Value>) -> Vec<String> {
-        if self.evictions.concern(pod) { vec![pod.key()] } else { Vec::new() }
+    fn configure(&mut self, config: &Value) -> Result<(), String> {
+        let names = ["nodeMonitorGracePeriodSeconds", "nodeStartupGracePeriodSeconds"];
+        let root = Field::root(config).only(&names)?;
+        let default = Grace::default();
+        let millis = |name: &str, default: u64| {
+            let seconds = root.child(name).integer_or(default as i64 / 1000, SECONDS)?;
+            Ok::<u64, String>(seconds.unsigned_abs() * 1000)
+        };
+        self.health.grace = Grace {
+            monitor_ms: millis(names[0], default.monitor_ms)?,
+            startup_ms: millis(names[1], default.startup_ms)?,
+        };
+        Ok(())
+    }
+
+    /// Leases concern no key: that they are renewed is only noted, for there are many of them.
+    fn keys(&mut self, watch: usize, change: Change, object: &Value, before: Option<&Value>) -> Vec<String> {
+        match watch {
+            0 if self.health.has_looked() => vec![object.name().into()],
+            0 => vec![object.name().into(), ALL.into()],
+            1 => {
+                let is_new = before.is_none_or(|before| node_of(before) != node_of(object));
+                let is_lost = is_new && self.health.is_unready(node_of(object));
+                if is_lost || self.evictions.concern(object) { vec![object.key()] } else { Vec::new() }
+            }
+            _ => {
+                if object.namespace() == LEASES {
+                    self.health.hear(object, change);
+                }
+                Vec::new()
+            }
+        }
     }
 
     fn reconcile(&mut self, api: &dyn Api, key: &str) -> Result<Outcome, Error> {
+        if key == ALL {
+            self.health.look(api)?;
+            return Ok(Outcome::requeue_after_ms(health::PERIOD_MS));
+        }
         let next = match key.contains('/') {
-            true => {
-                let (namespace, name) = split_key(key);
-                self.evictions.of_pod(api, namespace, name)?
-            }
-            false => match api.get(Kind::NODE.object("", key))? {
-                Some(node) => {
-                    taint(api, &node)?;
-                    self.evictions.of_node(api, &node)?
-                }
-                None => {
-                    self.evictions.forget_node(key);
-                    None
-                }
-            },
+            true => self.look_at_pod(api, key)?,
+            false => self.look_at_node(api, key)?,
         };
         Ok(next.map_or_else(Outcome::done, Outcome::requeue_after_ms))
     }
 }
 
-fn taint(api: &dyn Api, node: &Value) -> Result<(), Error> {
-    let before = node.items(&["spec", "taints"]);
-    let after = tainted(node, &rfc3339(api.now_ms()));
-    if after == before {
-        return Ok(());
+impl Nodes {
+    fn look_at_node(&mut self, api: &dyn Api, name: &str) -> Result<Option<u64>, Error> {
+        let Some(node) = api.get(Kind::NODE.object("", name))? else {
+            self.health.forget(api, name);
+            self.evictions.forget_node(name);
+            return Ok(None);
+        };
+        self.health.observe(api, &node);
+        taints::settle(api, &node, taints::kept(&node))?;
+        self.evictions.of_node(api, &node)
     }
-    let version = node.resource_version();
-    let body = json!({ "metadata": { "resourceVersion": version }, "spec": { "taints": after } });
-    match api.patch(Kind::NODE.object("", node.name()), PatchType::Merge, &body) {
-        Err(error) if !error.is_not_found() => Err(error.into()),
-        _ => Ok(()),
-    }
-}
 
-/// The node's taints as its state wants them; those of others stay.
-fn tainted(node: &Value, now: &str) -> Vec<Value> {
-    let wanted = wanted(node);
-    let is_ours = |taint: &&Value| {
-        let key = taint["key"].as_str().unwrap_or_default();
-        taint["effect"] == EFFECT && (key == CORDONED || TAINTS.iter().any(|(.., known)| *known == key))
-    };
-    let is_wanted = |taint: &&Value| wanted.iter().any(|key| taint["key"] == *key);
-    let before = node.items(&["spec", "taints"]);
-    let mut taints: Vec<Value> =
-        before.iter().filter(|taint| !is_ours(taint) || is_wanted(taint)).cloned().collect();
-    let missing =
-        wanted.iter().filter(|key| !before.iter().filter(is_ours).any(|taint| taint["key"] == **key));
-    taints.extend(missing.map(|key| json!({ "key": key, "effect": EFFECT, "timeAdded": now })));
-    taints
-}
-
-fn wanted(node: &Value) -> Vec<&'static str> {
-    let conditions = node.items(&["status", "conditions"]);
-    let holds = |condition: &str, status: &str| {
-        conditions.iter().any(|known| known["type"] == condition && known["status"] == status)
-    };
-    let mut keys: Vec<&str> = TAINTS
-        .iter()
-        .filter(|(condition, status, _)| holds(condition, status))
-        .map(|(.., key)| *key)
-        .collect();
-    if *node.at(&["spec", "unschedulable"]) == true {
-        keys.push(CORDONED);
+    fn look_at_pod(&mut self, api: &dyn Api, key: &str) -> Result<Option<u64>, Error> {
+        let (namespace, name) = split_key(key);
+        let Some(pod) = api.get(Kind::POD.object(namespace, name))? else {
+            self.evictions.forget_pod(key);
+            return Ok(None);
+        };
+        let is_first = !self.evictions.is_doomed(key);
+        if is_first && self.health.is_unready(node_of(&pod)) {
+            unready::mark(api, &pod)?;
+        }
+        self.evictions.of_pod(api, &pod)
     }
-    keys
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use orch_sdk::fake::Cluster;
-
-    fn node(ready: &str, spec: Value) -> Value {
-        json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": "n" }, "spec": spec,
-            "status": { "conditions": [{ "type": "Ready", "status": ready }] } })
-    }
-
-    /// Keys and effects of the taints after a pass.
-    fn taints(node: Value) -> Vec<String> {
-        let cluster = Cluster::with([node]);
-        Nodes::default().reconcile(&cluster, "n").unwrap();
-        let node = cluster.object(Kind::NODE, "", "n");
-        let taints = node.items(&["spec", "taints"]).iter();
-        taints
-            .map(|taint| format!("{}:{}", taint["key"].as_str().unwrap(), taint["effect"].as_str().unwrap()))
-            .collect()
-    }
-
-    #[test]
-    fn a_node_that_is_ready_takes_pods() {
-        let new = json!({ "taints": [
-            { "key": "own", "effect": "NoExecute" },
-            { "key": "node.kubernetes.io/not-ready", "effect": "NoSchedule" },
-        ] });
-        assert_eq!(taints(node("True", new.clone())), ["own:NoExecute"]);
-        assert_eq!(
-            taints(node("False", new.clone())),
-            ["own:NoExecute", "node.kubernetes.io/not-ready:NoSchedule"]
-        );
-        assert_eq!(
-            taints(node("Unknown", new)),
-            ["own:NoExecute", "node.kubernetes.io/unreachable:NoSchedule"]
-        );
-    }
-
-    #[test]
-    fn a_cordon_is_a_taint() {
-        let cordoned = node("True", json!({ "unschedulable": true }));
-        assert_eq!(taints(cordoned.clone()), ["node.kubernetes.io/unschedulable:NoSchedule"]);
-        let cluster = Cluster::with([cordoned]);
-        Nodes::default().reconcile(&cluster, "n").unwrap();
-        cluster.take_writes();
-        Nodes::default().reconcile(&cluster, "n").unwrap();
-        assert!(cluster.take_writes().is_empty(), "what is right is left alone");
-        let mut node = cluster.object(Kind::NODE, "", "n");
-        node["spec"]["unschedulable"] = false.into();
-        assert_eq!(taints(node), Vec::<String>::new());
-    }
-}
+mod tests;
