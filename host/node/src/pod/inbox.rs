@@ -62,7 +62,8 @@ pub enum Input {
     Room,
     TornDown(Result<(), String>),
     Deleted(Result<(), String>),
-    StatusWritten(Result<(), orch_client::Status>),
+    /// With the `resourceVersion` that the pod has since.
+    StatusWritten(Result<u64, orch_client::Status>),
 }
 
 #[derive(Debug)]

@@ -27,6 +27,7 @@ mod start;
 pub mod status;
 mod stop;
 mod take;
+mod totals;
 pub mod view;
 pub mod worker;
 

@@ -93,6 +93,8 @@ pub struct Record {
     pub failures: u32,
     /// Why the resources of the spec are not (yet) those of the containers.
     pub resize: Option<Waiting>,
+    /// Of which generation the resize has begun that is not over.
+    pub resizing: Option<i64>,
     /// The node has no room for the spec's resources: nothing is tried before some is given back.
     pub lacks_room: bool,
     /// A step of a resize that failed is not tried again before.

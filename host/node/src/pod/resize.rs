@@ -1,6 +1,7 @@
 //! Resources that change while a pod runs: what differs, whether there is room, the change itself.
 
 use orch_container::runtime::Resources;
+use serde::Serialize;
 
 use super::labels;
 use super::qos;
@@ -35,6 +36,50 @@ pub fn differing<'a>(pod: &'a Pod, record: &'a Record) -> impl Iterator<Item = (
         let has = attempt.resources.as_ref()?;
         (!changes(has, &container.resources).is_empty()).then_some((container, attempt))
     })
+}
+
+/// Whether every container runs with what the spec asks for.
+pub fn is_over(pod: &Pod, record: &Record) -> bool {
+    let runs = |container: &Container| {
+        record.container(&container.name).is_some_and(|known| known.is_running() && !known.stopping)
+    };
+    pod.spec.containers.iter().all(runs) && differing(pod, record).next().is_none()
+}
+
+/// What the spec asks for, as upstream writes it into events.
+pub fn summary(pod: &Pod, error: &str) -> String {
+    let of = |containers: &[Container]| {
+        let allocation = |container: &Container| Allocation {
+            name: container.name.clone(),
+            resources: container.resources.clone(),
+        };
+        containers.iter().map(allocation).collect()
+    };
+    let summary = Summary {
+        init_containers: of(&pod.spec.init_containers),
+        containers: of(&pod.spec.containers),
+        generation: pod.metadata.generation.unwrap_or(0),
+        error,
+    };
+    serde_json::to_string(&summary).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary<'a> {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    init_containers: Vec<Allocation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    containers: Vec<Allocation>,
+    generation: i64,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    error: &'a str,
+}
+
+#[derive(Serialize)]
+struct Allocation {
+    name: String,
+    resources: ResourceRequirements,
 }
 
 fn changes(has: &ResourceRequirements, wanted: &ResourceRequirements) -> Vec<&'static str> {

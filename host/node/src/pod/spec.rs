@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::references;
 
 #[derive(Debug, thiserror::Error)]
 #[error("pod {key} is not readable: {source}")]
@@ -68,6 +70,8 @@ pub struct PodSpec {
     pub dns_config: DnsConfig,
     pub readiness_gates: Vec<ReadinessGate>,
     pub resources: Option<ResourceRequirements>,
+    /// Added by a RuntimeClass on top of what the containers ask for.
+    pub overhead: ResourceList,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -212,10 +216,12 @@ pub struct ResizePolicy {
     pub restart_policy: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceRequirements {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: ResourceList,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: ResourceList,
 }
 
@@ -386,6 +392,10 @@ impl Pod {
 
     pub fn status(&self) -> &Value {
         &self.raw["status"]
+    }
+    /// The revision at which the API last showed it.
+    pub fn version(&self) -> u64 {
+        references::version(&self.raw)
     }
 
     /// Init containers first, ephemeral ones last, in the order of the spec.

@@ -10,6 +10,7 @@ use super::plan::restarts;
 use super::qos;
 use super::record::{Attempt, ContainerRecord, End, Operation, Record, Waiting};
 use super::spec::{Container, Pod, ResourceRequirements};
+use super::totals;
 use crate::time;
 
 /// Everything a status is made of.
@@ -35,6 +36,7 @@ pub fn build(facts: Facts) -> Value {
         "conditions": conditions::build(pod, record, phase, (&init, &main), before, now),
         "containerStatuses": main,
         "qosClass": qos::class(&pod.spec).name(),
+        "resources": totals::resources(pod, record, phase, before),
         "startTime": start_time,
     });
     if !init.is_empty() {
@@ -43,6 +45,9 @@ pub fn build(facts: Facts) -> Value {
     if !pod.spec.ephemeral_containers.is_empty() {
         status["ephemeralContainerStatuses"] =
             container_statuses(facts, &pod.spec.ephemeral_containers).into();
+    }
+    if let Some(requests) = totals::allocated_requests(pod, record) {
+        status["allocatedResources"] = requests;
     }
     if let Some(generation) = pod.metadata.generation {
         status["observedGeneration"] = generation.into();
@@ -110,7 +115,7 @@ fn container_status(facts: Facts, container: &Container) -> Value {
         // Nobody sends requests to an ephemeral container.
         is_running && known.is_some_and(|c| c.ready) && !pod.is_ephemeral(&container.name)
     };
-    let in_force = current.filter(|_| is_running).and_then(|attempt| attempt.resources.as_ref());
+    let in_force = totals::in_force(record, container).filter(|_| is_running);
     let restart_count = current.map_or_else(|| reported_restarts(pod, container), |a| a.restart_count.into());
     let mut status = json!({
         "name": container.name,
@@ -129,8 +134,7 @@ fn container_status(facts: Facts, container: &Container) -> Value {
             status["image"] = attempt.image.clone().into();
         }
     }
-    let has_room = record.resize.as_ref().is_none_or(|waiting| waiting.reason == "Error");
-    let allocated = in_force.filter(|_| !has_room).unwrap_or(&container.resources);
+    let allocated = totals::allocated(record, container);
     if !allocated.requests.is_empty() {
         status["allocatedResources"] = json!(allocated.requests);
     }
@@ -278,6 +282,18 @@ pub fn is_reflected(status: &Value, shown: &Value) -> bool {
     })
 }
 
+/// Whether somebody else has said the contrary of what was told: the node controller, that nothing is heard
+/// of this node.
+pub fn is_contradicted(told: &Value, shown: &Value) -> bool {
+    let conditions = |of: &Value| of["conditions"].as_array().cloned().unwrap_or_default();
+    let shown = conditions(shown);
+    let differs = |told: &Value| {
+        let namesake = shown.iter().find(|shown| shown["type"] == told["type"]);
+        namesake.is_some_and(|shown| shown["status"] != told["status"])
+    };
+    conditions(told).iter().any(differs)
+}
+
 /// Conditions of resizes that are over.
 fn passed<'a>(shown: &'a [Value], own: &'a Value) -> impl Iterator<Item = &'a Value> {
     let is_own =
@@ -297,6 +313,12 @@ pub fn patch(pod: &Pod, before: &Value, status: &Value) -> Value {
             body[list].as_array_mut().filter(|ips| !shown.is_empty() && ips.as_slice() != shown)
         {
             ips.insert(0, json!({ "$patch": "replace" }));
+        }
+    }
+    for map in ["resources", "allocatedResources"] {
+        // What a map had stays in it, unless all of it is replaced.
+        if pod.status()[map].is_object() && body[map].is_object() && pod.status()[map] != body[map] {
+            body[map]["$patch"] = "replace".into();
         }
     }
     let shown = before["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();

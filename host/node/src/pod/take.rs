@@ -13,7 +13,7 @@ use super::inbox::{FailureKind, Input, SetUpOutcome, StartFailure};
 use super::labels;
 use super::message;
 use super::record::{FailedProbe, Operation, Sandbox, Volumes, Waiting};
-use super::resize::Step;
+use super::resize::{self, Step};
 use super::spec::Pod;
 use super::start::POST_START_FAILED;
 use super::worker::{RESIZE_AGAIN, Worker};
@@ -308,12 +308,15 @@ impl Worker {
     fn take_resized(&mut self, step: Step, outcome: Result<(), String>) {
         self.record.operation = None;
         if let Err(message) = outcome {
-            let text = format!("resizing the pod: {message}");
-            self.agent.events.warning(&About::pod(&self.pod), "ResizeError", text);
-            self.record.resize = Some(Waiting { reason: "Error".into(), message });
             self.record.resize_at = Some(Instant::now() + RESIZE_AGAIN);
+            let failure = Waiting { reason: "Error".into(), message };
+            if self.record.resize.as_ref() != Some(&failure) {
+                self.tell_resize("ResizeError", "error", &failure.message);
+                self.record.resize = Some(failure);
+            }
             return;
         }
+        self.record.resize = None;
         if let Sandbox::Ready(handle) = &mut self.record.sandbox {
             handle.resources = step.sandbox;
         }
@@ -322,6 +325,10 @@ impl Worker {
             if let Some(attempt) = known.attempts.iter_mut().find(|attempt| attempt.id == container.id) {
                 attempt.resources = Some(container.wanted);
             }
+        }
+        if self.record.resizing.is_some() && resize::is_over(&self.pod, &self.record) {
+            self.record.resizing = None;
+            self.tell_resize("ResizeCompleted", "completed", "");
         }
     }
 
@@ -356,10 +363,13 @@ impl Worker {
         }
     }
 
-    fn take_told(&mut self, outcome: Result<(), Status>) {
+    fn take_told(&mut self, outcome: Result<u64, Status>) {
         self.telling.in_flight = false;
         match outcome {
-            Ok(()) => self.telling.failures = 0,
+            Ok(version) => {
+                self.telling.failures = 0;
+                self.telling.version = version;
+            }
             // The informer will say so too; there is nobody to tell.
             Err(status) if status.is_not_found() => {}
             Err(status) => {

@@ -25,6 +25,7 @@ use super::view::View;
 use crate::agent::Agent;
 use crate::events::About;
 use crate::probe::Probes;
+use crate::references;
 use crate::time;
 use crate::volume;
 
@@ -64,6 +65,8 @@ pub struct Worker {
 pub(super) struct Telling {
     /// What it was told last; null: nothing by this worker.
     pub told: Value,
+    /// The pod's `resourceVersion` since then.
+    pub version: u64,
     pub in_flight: bool,
     pub retry_at: Option<Instant>,
     pub failures: u32,
@@ -352,21 +355,40 @@ impl Worker {
         // Before it is looked for: it may come at any moment.
         self.agent.pods.wait_for_room(&self.pod.metadata.uid);
         if let Some(refusal) = resize::refusal(&self.agent, &self.pod) {
-            self.record.resize = Some(refusal);
             self.record.lacks_room = true;
+            if self.record.resize.as_ref() != Some(&refusal) {
+                let reason = if refusal.reason == "Deferred" { "ResizeDeferred" } else { "ResizeInfeasible" };
+                self.tell_resize(reason, &refusal.reason, &refusal.message);
+                self.record.resize = Some(refusal);
+            }
             return;
         }
         let Some(sandbox) = self.record.sandbox.handle().map(|handle| handle.id.clone()) else { return };
         let Some(step) = resize::step(&self.pod, &self.record, self.agent.machine.memory_bytes) else {
             return;
         };
-        self.record.resize = None;
+        // What failed stands until it succeeds.
+        self.record.resize = self.record.resize.take().filter(|waiting| waiting.reason == "Error");
+        let generation = self.pod.metadata.generation.unwrap_or(0);
+        if self.record.resizing != Some(generation) && !step.containers.is_empty() {
+            self.record.resizing = Some(generation);
+            self.tell_resize("ResizeStarted", "started", "");
+        }
         self.operate(Operation::Resize);
         let (agent, inbox) = (self.agent.clone(), self.inbox.clone());
         self.agent.spawn(async move {
             let outcome = resize::carry_out(&agent, &sandbox, &step).await;
             inbox.put(Input::Resized(step, outcome));
         });
+    }
+
+    /// An event with what the spec asks for, in upstream's form; `error`: why that is not so.
+    pub(super) fn tell_resize(&self, reason: &'static str, what: &str, error: &str) {
+        let message = format!("Pod resize {what}: {}", resize::summary(&self.pod, error));
+        match error.is_empty() {
+            true => self.agent.events.normal(&About::pod(&self.pod), reason, message),
+            false => self.agent.events.warning(&About::pod(&self.pod), reason, message),
+        }
     }
 
     fn end(&mut self, end: End) {
@@ -428,6 +450,12 @@ impl Worker {
         !self.telling.in_flight && status::is_reflected(&status, shown)
     }
 
+    /// After what was told somebody else said the contrary.
+    fn is_contradicted(&self) -> bool {
+        let Telling { told, version, in_flight, .. } = &self.telling;
+        !in_flight && self.pod.version() > *version && status::is_contradicted(told, self.pod.status())
+    }
+
     /// Between two images of a container nothing is told, as by the kubelet, unless the new one cannot be
     /// had: whoever changed the image sees one restart, not a pod that failed.
     fn is_replacing(&self) -> bool {
@@ -443,6 +471,9 @@ impl Worker {
     }
 
     fn tell(&mut self) {
+        if self.is_contradicted() {
+            self.telling.told = Value::Null;
+        }
         let is_early = self.telling.retry_at.is_some_and(|at| at > Instant::now());
         if self.telling.in_flight || is_early || self.is_replacing() || self.is_told() {
             return;
@@ -460,8 +491,8 @@ impl Worker {
         self.agent.spawn(async move {
             let patch = Patch { patch_type: PatchType::Strategic, body };
             let options = WriteOptions { field_manager: "kubelet".into(), ..WriteOptions::default() };
-            let outcome = agent.client.patch(&target, patch, &options).await.map(drop);
-            inbox.put(Input::StatusWritten(outcome));
+            let written = agent.client.patch(&target, patch, &options).await;
+            inbox.put(Input::StatusWritten(written.map(|pod| references::version(&pod))));
         });
     }
 }

@@ -119,7 +119,10 @@ impl FakeClient {
 fn merge(target: &mut Value, patch: &Value, strategic: bool, path: &str) {
     match (target, patch) {
         (Value::Object(target), Value::Object(patch)) => {
-            for (field, value) in patch {
+            if strategic && patch.get("$patch").is_some_and(|directive| directive == "replace") {
+                target.clear();
+            }
+            for (field, value) in patch.iter().filter(|(field, _)| *field != "$patch") {
                 if value.is_null() {
                     target.remove(field);
                 } else {

@@ -39,6 +39,8 @@ struct Inner {
     running: HashMap<String, Behaviour>,
     execs: HashMap<String, (i32, String)>,
     calls: Vec<String>,
+    /// Why the kernel does not take a container's limits.
+    refusals: HashMap<String, String>,
 }
 
 pub struct FakeRuntime {
@@ -67,6 +69,12 @@ impl FakeRuntime {
     /// How a command ends.
     pub fn answer(&self, command: &str, code: i32, output: &str) {
         self.inner.lock().execs.insert(command.into(), (code, output.into()));
+    }
+    pub fn refuse_resizes(&self, container: &str, why: &str) {
+        self.inner.lock().refusals.insert(container.into(), why.into());
+    }
+    pub fn take_resizes(&self, container: &str) {
+        self.inner.lock().refusals.remove(container);
     }
     pub fn calls(&self) -> Vec<String> {
         self.inner.lock().calls.clone()
@@ -179,6 +187,11 @@ impl Runtime for FakeRuntime {
         labels: BTreeMap<String, String>,
     ) -> Result<(), RuntimeError> {
         let mut inner = self.inner.lock();
+        let name_of = name(&inner.containers.get(id).ok_or_else(|| not_found(id))?.config).to_string();
+        if let Some(why) = inner.refusals.get(&name_of) {
+            let what = format!("resize {name_of}");
+            return Err(RuntimeError::Io { what, source: std::io::Error::other(why.clone()) });
+        }
         let container = inner.containers.get_mut(id).ok_or_else(|| not_found(id))?;
         container.config.resources = resources;
         container.config.labels.extend(labels);

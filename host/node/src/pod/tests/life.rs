@@ -16,6 +16,11 @@ fn one() -> Value {
     json!({"containers": [{"name": "c", "image": "i:1"}]})
 }
 
+fn condition_reason(status: &Value, name: &str) -> Option<String> {
+    let found = status["conditions"].as_array()?.iter().find(|c| c["type"] == name)?;
+    Some(found["reason"].as_str().unwrap_or_default().into())
+}
+
 fn condition<'a>(status: &'a Value, name: &str) -> &'a Value {
     status["conditions"].as_array().unwrap().iter().find(|c| c["type"] == name).unwrap()
 }
@@ -340,6 +345,71 @@ async fn resources_change_in_place() {
     let over =
         |s: &Value| s["conditions"].as_array().unwrap().iter().all(|c| c["type"] != "PodResizeInProgress");
     bench.until("p", "over", over).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_kernel_refuses_of_a_resize_is_told_and_tried_again() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", json!({"containers": with_requests("100m", "NotRequired")})).await;
+    bench.until_phase("p", "Running").await;
+    bench.runtime.refuse_resizes("c", "write cpu.weight: Invalid argument");
+    bench.set_spec("p", "containers", with_requests("200m", "NotRequired")).await;
+    let told = |s: &Value| condition_reason(s, "PodResizeInProgress").is_some_and(|reason| reason == "Error");
+    let status = bench.until("p", "refused", told).await;
+    let in_progress = condition(&status, "PodResizeInProgress");
+    assert_eq!(in_progress["status"], "True");
+    assert_eq!(in_progress["message"], "resize c: write cpu.weight: Invalid argument");
+    let container = &status["containerStatuses"][0];
+    assert_eq!(container["resources"]["requests"]["cpu"], "100m", "what it has");
+    assert_eq!(container["allocatedResources"]["cpu"], "200m", "what it is to have");
+    assert_eq!(
+        (&status["resources"]["requests"]["cpu"], &status["allocatedResources"]["cpu"]),
+        (&json!("100m"), &json!("200m"))
+    );
+    assert_eq!(condition(&status, "Ready")["status"], "True", "it goes on as it was");
+    let events = bench.events("p").await;
+    let asked = r#"{"containers":[{"name":"c","resources":{"requests":{"cpu":"200m"}}}],"generation":"#;
+    let has = |what: &str| {
+        let found = events.iter().find(|event| event.starts_with(&format!("{what}: {asked}")));
+        found.unwrap_or_else(|| panic!("no {what} in {events:#?}")).clone()
+    };
+    has("ResizeStarted: Pod resize started");
+    let error = has("ResizeError: Pod resize error");
+    assert!(error.contains(r#""error":"resize c: write cpu.weight: Invalid argument"}"#), "{error}");
+    let told = bench.history("p").await.len();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(bench.runtime.count("resize pod") > 2, "it is tried again");
+    assert_eq!(bench.history("p").await.len(), told, "and told once");
+
+    bench.runtime.take_resizes("c");
+    let resized = |s: &Value| s["containerStatuses"][0]["resources"]["requests"]["cpu"] == "200m";
+    let over = |s: &Value| resized(s) && condition_reason(s, "PodResizeInProgress").is_none();
+    let status = bench.until("p", "resized", over).await;
+    assert_eq!(status["resources"]["requests"]["cpu"], "200m");
+    assert_eq!(bench.runtime.count("start c"), 1);
+    let completed = |event: &String| event.starts_with("ResizeCompleted: Pod resize completed");
+    let events = bench.events("p").await;
+    assert!(events.iter().any(completed), "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_say_of_a_pod_is_put_right() {
+    let bench = Bench::start();
+    bench.runtime.add_image("i:1");
+    bench.create("p", one()).await;
+    let ready = |s: &Value| s["conditions"].is_array() && condition(s, "Ready")["status"] == "True";
+    bench.until("p", "ready", ready).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let quiet = bench.history("p").await.len();
+    // As the node controller does while it does not hear of the node.
+    let mut pod = bench.pod("p").await.unwrap();
+    let conditions = pod["status"]["conditions"].as_array_mut().unwrap();
+    conditions.iter_mut().find(|c| c["type"] == "Ready").unwrap()["status"] = "False".into();
+    bench.client.put(&crate::testing::pod_target("p"), pod);
+    bench.until("p", "ready again", ready).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(bench.history("p").await.len(), quiet + 2, "told once");
 }
 
 #[tokio::test(start_paused = true)]
