@@ -10,6 +10,7 @@
 mod budget;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orch_client::{DeleteOptions, Resource, Target, WriteOptions};
 use orch_object::{Kind, LabelSelector, Status};
@@ -23,6 +24,8 @@ use budget::Verdict;
 
 /// Tries while others write the pod.
 const TRIES: usize = 20;
+/// Before a budget that others change is read again.
+const AGAIN: Duration = Duration::from_millis(20);
 const BUDGETS: Resource = Resource::new("policy", "v1", "poddisruptionbudgets");
 
 pub async fn evict(
@@ -116,6 +119,13 @@ impl Evicting<'_> {
             keeps_managed_fields: false,
         };
         let call = crate::definitions::call();
+        for _ in 1..TRIES {
+            match self.api.modify(&call, &kind, &target, &modification).await {
+                // Another eviction or the budget's controller was faster: what they left is looked at.
+                Err(status) if status.is_conflict() => tokio::time::sleep(AGAIN).await,
+                done => return done.map(drop),
+            }
+        }
         self.api.modify(&call, &kind, &target, &modification).await.map(drop)
     }
 
