@@ -8,6 +8,7 @@ use orch_plugin::calls::admission::{Operation, Rule};
 use orch_plugin::interest::{Cut, Part};
 use orch_plugin::relevance::Asked;
 use orch_plugin::trial::Subject;
+use orch_plugin::view::ATTRIBUTES;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
@@ -116,25 +117,6 @@ struct Request<'a> {
     /// What is written of it; `None`: all.
     cut: Option<&'a Cut>,
 }
-
-/// In the order they are written in.
-const ATTRIBUTES: [&str; 15] = [
-    "uid",
-    "kind",
-    "resource",
-    "requestKind",
-    "requestResource",
-    "name",
-    "namespace",
-    "subResource",
-    "requestSubResource",
-    "operation",
-    "userInfo",
-    "object",
-    "oldObject",
-    "dryRun",
-    "options",
-];
 
 impl Serialize for Request<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

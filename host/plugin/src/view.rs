@@ -11,20 +11,26 @@ use crate::relevance::Asked;
 
 /// What every check is sent.
 const ALWAYS: [&str; 4] = ["kind", "operation", "resource", "subResource"];
-/// What else an `AdmissionRequest` has.
-const ATTRIBUTES: [&str; 11] = [
-    "dryRun",
-    "name",
-    "namespace",
-    "object",
-    "oldObject",
-    "options",
+/// What an `AdmissionRequest` has, in the order it is written in.
+pub const ATTRIBUTES: [&str; 15] = [
+    "uid",
+    "kind",
+    "resource",
     "requestKind",
     "requestResource",
+    "name",
+    "namespace",
+    "subResource",
     "requestSubResource",
-    "uid",
+    "operation",
     "userInfo",
+    "object",
+    "oldObject",
+    "dryRun",
+    "options",
 ];
+/// As many sub-resources are remembered; definitions come and go.
+const MOST_CUTS: usize = 4_096;
 
 /// The readings of a check.
 #[derive(Debug, Default)]
@@ -38,13 +44,11 @@ impl View {
     /// Fails with the name of a field that no request has.
     pub fn new(readings: Vec<Reading>) -> Result<Self, String> {
         let first = |path: &str| path.split(['.', '[']).next().unwrap_or_default().to_string();
-        let is_known = |name: &String| ALWAYS.iter().chain(&ATTRIBUTES).any(|known| known == name);
+        let is_known = |name: &String| ATTRIBUTES.iter().any(|known| known == name);
         match readings.iter().flat_map(|reading| &reading.fields).find(|path| !is_known(&first(path))) {
-            Some(path) => Err(format!(
-                "it reads `{path}`: an AdmissionRequest has {}, {}",
-                ALWAYS.join(", "),
-                ATTRIBUTES.join(", ")
-            )),
+            Some(path) => {
+                Err(format!("it reads `{path}`: an AdmissionRequest has {}", ATTRIBUTES.join(", ")))
+            }
             None => Ok(View { readings, cuts: Mutex::default() }),
         }
     }
@@ -55,7 +59,11 @@ impl View {
             return None;
         }
         let id = format!("{}/{}", asked.resource, asked.subresource);
-        self.cuts.lock().entry(id).or_insert_with(|| self.make(asked)).clone()
+        let mut cuts = self.cuts.lock();
+        if cuts.len() == MOST_CUTS && !cuts.contains_key(&id) {
+            cuts.clear();
+        }
+        cuts.entry(id).or_insert_with(|| self.make(asked)).clone()
     }
 
     fn make(&self, asked: &Asked<'_>) -> Option<Arc<Cut>> {

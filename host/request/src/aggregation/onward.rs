@@ -7,11 +7,10 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{Method, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
-use orch_client::{
-    DeleteOptions, Identity, List, ListOptions, Patch, PatchType, Propagation, Target, WriteOptions,
-};
+use orch_admission::Options;
+use orch_client::{DeleteOptions, Identity, List, ListOptions, Patch, PatchType, Target, WriteOptions};
 use orch_object::Status;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Aggregator, MOST_BYTES, Remote, headers};
 use crate::outbound::refusal;
@@ -108,28 +107,9 @@ fn write_query(options: &WriteOptions) -> Vec<(&'static str, String)> {
 
 /// `DeleteOptions`, as clients send them.
 pub fn delete_body(options: &DeleteOptions) -> Value {
-    let mut body = json!({ "apiVersion": "v1", "kind": "DeleteOptions" });
-    if let Some(seconds) = options.grace_period_seconds {
-        body["gracePeriodSeconds"] = seconds.into();
-    }
-    let preconditions =
-        [("uid", &options.preconditions.uid), ("resourceVersion", &options.preconditions.resource_version)];
-    for (field, wanted) in preconditions {
-        if let Some(wanted) = wanted {
-            body["preconditions"][field] = wanted.as_str().into();
-        }
-    }
-    if let Some(propagation) = options.propagation {
-        let policy = match propagation {
-            Propagation::Background => "Background",
-            Propagation::Foreground => "Foreground",
-            Propagation::Orphan => "Orphan",
-        };
-        body["propagationPolicy"] = policy.into();
-    }
-    if options.dry_run {
-        body["dryRun"] = json!(["All"]);
-    }
+    let mut body = Options::Delete(options).to_json();
+    // Servers of any group know this version of it.
+    body["apiVersion"] = "v1".into();
     body
 }
 
@@ -229,7 +209,8 @@ pub fn listed(mut told: Value) -> List {
 
 #[cfg(test)]
 mod tests {
-    use orch_client::{Precondition, Resource};
+    use orch_client::{Precondition, Propagation, Resource};
+    use serde_json::json;
 
     use super::*;
 
