@@ -39,7 +39,7 @@ const SLICE: &str = "^(v1 (configmaps|secrets|serviceaccounts|limitranges) life$
     controllerrevisions|apps/v1 replicasets spoilt|batch/v1 cronjobs spoilt|(admissionregistration|apiextensions|\
     apiregistration|certificates|coordination|discovery|events|flowcontrol.apiserver|networking|node|\
     rbac.authorization|resource|scheduling|storage).k8s.io/|custom resources$|policy/v1 |openapi$|\
-    discovery$|paths$|bootstrap$|reviews$|kubectl )";
+    discovery$|paths$|bootstrap$|reviews$|bindings$|evictions$|given$|device selectors$|kubectl )";
 
 /// Scripts are played beside one another; each has its own namespace.
 const AT_ONCE: usize = 4;
